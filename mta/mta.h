@@ -1,0 +1,85 @@
+/*
+ * mta/mta.h - one mail program, as the supervisor and the queue program see it.
+ *
+ * A driver knows where its program keeps the queue and how it is started and stopped. It never
+ * decides whether that should happen. All functions but mta_find() and "programs" block and run in
+ * a worker (common/spawn.h); they share nothing with the daemon but their arguments and what they
+ * report: lines "key value" through spawn_say().
+ */
+#ifndef MTA_MTA_H
+#define MTA_MTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+#include "common/fact.h"
+#include "common/spawn.h"
+
+struct mta_params {
+	const char	*config;	/* configuration directory, NULL: the program's default */
+	const char	*probe;		/* "ADDR:PORT" or NULL */
+	const char	*run_dir;	/* for what must outlive a call (prepared.*) */
+	const char	*const *addresses;	/* service addresses without prefix, NULL-terminated */
+	uint32_t	 probe_ms;	/* limit of one dialogue */
+};
+
+struct mta_queue_counts { uint64_t total, incoming, active, deferred, hold, corrupt, maildrop; };
+
+enum mta_answer {
+	MTA_ANSWERED,		/* a greeting 220 and an orderly end */
+	MTA_REFUSED,		/* connection refused or reset, greeting 4xx/5xx */
+	MTA_NO_ANSWER,		/* nothing within the limit: weighs less */
+	MTA_ANSWER_UNKNOWN	/* the question could not be put (no socket, no route) */
+};
+
+struct mta_driver {
+	const char	*name;			/* as in mailpair.conf: "postfix" */
+
+	/*
+	 * On a standby or ahead of a start: every check of the program's own start script that does
+	 * not need the queue, and reading programs, libraries and maps into the page cache. What was
+	 * checked is left in run_dir, with the state (sizes, times) of the files it covers, so that
+	 * start() repeats only what has changed since. Reports "prepared yes|no" and "why".
+	 */
+	bool	(*prepare)(const struct mta_params *, struct spawn_out *, struct err *);
+
+	/* By the program's own locks. UNKNOWN where it cannot be told; callers treat that as running.
+	 * *ret_pid: the main process, 0 where none or not known. */
+	enum fact (*running)(const struct mta_params *, pid_t *ret_pid, struct err *);
+
+	/*
+	 * Start on a mounted queue; true once it listens. Leftovers of a dead node (pid files, locks,
+	 * sockets) are told from live ones; nothing is deleted that is in use. Idempotent. Reports
+	 * "pid N", and "check"/"exec" with milliseconds. Never skips a check that was not made.
+	 */
+	bool	(*start)(const struct mta_params *, uint32_t limit_ms, struct spawn_out *, struct err *);
+
+	/* Orderly, then TERM, then KILL of exactly its processes; true once none is left. Idempotent.
+	 * Reports "killed N" where force was used. */
+	bool	(*stop)(const struct mta_params *, uint32_t limit_ms, struct spawn_out *, struct err *);
+
+	/* One polite SMTP dialogue; never longer than params->probe_ms. */
+	enum mta_answer (*answers)(const struct mta_params *, struct err *);
+
+	/* Count what is queued by names alone. */
+	bool	(*count)(const struct mta_params *, struct mta_queue_counts *ret, struct err *);
+};
+
+extern const struct mta_driver mta_postfix;
+
+const struct mta_driver *mta_find(const char *name);	/* NULL if there is none; pure */
+const char *mta_names(void);				/* "postfix", for error texts */
+
+/*
+ * Verdict over the last answers (pure): a refusal weighs 2, no answer 1, and the service is bad when
+ * the weights of the last n reach 2k-1 (so k refusals are too many and a single slow one is not).
+ */
+struct mta_health { uint8_t last[16]; size_t len; };
+void		mta_health_reset(struct mta_health *);
+void		mta_health_add(struct mta_health *, enum mta_answer);
+enum fact	mta_health_good(const struct mta_health *, uint32_t k, uint32_t n);	/* UNKNOWN before the first answer */
+
+#endif
