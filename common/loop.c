@@ -240,7 +240,7 @@ loop_signal_new(struct loop *loop, int signo, loop_signal_f *caught, void *arg)
 	sig->caught = caught;
 	sig->arg = arg;
 	sig->ev = loop_need(event_new(loop->base, signo, EV_SIGNAL | EV_PERSIST, loop_signal_caught, sig));
-	if (event_add(sig->ev, NULL) == -1)
+	if (!loop->forked && event_add(sig->ev, NULL) == -1)
 		abort();
 	return sig;
 }
