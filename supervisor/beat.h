@@ -16,7 +16,9 @@
 #include "common/err.h"
 #include "common/fact.h"
 
+#define BEAT_MAGIC 0x4d505242u	/* "MPRB" */
 #define BEAT_VERSION 1
+#define BEAT_HEADER_LEN 8	/* magic, version, key id, length: the same in all versions to come */
 #define BEAT_BOOT_LEN 16
 
 enum role { ROLE_JOINING, ROLE_STANDBY, ROLE_ACQUIRING, ROLE_ACTIVE, ROLE_RELEASING, ROLE_STOPPED, ROLE_FAILED, ROLE_COUNT };
@@ -85,25 +87,39 @@ enum beat_verdict beat_decode(const uint8_t *bytes, size_t len, const char *pair
     const char *peer_node, const struct authkeys *, struct beat *ret);
 
 /*
- * Memory about the peer's sessions. A beat counts as heard only when it echoes our present session:
- * so recordings of former sessions, ours or the peer's, never do (S9). A peer that restarted
- * echoes us one beat later. The first beat of a new peer session is STALE but noted, so that our
- * own next beat echoes it. While an established session is alive another session number replaces
- * it only by a beat that echoes our session.
+ * Memory about the peer's sessions (docs/protocol.md, "Freshness"). A beat counts as heard only when
+ * it echoes our present session: so recordings of former sessions, ours or the peer's, never do (S9).
+ * While no session of the peer is accepted we echo what we hear of it; once one is, nothing but that
+ * one. Another session takes its place only by a beat that echoes a *newer beat of ours* than any
+ * accepted so far: whoever died earlier cannot have heard that one, so no list of former sessions is
+ * needed and any number of restarts on either side is safe.
+ *
+ * Start: all zero, self set (never 0).
  */
 struct beat_memory {
 	uint64_t	self;			/* our session */
 	uint64_t	peer;			/* accepted session of the peer, 0 = none yet */
-	uint64_t	seq;			/* newest accepted of it */
-	uint64_t	noted;			/* newest session seen but not yet accepted */
-	uint64_t	noted_seq;
-	uint64_t	retired[8];		/* former sessions of the peer: never accepted again */
-	size_t		retired_len;
+	uint64_t	seq;			/* newest accepted of it ... */
+	uint64_t	link_seq[CONF_LINKS_MAX];	/* ... on each link: a slow one may lag behind */
+	uint64_t	mono_us, heard_us;	/* of the newest accepted: its mono_us and when it came */
+	uint64_t	echo_us;		/* newest beat of ours that any accepted beat echoed */
+	uint64_t	noted;			/* session seen but not accepted, to be echoed next; 0 = none */
+	uint64_t	noted_mono_us, noted_us;	/* as mono_us and heard_us */
+	uint64_t	draw;			/* beats sent while none was accepted */
 };
-/* Duplicates over several links: the same seq again on *another* link is BEAT_GOOD once per link
- * (bit mask inside) but *ret_news is false: it only proves that link. */
-enum beat_verdict beat_fresh(struct beat_memory *, const struct beat *, bool *ret_news);
-/* The session to echo in our next beat. */
-uint64_t beat_echo(const struct beat_memory *);
+/*
+ * Judge a decoded beat that came at now_us (our monotonic clock). A sequence number that came over
+ * another link already is BEAT_GOOD once on each link, but *ret_news is false: it only proves the link
+ * beat->link (which is authenticated; go by it rather than by the socket the beat came from).
+ * *ret_news is untouched unless the verdict is BEAT_GOOD.
+ */
+enum beat_verdict beat_fresh(struct beat_memory *, const struct beat *, uint64_t now_us, bool *ret_news);
+/* Fill echo, echo_us and echo_held_us of our next beat; once for each beat, not for each link. */
+void	beat_echo(struct beat_memory *, uint64_t now_us, struct beat *ret);
+/*
+ * Round trip time by a beat that echoes us, which is also the most that the beat can have been under way;
+ * false when it cannot be told (no echo of this session, or a clock stood still meanwhile).
+ */
+bool	beat_rtt_us(const struct beat_memory *, const struct beat *, uint64_t now_us, uint64_t *ret_us);
 
 #endif

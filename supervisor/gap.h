@@ -15,8 +15,11 @@ struct gap {
 	uint64_t	last_seq;
 };
 void	 gap_add(struct gap *, uint64_t now_us, uint64_t seq);
-void	 gap_pause(struct gap *);	/* the next gap is our own fault: do not count it */
-uint64_t gap_percentile_us(const struct gap *, unsigned int percent);	/* upper bound of the bucket; 0 when empty */
-uint64_t gap_bucket_ms(unsigned int bucket);				/* upper bound, for the histogram in status */
+/* We were not listening: count neither the next gap nor what was lost in it. */
+void	 gap_pause(struct gap *);
+/* Upper bound of the bucket that holds it, at most max_us; 0 when empty. */
+uint64_t gap_percentile_us(const struct gap *, unsigned int percent);
+/* Upper bound, rounded up, for the histogram in status; UINT64_MAX for the last, which has none. */
+uint64_t gap_bucket_ms(unsigned int bucket);
 
 #endif

@@ -51,6 +51,9 @@ struct link {
 	int				 self;		/* node index */
 	int				 index;		/* in conf->link */
 	bool				 open;
+	char				 ifname[16];	/* interface it goes through, "" = none or not known yet */
+	uint64_t			 retry_ms;	/* closed: not to be opened before */
+	struct err			 trouble;	/* why it is closed, for the log and status */
 	void				*priv;		/* the transport's */
 	uint64_t			 sent, send_failed, received, dropped;	/* dropped: framing errors */
 };
@@ -67,7 +70,12 @@ const struct link_transport *link_transport_for(enum conf_transport);
 void	link_init(struct link *, struct loop *, const struct conf *, int index, const struct link_transport *,
 	    const struct link_events *);
 bool	link_send(struct link *, uint64_t now_ms, const uint8_t *bytes, size_t len, struct err *);
-void	link_fini(struct link *);
+void	link_fini(struct link *);	/* also from within its own callbacks; the struct must outlive these */
+
+/* For transports: hand up what came; the descriptor is of no use any more (link_send opens it again). */
+void	link_received(struct link *, const uint8_t *bytes, size_t len);
+void	link_broken(struct link *, const struct err *why);
+
 /* Start and stop following carrier changes of all links' interfaces over rtnetlink (one socket). */
 struct link_watch;
 struct link_watch *link_watch_new(struct loop *, struct link *const *links, size_t len, struct err *);	/* NULL on failure */

@@ -31,7 +31,8 @@ void	pulse_heard(struct pulse *, size_t link, uint64_t now_ms);
 /*
  * Called by a timer every keepalive. *ret_paused_ms: how much longer than a keepalive the time since the
  * last tick was where that is a pause of our own (more than max(2 keepalive, warntime)), else 0;
- * silence is then counted from now, and nobody is blamed.
+ * silence is then counted from now, and nobody is blamed. A peer that was silent before the pause stays so.
+ * Between a pause and the tick that notices it the other functions answer as of the last tick.
  */
 void	pulse_tick(struct pulse *, uint64_t now_ms, uint64_t *ret_paused_ms);
 
@@ -42,7 +43,7 @@ bool	pulse_initdead_over(const struct pulse *, uint64_t now_ms);
 /* A link is up when it was heard within deadtime. *ret_changed: since the last call for this link. */
 bool	pulse_link_up(struct pulse *, size_t link, uint64_t now_ms, bool *ret_changed);
 
-/* When the next change of view or of a link can happen, so that a timer may be set exactly then. */
+/* When the next change of view or of a link can happen, so that a timer may be set exactly then; UINT64_MAX: never. */
 uint64_t pulse_next_ms(const struct pulse *, size_t links, uint64_t now_ms);
 
 #endif
