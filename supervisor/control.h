@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/err.h"
 #include "common/loop.h"
@@ -19,6 +20,7 @@
 #define CONTROL_OUT_MAX (1024 * 1024)
 #define CONTROL_CLIENTS_MAX 64
 #define CONTROL_ARGS_MAX 16
+#define CONTROL_PATIENCE_MS 10000
 
 struct control_request {
 	const char	*command;		/* "status", "switchover", ... */
@@ -37,7 +39,10 @@ typedef void control_handler_f(void *arg, struct client *, const struct control_
 
 /* socket path 0660 root:group (group may be NULL); a stale one is replaced, a live one is an error */
 struct control	*control_new(struct loop *, const char *path, const char *group, control_handler_f *, void *arg, struct err *);
+/* Clients that a handler still owes a client_end() stay valid; their connections are closed. */
 void		 control_free(struct control *);
+/* How long half a request or a reply that is not taken may last; for clients that come from now on. */
+void		 control_patience(struct control *, uint64_t ms);
 
 /* Text may have several lines. Harmless after the client went away. */
 void	client_out(struct client *, const char *text);

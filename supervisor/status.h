@@ -88,6 +88,10 @@ struct status {
 size_t	status_json(const struct status *, char *buf, size_t size);
 /* Aligned, short, for people; problems with their advice at the end. */
 size_t	status_text(const struct status *, char *buf, size_t size);
+/* No problem is listed and no fact is other than it should be (status_fault). */
 bool	status_healthy(const struct status *);
+/* The first fact that is not as it should be, as a sentence; false and buf untouched where there is none. It is
+ * shown where the engine listed no problem, so that "not healthy" never stands without a reason. */
+bool	status_fault(const struct status *, char *buf, size_t size);
 
 #endif
