@@ -1,6 +1,6 @@
 /*
  * common/conf.h - mailpair.conf as plain data. conf.c is the only file that includes confuse.h;
- * conf_check.c judges the result (pure) and conf_print.c says what changed between two of them.
+ * conf_check.c judges the result (pure) and conf_diff.c says what changed between two of them.
  *
  * The file is the same on both nodes; nodes are told apart by index: 0 is the first "node" section.
  * Strings belong to the struct conf and live as long as it does. Everything here blocks on disk
