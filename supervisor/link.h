@@ -76,9 +76,12 @@ void	link_fini(struct link *);	/* also from within its own callbacks; the struct
 void	link_received(struct link *, const uint8_t *bytes, size_t len);
 void	link_broken(struct link *, const struct err *why);
 
-/* Start and stop following carrier changes of all links' interfaces over rtnetlink (one socket). */
+/*
+ * Start and stop following carrier changes of all links' interfaces over rtnetlink (one socket). The links
+ * must outlive the watch, and it must not be freed from within a hint. NULL on failure.
+ */
 struct link_watch;
-struct link_watch *link_watch_new(struct loop *, struct link *const *links, size_t len, struct err *);	/* NULL on failure */
+struct link_watch *link_watch_new(struct loop *, struct link *const *links, size_t len, struct err *);
 void	link_watch_free(struct link_watch *);
 
 /*

@@ -1,0 +1,191 @@
+/*
+ * supervisor/link_udp.c - heartbeats in UDP datagrams: unicast, multicast and broadcast.
+ *
+ * How the socket is made is link_udp_open.c's. Runs in mailpaird's main process. All calls are
+ * non-blocking, and a wake-up reads a bounded number of datagrams, so that a flood cannot keep the
+ * timers from running; most of a flood does not get past the socket's filter anyway.
+ */
+#include "supervisor/link_udp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/errqueue.h>
+
+#define READS_PER_WAKE_MAX 16
+
+struct udp {
+	struct udp_socket	 sock;
+	struct loop_io		*io;
+	bool			 refused;	/* said so, and nothing was heard since */
+	uint8_t			 last[LINK_DATAGRAM_MAX];	/* what we sent last */
+	size_t			 last_len;
+};
+
+static bool
+same_host(const struct sockaddr *a, const struct sockaddr_storage *b)
+{
+	if (a->sa_family != b->ss_family)
+		return false;
+	if (a->sa_family == AF_INET)
+		return memcmp(&((const struct sockaddr_in *)(const void *)a)->sin_addr,
+		    &((const struct sockaddr_in *)(const void *)b)->sin_addr, 4) == 0;
+	if (a->sa_family == AF_INET6)
+		return memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+		    &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16) == 0;
+	return false;
+}
+
+/*
+ * "Port unreachable" says that the peer's kernel lives and its daemon does not, but only when the
+ * peer itself said it: a firewall between the nodes may use the same words.
+ */
+static bool
+refused_by_peer(struct msghdr *msg, const struct sockaddr_storage *peer)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		struct {
+			struct sock_extended_err	e;
+			struct sockaddr_in6		offender;
+		} said = { .e = { .ee_errno = 0 } };
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+
+		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&said, CMSG_DATA(c), len < sizeof(said) ? len : sizeof(said));
+		if (said.e.ee_errno == ECONNREFUSED &&
+		    (said.e.ee_origin == SO_EE_ORIGIN_ICMP || said.e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+		    same_host((const struct sockaddr *)&said.offender, peer))
+			return true;
+	}
+	return false;
+}
+
+/* Empty the error queue: while something is in it the socket counts as ready for ever. */
+static void
+udp_errors(struct link *l, struct udp *u)
+{
+	bool refused = false;
+
+	for (int i = 0; i < READS_PER_WAKE_MAX; i++) {
+		union { struct cmsghdr align; uint8_t bytes[512]; } control;
+		uint8_t bytes[LINK_DATAGRAM_MAX];
+		struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		    .msg_controllen = sizeof(control) };
+
+		if (recvmsg(u->sock.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+			break;
+		refused = refused || refused_by_peer(&msg, &u->sock.to);
+	}
+	if (refused && !u->refused) {
+		u->refused = true;
+		l->events.hint(l->events.arg, l, LINK_HINT_UNREACHABLE);
+	}
+}
+
+static void
+udp_readable(int fd, unsigned int ready, void *arg)
+{
+	struct link *l = arg;
+	struct udp *u = l->priv;
+	uint8_t bytes[LINK_DATAGRAM_MAX + 1];
+
+	(void)ready;
+	if (!u->sock.shared)
+		udp_errors(l, u);
+	for (int i = 0; i < READS_PER_WAKE_MAX && l->open && l->priv == u; i++) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n <= 0)	/* an error that the kernel kept for us (now taken), or an empty datagram */
+			continue;
+		if ((size_t)n > LINK_DATAGRAM_MAX) {
+			l->dropped++;
+			continue;
+		}
+		/* broadcasts, and multicast on some devices, come back to whoever sent them */
+		if (u->sock.shared && (size_t)n == u->last_len && memcmp(bytes, u->last, u->last_len) == 0)
+			continue;
+		u->refused = false;
+		link_received(l, bytes, (size_t)n);
+	}
+}
+
+static bool
+udp_open(struct link *l, struct err *err)
+{
+	struct udp *u = calloc(1, sizeof(*u));
+
+	assert(u != NULL);
+	if (!udp_socket_open(l, &u->sock, err)) {
+		free(u);
+		return false;
+	}
+	l->priv = u;
+	u->io = loop_io_new(l->loop, u->sock.fd, LOOP_READ, udp_readable, l);
+	return true;
+}
+
+static void
+udp_close(struct link *l)
+{
+	struct udp *u = l->priv;
+
+	loop_io_free(u->io);
+	close(u->sock.fd);
+	free(u);
+	l->priv = NULL;
+}
+
+/*
+ * Whether only a new socket can help: its interface or address went away, perhaps to come back as
+ * another one of that name. Without a route the socket is kept, since the peer may still be heard.
+ */
+static bool
+udp_is_orphan(const struct link *l, const struct udp *u, int sys)
+{
+	if (sys == EINVAL || sys == ENODEV || sys == ENXIO || sys == EADDRNOTAVAIL || sys == EBADF)
+		return true;
+	return u->sock.ifindex != 0 && if_nametoindex(l->ifname) != u->sock.ifindex;
+}
+
+static bool
+udp_send(struct link *l, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct udp *u = l->priv;
+	const struct sockaddr *to = u->sock.shared ? (const struct sockaddr *)&u->sock.to : NULL;
+	ssize_t n = -1;
+	struct err why;
+
+	/* The first try may only bring the news of an earlier beat that was refused. */
+	for (int i = 0; i < 2 && n == -1; i++)
+		n = sendto(u->sock.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, to,
+		    to != NULL ? u->sock.to_len : 0);
+	if (n != -1) {
+		memcpy(u->last, bytes, len);
+		u->last_len = len;
+		return true;
+	}
+	err_set(&why, errno, "link %s: cannot send to the peer%s%s", l->conf->name,
+	    l->ifname[0] != '\0' ? " through " : "", l->ifname);
+	if (udp_is_orphan(l, u, why.sys))
+		link_broken(l, &why);
+	if (err != NULL)
+		*err = why;
+	return false;
+}
+
+const struct link_transport link_udp = {
+	.name = "udp", .open = udp_open, .close = udp_close, .send = udp_send,
+};
