@@ -77,8 +77,8 @@ kid_fail(int fd, const struct err *err, int code)
 }
 
 /* Nothing of the parent's privileges over other processes, and none of its ways, may remain. */
-static void
-kid_settle(const struct kid_job *job)
+void
+kid_settle(bool nice)
 {
 	const struct sched_param none = { 0 };
 	struct sigaction usual = { .sa_handler = SIG_DFL };
@@ -86,14 +86,23 @@ kid_settle(const struct kid_job *job)
 
 	setpgid(0, 0);
 	sched_setscheduler(0, SCHED_OTHER, &none);
-	setpriority(PRIO_PROCESS, 0, job->cmd != NULL && job->cmd->nice ? 19 : 0);
-	if (job->cmd != NULL && job->cmd->nice)
+	setpriority(PRIO_PROCESS, 0, nice ? 19 : 0);
+	if (nice)
 		syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 		    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	for (int signo = 1; signo < NSIG; signo++)
 		sigaction(signo, &usual, NULL);		/* fails for KILL, STOP and libc's own */
 	sigemptyset(&empty);
 	sigprocmask(SIG_SETMASK, &empty, NULL);
+}
+
+void
+kid_close_from(int first)
+{
+	if (syscall(SYS_close_range, (unsigned int)first, ~0U, 0) == 0)
+		return;
+	for (int fd = first, max = (int)sysconf(_SC_OPEN_MAX); fd < max; fd++)
+		close(fd);
 }
 
 /* fds: what becomes 0, 1, 2, KID_FAIL_FD and KID_REPORT_FD (-1: none). All others are closed. */
@@ -110,9 +119,7 @@ kid_descriptors(const int fds[5])
 	for (unsigned int i = 0; i < first; i++)
 		if (dup3(high[i], (int)i, i > STDERR_FILENO ? O_CLOEXEC : 0) == -1)
 			return false;
-	if (syscall(SYS_close_range, first, ~0U, 0) == -1)
-		for (long fd = (long)first, max = sysconf(_SC_OPEN_MAX); fd < max; fd++)
-			close((int)fd);
+	kid_close_from((int)first);
 	return true;
 }
 
@@ -138,7 +145,7 @@ kid_main(const struct kid_job *job, const int fds[5], pid_t parent)
 	struct err err = { 0 };
 	struct spawn_out out = { .fd = KID_REPORT_FD, .left = SPAWN_OUT_MAX };
 
-	kid_settle(job);
+	kid_settle(job->cmd != NULL && job->cmd->nice);
 	if (job->tied) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)

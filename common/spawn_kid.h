@@ -1,6 +1,6 @@
 /*
- * common/spawn_kid.h - one child process: its fork, its channels, its end. Inner to common/spawn.c.
- * Nothing here waits.
+ * common/spawn_kid.h - one child process: its fork, its channels, its end. Inner to common/spawn.c
+ * and supervisor/scribe.c, whose child has no deadline. Nothing here waits.
  */
 #ifndef COMMON_SPAWN_KID_H
 #define COMMON_SPAWN_KID_H
@@ -47,5 +47,9 @@ bool		 kid_said_failed(const struct kid *, struct err *ret);
 bool		 kid_read(int fd, struct kid_text *);
 const char	*kid_text(const struct kid_text *);	/* "" where nothing came */
 void		 kid_close(int *fd, size_t n);		/* and set them to -1 */
+
+/* In the child: a group of its own, usual priority, default signals, none blocked. */
+void		 kid_settle(bool nice);
+void		 kid_close_from(int first);		/* this descriptor and all above */
 
 #endif
