@@ -121,13 +121,16 @@ line_has(const char *document, const char *begin, const char *text)
 int
 ctl_may_start(const struct ctl *ctl)
 {
-	struct err err;
+	struct err err = { .sys = 0 };
 	bool active, mounted;
-	char *text;
+	char *text = NULL;
+	int code = fetch(ctl, true, QUIET_MS, stderr, &text, &err);
 
-	if (fetch(ctl, true, QUIET_MS, stderr, &text, &err) == -1)
+	if (code != CTL_DONE && code != CTL_NO) {
+		free(text);
 		return ctl_fail(CTL_CANNOT, "Mail must not be started by hand now, for nobody can say whether this "
 		    "node owns the spool. %s", err.text);
+	}
 	active = line_has(text, "\n  \"role\": ", "\"active\"");
 	mounted = line_has(text, "\n  \"storage\": ", "\"mounted\": true");
 	free(text);

@@ -1,0 +1,227 @@
+#!/bin/bash
+# tests/cli.sh MAILPAIR - usage, exit status and output of the command line, without a real mailpaird.
+# A stand-in for the daemon (socat, where it is installed) answers what the test wants.
+set -u
+mailpair=${1:?usage: tests/cli.sh PATH-OF-mailpair}
+work=$(mktemp -d) || exit 1
+socket=$work/control.sock
+passed=0 failed=0 daemon=
+
+cleanup() {
+	[ -n "$daemon" ] && kill "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "FAIL: $1"; sed 's/^/    out: /' "$work/out"; sed 's/^/    err: /' "$work/err"; }
+
+# expect NAME EXIT OUT-PATTERN ERR-PATTERN ARGUMENTS... : "-" wants nothing there, "" does not care
+expect() {
+	local name=$1 code=$2 out=$3 err=$4 got
+	shift 4
+	timeout 20 "$mailpair" "$@" >"$work/out" 2>"$work/err" </dev/null
+	got=$?
+	if [ "$got" != "$code" ]; then
+		bad "$name: exit $got, not $code: mailpair $*"
+	elif [ "$out" = - ] && [ -s "$work/out" ]; then
+		bad "$name: something on standard output"
+	elif [ "$err" = - ] && [ -s "$work/err" ]; then
+		bad "$name: something on standard error"
+	elif [ "$out" != - ] && ! grep -q -e "$out" "$work/out" && [ -n "$out" ]; then
+		bad "$name: standard output lacks \"$out\""
+	elif [ "$err" != - ] && ! grep -q -e "$err" "$work/err" && [ -n "$err" ]; then
+		bad "$name: standard error lacks \"$err\""
+	else
+		ok
+	fi
+}
+
+# ------------------------------------------------------------ without a daemon
+expect "no command is wrong usage" 2 - "command is missing"
+expect "help is an answer" 0 "switchover" - --help
+expect "help by word" 0 "switchover" - help
+expect "short help" 0 "switchover" - -h
+expect "help says what is not there" 0 "Not in this version:.*queue" - --help
+expect "an unknown command" 2 - "no command \"frobnicate\"" frobnicate
+expect "an unknown option" 2 - "no option \"--frob\"" status --frob
+expect "an option without its value" 2 - "needs NODE" switchover --to
+expect "an option with a needless value" 2 - "takes no value" status --json=1
+expect "too many arguments" 2 - "too many" status now
+expect "a missing argument" 2 - "needs an argument" confirm-dead
+expect "a wrong state" 2 - "on or off" maintenance maybe
+expect "a wrong duration" 2 - "no duration" maintenance on --for soon
+expect "a duration where none belongs" 2 - "belongs to" maintenance off --for 1h
+expect "a wrong timeout" 2 - "no duration" switchover --timeout=forever
+expect "a wrong word" 2 - "cannot \"explode\"" services explode
+expect "cluster has no restart" 2 - "cannot \"restart\"" cluster restart
+expect "two fence actions" 2 - "Only one" fence mx1 --off --on
+expect "a wrong number" 2 - "no number" history -n many
+expect "no transitions wanted" 2 - "no number" history -n 0
+expect "top needs a terminal" 2 - "terminal" top
+expect "no daemon: what to do" 2 - "systemctl start mailpair" --socket "$socket" status
+expect "no daemon, as JSON" 2 '"healthy": false' "does not run" --socket "$socket" status --json
+expect "no daemon, switchover" 2 - "does not run" switchover --socket="$socket"
+expect "no daemon, switchover as JSON" 2 '"exit": 2' "does not run" switchover --json --socket="$socket"
+expect "no daemon: may not start" 2 - "must not be started by hand" services may-start --socket "$socket"
+expect "a socket path that is too long" 2 - "cannot be as long" status --socket "/$(printf 'x%.0s' {1..200})"
+expect "an unreadable configuration" 2 - "cannot be" status --conf "$work/none.conf"
+expect "check without a file" 2 - "cannot be read" check --conf "$work/none.conf"
+expect "history without a journal" 2 - "cannot be read" history --journal "$work/none.db"
+expect "no name typed: refused" 3 - "confirm-dead mx1 --yes mx1" confirm-dead mx1 --socket "$socket"
+expect "another name given: refused" 3 - "Nothing was done" confirm-dead mx1 --yes mx2 --socket "$socket"
+expect "the version" 0 "^mailpair [0-9]" - version
+expect "the version as an option" 0 "^mailpair [0-9]" - --version
+expect "the version as JSON" 0 '"version": "[0-9]' - --json version
+for command in connector queue config doctor import drbd why whatif replay report; do
+	expect "$command is not there yet" 2 - "not in this version" "$command" --some thing
+done
+for command in status top switchover standby online maintenance confirm-dead fence services cluster history \
+    reload check keygen version; do
+	expect "$command explains itself" 0 "Usage: mailpair \[OPTIONS\] $command" - "$command" --help
+done
+
+# ------------------------------------------------------------ keys
+umask 077
+expect "a fresh key" 0 '^1 sha256 [0-9a-f]\{64\}$' "" keygen
+cp "$work/out" "$work/authkeys"
+expect "another fresh key" 0 '^auth 1$' "" keygen
+if cmp -s "$work/out" "$work/authkeys"; then bad "two keys are the same"; else ok; fi
+expect "a key is added" 0 - 'auth 2' keygen --add "$work/authkeys"
+if [ "$(grep -c sha256 "$work/authkeys")" = 2 ] && grep -q '^auth 1$' "$work/authkeys" &&
+    [ "$(stat -c %a "$work/authkeys")" = 600 ]; then ok; else bad "the new key is there, the old one still signs"; fi
+for _ in {3..15}; do "$mailpair" keygen --add "$work/authkeys" 2>/dev/null; done
+expect "no more than 15 keys" 1 - "15 keys" keygen --add "$work/authkeys"
+expect "no key into a file that is not there" 2 - "cannot be changed" keygen --add "$work/none"
+echo "auth 7" >"$work/broken"
+expect "no key into a file that is wrong" 1 - "broken" keygen --add "$work/broken"
+if [ "$(cat "$work/broken")" = "auth 7" ]; then ok; else bad "a wrong file stays as it is"; fi
+
+# ------------------------------------------------------------ the LSB scripts
+init=$(dirname "$0")/../etc/init.d
+mkdir "$work/bin"
+for script in services cluster; do
+	sed "s|^PATH=.*|PATH=$work/bin:\$PATH|" "$init/$script" >"$work/$script"
+done
+
+# lsb SCRIPT ACTION MAILPAIR-EXIT WANTED-EXIT WANTED-OUTPUT : what the script makes of mailpair's answer
+lsb() {
+	local got
+	printf '#!/bin/sh\necho "$*" >>%s/asked\necho "postfix runs, OK"\nexit %s\n' "$work" "$3" >"$work/bin/mailpair"
+	chmod 700 "$work/bin/mailpair"
+	: >"$work/asked"
+	sh "$work/$1" "$2" >"$work/out" 2>"$work/err" </dev/null
+	got=$?
+	if [ "$got" = "$4" ] && { [ -z "$5" ] || [ "$(cat "$work/out")" = "$5" ]; }; then
+		ok
+	else
+		bad "$1 $2 with mailpair's exit status $3: exit $got, not $4, \"$5\""
+	fi
+}
+for script in services cluster; do
+	lsb $script status 0 0 "$script: running"
+	lsb $script status 1 3 "$script: stopped"
+	lsb $script status 2 4 "$script: unknown"
+	lsb $script frobnicate 0 2 ""
+	if [ "$(id -u)" = 0 ]; then
+		lsb $script start 0 0 ""
+		lsb $script start 1 1 ""
+		lsb $script stop 3 1 ""
+		lsb $script restart 2 1 ""
+	else
+		lsb $script start 0 4 ""
+	fi
+done
+sh "$init/mailpair" frobnicate >"$work/out" 2>"$work/err"
+case $? in
+2 | 5) ok ;;
+*) bad "init.d/mailpair knows no such action" ;;
+esac
+
+# ------------------------------------------------------------ with a stand-in for the daemon
+if ! command -v socat >/dev/null; then
+	echo "skip: socat is not installed, so the conversation with mailpaird is not tested here"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+	exit
+fi
+cat >"$work/daemon" <<EOF
+#!/bin/bash
+IFS= read -r line
+printf '%s\n' "\$line" >"$work/asked"
+[ -f "$work/reply" ] && cat "$work/reply"
+exit 0
+EOF
+chmod 700 "$work/daemon"
+socat "UNIX-LISTEN:$socket,fork,backlog=20" "EXEC:$work/daemon" 2>/dev/null &
+daemon=$!
+for _ in {1..200}; do [ -S "$socket" ] && break; read -r -t 0.05 <> <(:); done
+
+# asked NAME LINE : what the last command sent
+asked() {
+	if [ "$(cat "$work/asked")" = "$2" ]; then ok; else bad "$1: sent \"$(cat "$work/asked")\""; fi
+}
+reply() { printf '%b' "$1" >"$work/reply"; }
+with=(--socket "$socket")
+
+reply 'o all is well\nx 0\n'
+expect "what the daemon says is printed" 0 "^all is well$" - status "${with[@]}"
+asked "status asks for text" "status json=no"
+reply 'o {"healthy": false}\nx 1\n'
+expect "its exit code is ours" 1 "^{\"healthy\": false}$" - "${with[@]}" --json status
+asked "status asks for JSON" "status json=yes"
+reply 'o 0.10 s stop\ne mx2 is not well\nx 3\n'
+expect "lines go where they belong" 3 "^0.10 s stop$" "^mx2 is not well$" switchover "${with[@]}" --to=mx2 --timeout 1min
+asked "switchover names node and time" "switchover to=mx2 timeout=60000"
+expect "any command has JSON" 3 '"output": \["0.10 s stop"\]' "" --json standby "${with[@]}"
+asked "standby" "standby"
+if grep -q '"messages": \["mx2 is not well"\]' "$work/out" && grep -q '"done": false' "$work/out"; then
+	ok
+else
+	bad "the document has the messages"
+fi
+reply 'x 0\n'
+expect "online" 0 - - online "${with[@]}"
+asked "online" "online"
+expect "maintenance" 0 - - maintenance on --for 2h "${with[@]}"
+asked "maintenance with an end" "maintenance state=on for=7200000"
+expect "maintenance off" 0 - - maintenance off "${with[@]}"
+asked "maintenance off" "maintenance state=off"
+expect "confirmed by name" 0 - - confirm-dead mx1 --yes mx1 "${with[@]}"
+asked "confirm-dead" "confirm-dead node=mx1"
+expect "fence" 0 - - fence mx1 "${with[@]}"
+asked "fence asks for status by itself" "fence node=mx1 action=status"
+expect "fence off" 0 - - fence --off "${with[@]}" mx1
+asked "fence off" "fence node=mx1 action=off"
+expect "fence test" 0 - - fence mx1 --test "${with[@]}"
+asked "fence test" "fence node=mx1 action=test"
+expect "services" 0 - - services restart "${with[@]}"
+asked "services" "services do=restart"
+expect "cluster" 0 - - cluster stop "${with[@]}"
+asked "cluster" "cluster do=stop"
+expect "reload" 0 - - reload "${with[@]}"
+asked "reload" "reload"
+expect "strange bytes are encoded" 0 - - fence $'m x%1\n' "${with[@]}"
+asked "strange bytes" "fence node=m%20x%251%0A action=status"
+expect "-- ends the options" 0 - - "${with[@]}" fence -- --off
+asked "-- ends the options" "fence node=--off action=status"
+expect "an argument beyond all measure" 2 - "too long" fence "$(printf 'x%.0s' {1..2000})" "${with[@]}"
+reply 'o half'
+expect "a daemon that dies in the middle" 2 "" "went away" switchover "${with[@]}"
+reply ''
+expect "a daemon that says nothing" 2 - "went away" status "${with[@]}"
+reply 'HTTP/1.0 400 what\n'
+expect "something that is not the daemon" 2 - "is not mailpaird" status "${with[@]}"
+reply 'o a\033[2Jb\nx 0\n'
+expect "no terminal codes" 0 "^a?\[2Jb$" - standby "${with[@]}"
+reply 'o {\no   "role": "active",\no   "storage": {"device": "x", "mounted": true}\no }\nx 0\n'
+expect "mail may start where the spool is" 0 - - services may-start "${with[@]}"
+reply 'o {\no   "role": "active",\no   "storage": {"device": "x", "mounted": null},\no   "x": {"mounted": true}\no }\nx 1\n'
+expect "mail may not start without the spool" 1 - "not mounted here" services may-start "${with[@]}"
+reply 'o {\no   "role": "standby",\no   "peer_role": "active",\no   "storage": {"mounted": false}\no }\nx 0\n'
+expect "mail may not start on the standby" 1 - "not the active node" services may-start "${with[@]}"
+reply 'e You are not permitted\nx 2\n'
+expect "mail may not start when nothing is known" 2 - "nobody can say" services may-start "${with[@]}"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
