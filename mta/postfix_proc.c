@@ -1,0 +1,301 @@
+/*
+ * mta/postfix_proc.c - finds and ends the processes of one Postfix instance by /proc and pidfds.
+ * Runs in a worker; blocks in poll() up to the caller's deadline.
+ *
+ * A pid alone proves nothing: between looking and signalling it may belong to someone else. So each
+ * process is opened (pidfd) first, looked at again, and signalled through what was opened.
+ */
+#include "mta/postfix_proc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The executable's base name when it lies in dir, which has no symbolic links. */
+static bool
+runs_from(pid_t pid, const char *dir, char *ret_program, size_t size)
+{
+	char link[48], exe[POSTFIX_PATH_MAX + 64];
+	size_t dir_len = strlen(dir);
+	ssize_t n;
+	char *deleted;
+
+	snprintf(link, sizeof link, "/proc/%d/exe", pid);
+	n = readlink(link, exe, sizeof exe - 1);
+	if (n == -1)
+		return false;
+	exe[n] = '\0';
+	deleted = strstr(exe, " (deleted)");	/* replaced by an upgrade while it runs */
+	if (deleted != NULL)
+		*deleted = '\0';
+	if (strncmp(exe, dir, dir_len) != 0 || exe[dir_len] != '/' ||
+	    strchr(exe + dir_len + 1, '/') != NULL)
+		return false;
+	snprintf(ret_program, size, "%s", exe + dir_len + 1);
+	return true;
+}
+
+/* Does this process hold a lock on that file? By its descriptors: true on every file system. */
+static bool
+holds_lock(pid_t pid, const struct stat *file)
+{
+	char path[64];
+	DIR *dir;
+	struct dirent *entry;
+	bool holds = false;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+	dir = opendir(path);
+	if (dir == NULL)
+		return false;
+	while (!holds && (entry = readdir(dir)) != NULL) {
+		char info[64], text[2048];
+		struct stat st;
+		FILE *stream;
+
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) == -1 || !same_file(&st, file))
+			continue;
+		snprintf(info, sizeof info, "/proc/%d/fdinfo/%.20s", pid, entry->d_name);
+		stream = fopen(info, "re");
+		if (stream == NULL)
+			continue;
+		while (fgets(text, sizeof text, stream) != NULL)
+			if (strncmp(text, "lock:", 5) == 0 && strstr(text, "FLOCK") != NULL)
+				holds = true;
+		fclose(stream);
+	}
+	closedir(dir);
+	return holds;
+}
+
+/* Who is written in /proc/locks for this inode? The device number is not compared: overlay and btrfs
+ * show another one there than stat(2) does. holds_lock() decides. */
+static pid_t
+holder_in_kernel_list(const struct stat *file)
+{
+	FILE *stream = fopen("/proc/locks", "re");
+	char line[256];
+	pid_t found = 0;
+
+	if (stream == NULL)
+		return 0;
+	while (found == 0 && fgets(line, sizeof line, stream) != NULL) {
+		unsigned long long inode;
+		int pid;
+
+		if (sscanf(line, "%*s FLOCK %*s %*s %d %*x:%*x:%llu", &pid, &inode) == 2 &&
+		    inode == (unsigned long long)file->st_ino && pid > 0 && holds_lock(pid, file))
+			found = pid;
+	}
+	fclose(stream);
+	return found;
+}
+
+static pid_t
+written_pid(int fd)
+{
+	char text[64];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+	long pid;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	pid = strtol(text, NULL, 10);
+	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+/*
+ * One lock file. The lock itself is tried only when no holder is seen, and for an instant and shared:
+ * a master that starts just then gives up when it cannot have its own.
+ */
+static enum fact
+lock_held(const char *path, pid_t *ret_pid, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	pid_t pid;
+	enum fact fact = FACT_YES;
+
+	if (fd == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return FACT_NO;
+		err_set(err, errno, "cannot look at the lock of Postfix's master, %s", path);
+		return FACT_UNKNOWN;
+	}
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		err_set(err, 0, "%s is no lock file of Postfix's master", path);
+		close(fd);
+		return FACT_UNKNOWN;
+	}
+	pid = written_pid(fd);
+	if (pid == 0 || !holds_lock(pid, &st)) {
+		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+			fact = FACT_NO;
+		} else if (errno == EWOULDBLOCK) {
+			pid = holder_in_kernel_list(&st);
+		} else {
+			err_set(err, errno, "cannot try the lock of Postfix's master, %s", path);
+			fact = FACT_UNKNOWN;
+		}
+	}
+	close(fd);			/* gives the lock back where we had it */
+	if (fact == FACT_YES)
+		*ret_pid = pid;
+	return fact;
+}
+
+enum fact
+postfix_master_alive(const struct postfix_conf *conf, pid_t *ret_pid, struct err *err)
+{
+	char path[POSTFIX_PATH_MAX];
+	pid_t pid = 0, data_pid = 0;
+	enum fact queue, data;
+
+	snprintf(path, sizeof path, "%s/pid/master.pid", conf->value[PF_QUEUE_DIR]);
+	queue = lock_held(path, &pid, err);
+	if (queue == FACT_YES && pid != 0) {
+		*ret_pid = pid;
+		return FACT_YES;
+	}
+	/* The queue may be unmounted, or another one than the running master has: data_directory is
+	 * locked as well, and it stays. */
+	snprintf(path, sizeof path, "%s/master.lock", conf->value[PF_DATA_DIR]);
+	data = lock_held(path, &data_pid, err);
+	if (queue == FACT_YES || data == FACT_YES) {
+		*ret_pid = pid != 0 ? pid : data_pid;
+		return FACT_YES;
+	}
+	return queue == FACT_NO && data == FACT_NO ? FACT_NO : FACT_UNKNOWN;
+}
+
+static bool
+belongs(pid_t pid, const struct postfix_instance *inst, char *ret_program, size_t size)
+{
+	char path[48];
+	struct stat cwd;
+
+	if (!runs_from(pid, inst->daemon_dir, ret_program, size))
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/cwd", pid);
+	return stat(path, &cwd) == 0 && same_file(&cwd, &inst->queue);
+}
+
+bool
+postfix_instance(const struct postfix_conf *conf, pid_t master, struct postfix_instance *ret,
+    struct err *err)
+{
+	char path[POSTFIX_PATH_MAX], program[32];
+	struct postfix_instance inst;
+
+	if (realpath(conf->value[PF_DAEMON_DIR], inst.daemon_dir) == NULL)
+		return err_set(err, errno, "cannot look at Postfix's program directory %s",
+		    conf->value[PF_DAEMON_DIR]);
+	snprintf(path, sizeof path, "%s", conf->value[PF_QUEUE_DIR]);
+	if (master != 0 && runs_from(master, inst.daemon_dir, program, sizeof program))
+		snprintf(path, sizeof path, "/proc/%d/cwd", master);
+	if (stat(path, &inst.queue) == -1)
+		return err_set(err, errno, "cannot look at Postfix's queue directory %s", path);
+	*ret = inst;
+	return true;
+}
+
+bool
+postfix_procs_find(const struct postfix_instance *inst, struct postfix_procs *ret, struct err *err)
+{
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	if (proc == NULL)
+		return err_set(err, errno, "cannot list processes in /proc");
+	ret->len = 0;
+	while (ret->len < POSTFIX_PROCS_MAX && (entry = readdir(proc)) != NULL) {
+		struct postfix_proc *next = &ret->proc[ret->len];
+		char *rest;
+		long pid = strtol(entry->d_name, &rest, 10);
+
+		if (rest == entry->d_name || *rest != '\0' || pid <= 1)
+			continue;
+		if (!belongs((pid_t)pid, inst, next->program, sizeof next->program))
+			continue;
+		next->pid = (pid_t)pid;
+		ret->len++;
+	}
+	closedir(proc);
+	return true;
+}
+
+/* How many of the descriptors are not yet readable (a pidfd is when its process has ended). */
+static size_t
+await(struct pollfd *pfd, size_t len, uint64_t deadline_ms)
+{
+	for (;;) {
+		uint64_t now = clock_mono_ms();
+		size_t left = 0;
+		int n = poll(pfd, len, now < deadline_ms ? (int)(deadline_ms - now) : 0);
+
+		for (size_t i = 0; i < len; i++) {
+			if (n > 0 && pfd[i].fd >= 0 && pfd[i].revents != 0) {
+				close(pfd[i].fd);
+				pfd[i].fd = -1;		/* poll() skips it from now on */
+			}
+			left += pfd[i].fd >= 0;
+		}
+		if (left == 0 || now >= deadline_ms)
+			return left;
+	}
+}
+
+size_t
+postfix_procs_end(const struct postfix_instance *inst, const struct postfix_procs *procs, int signo,
+    uint64_t deadline_ms, size_t *ret_sent)
+{
+	struct pollfd pfd[POSTFIX_PROCS_MAX];
+	char program[32];
+	size_t len = 0, sent = 0, unreached = 0, left;
+
+	for (size_t i = 0; i < procs->len; i++) {
+		pid_t pid = procs->proc[i].pid;
+		int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+		if (fd == -1) {
+			unreached += errno != ESRCH;
+			continue;
+		}
+		if (!belongs(pid, inst, program, sizeof program) ||
+		    syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == -1) {
+			close(fd);
+			continue;
+		}
+		sent++;
+		/* one that was stopped sees its signal only when it goes on */
+		if (signo != SIGKILL)
+			syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
+		pfd[len++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	}
+	left = unreached + await(pfd, len, deadline_ms);
+	for (size_t i = 0; i < len; i++)
+		if (pfd[i].fd >= 0)
+			close(pfd[i].fd);
+	*ret_sent = sent;
+	return left;
+}
