@@ -119,7 +119,8 @@ add_nodes(struct text *t, const struct status *s)
 	char offset[DURATION_MAX], role[24];
 
 	/* what it was when it was last heard is not what it is */
-	snprintf(role, sizeof(role), heard ? "%s" : "(%s)", s->peer_role_known ? role_name(s->peer_role) : "unknown");
+	snprintf(role, sizeof(role), heard || !s->peer_role_known ? "%s" : "(%s)",
+	    s->peer_role_known ? role_name(s->peer_role) : "unknown");
 	for (int i = 0; i < 2; i++)
 		width = names[i] > width ? names[i] : width;
 	add(t, "\n%-*s  %-10s  %-8s  %6s  %s\n", width, "NODE", "ROLE", "SEEN AS", "TENURE", "SPOOL");
