@@ -222,6 +222,7 @@ START_TEST(a_killed_child_is_replaced_by_the_next_write_and_losses_are_told)
 
 	scribe_log(d.scribe, LOG_LVL_INFO, "one");
 	await_lines(d.loop, LOG, "one", 1);
+	run_for(d.loop, 50);			/* it is acknowledged after it is written */
 	first = child();
 	kill(first, SIGSTOP);
 	scribe_log(d.scribe, LOG_LVL_INFO, "lost");
