@@ -1,6 +1,8 @@
 # mailpair - see "make help". No autotools: every .c file of a folder belongs to that folder's part.
 SHELL   = /bin/bash
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC      = gcc
+endif
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
@@ -24,7 +26,9 @@ LIBS_common     = -levent_core -lcrypto -lconfuse -lsqlite3
 Q = $(if $(V),,@)
 
 # ---------------------------------------------------------------- what is built from what
-MAINS      = supervisor/main.c supervisor/ctl.c
+MAIN_mailpaird = supervisor/main.c
+MAIN_mailpair  = $(wildcard supervisor/ctl*.c)
+MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair)
 SRC_common = $(wildcard common/*.c)
 SRC_mta    = $(wildcard mta/*.c)
 SRC_supervisor = $(filter-out $(MAINS),$(wildcard supervisor/*.c))
@@ -52,10 +56,10 @@ $(O)/%.o: %.c
 $(LIB): $(OBJ_lib)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(O)/mailpaird: $(O)/supervisor/main.o $(LIB)
+$(O)/mailpaird: $(MAIN_mailpaird:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
-$(O)/mailpair: $(O)/supervisor/ctl.o $(LIB)
+$(O)/mailpair: $(MAIN_mailpair:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)

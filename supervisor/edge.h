@@ -1,0 +1,71 @@
+/*
+ * supervisor/edge.h - everything the engine does to the world, as functions for workers. The engine knows
+ * only this table; edge_real.c fills it with the real steps, the simulator with its own.
+ *
+ * Each function runs in a child with a deadline (common/spawn.h), may block, shares nothing with the
+ * daemon, and reports "key value" lines. The keys that the engine reads are named with each.
+ */
+#ifndef SUPERVISOR_EDGE_H
+#define SUPERVISOR_EDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/spawn.h"
+#include "supervisor/hooks.h"
+#include "supervisor/seal.h"
+#include "supervisor/statefile.h"
+
+enum edge_power { EDGE_POWER_STATUS, EDGE_POWER_OFF, EDGE_POWER_ON, EDGE_POWER_RESET, EDGE_POWER_TEST };
+
+/* The question put to a worker; a copy, so the engine may go on changing its own. */
+struct edge_ctx {
+	const struct conf	*conf;
+	char			 boot[64];	/* this kernel's boot id, as in the seal */
+	enum proof_kind		 proof;		/* what entitles us (seal) */
+	uint64_t		 released, known;	/* see seal_judge */
+	struct state		 state;		/* to save; seal() fills in the new tenure */
+	bool			 owner;		/* this node is active (survey, prepare) */
+	bool			 with_services;	/* start the mta and take the addresses */
+	int			 node;		/* whose power */
+	enum edge_power		 power;
+	struct hook_facts	 hook;
+	bool			 count_queue;	/* survey: count what is queued too */
+	char			 foreign[256];	/* address_up: what the probe found, "" = nobody */
+	bool			 hurry;		/* mta_restart, abandon: force at once */
+	uint32_t		 limit_ms;	/* the worker's own deadline, to stop in time by itself */
+};
+
+struct edge {
+	/* at start: "held yes|no|unknown", "sealed ours|foreign|none|unreadable", "tenure N", "text ..." */
+	spawn_work_f	*probe;
+	/* the group, see fsm.h; "seal": "tenure N"; "mta_start", "mta_restart": "pid N" */
+	spawn_work_f	*storage_up, *seal, *bind, *mta_start, *address_up;
+	/* beside these: does somebody else answer for a service address? fails with who it is */
+	spawn_work_f	*address_probe;
+	spawn_work_f	*address_down, *mta_stop, *unbind, *storage_down, *abandon, *mta_restart;
+	/* after a pause: "touched yes|no|unknown" */
+	spawn_work_f	*verify;
+	/* the state file */
+	spawn_work_f	*save;
+	/* fence devices: "power on|off|unknown" (status), "text SENTENCE" */
+	spawn_work_f	*power;
+	/* "answers-I yes|no|unknown" for every device I of the configuration */
+	spawn_work_f	*fence_monitor;
+	/*
+	 * Every few seconds: "held", "binds", "address-I yes|no", "interfaces yes|no|unknown TEXT", "mta yes|no|unknown",
+	 * "pid N", "ready yes|no TEXT", "storage TEXT", "queue TOTAL INCOMING ACTIVE DEFERRED HOLD CORRUPT MAILDROP"
+	 */
+	spawn_work_f	*survey;
+	/* one SMTP dialogue: "answer answered|refused|none|unknown", "text SENTENCE" */
+	spawn_work_f	*monitor;
+	/* checks and page cache ahead of a start: "prepared yes|no", "why TEXT" */
+	spawn_work_f	*prepare;
+	spawn_work_f	*announce;
+	spawn_work_f	*hook;
+};
+
+extern const struct edge edge_real;
+
+#endif

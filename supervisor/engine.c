@@ -1,0 +1,602 @@
+/*
+ * supervisor/engine.c - the only writer of the role: matches the table, queues its actions, runs them one
+ * after the other, and offers the level events at every turn. What an action does is in engine_acts.c; what
+ * is known of the peer in engine_peer.c. Runs in mailpaird's supervisor process; nothing here blocks.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/engine_priv.h"
+
+const char *
+engine_peer_name(const struct engine *en)
+{
+	return en->conf->node[1 - en->conf->self];
+}
+
+/* ---------------------------------------------------------------- telling */
+
+void
+engine_tell(struct engine *en, const char *fmt, ...)
+{
+	char line[640];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	for (struct engine_watcher *w = en->watchers, *next; w != NULL; w = next) {
+		next = w->next;
+		w->line(w->arg, line);
+	}
+}
+
+static void
+engine_told_role(struct engine *en)
+{
+	for (struct engine_watcher *w = en->watchers, *next; w != NULL; w = next) {
+		next = w->next;
+		w->role(w->arg);
+	}
+}
+
+void
+engine_watch(struct engine *en, struct engine_watcher *w)
+{
+	w->next = en->watchers;
+	en->watchers = w;
+}
+
+void
+engine_unwatch(struct engine *en, struct engine_watcher *w)
+{
+	for (struct engine_watcher **p = &en->watchers; *p != NULL; p = &(*p)->next) {
+		if (*p == w) {
+			*p = w->next;
+			return;
+		}
+	}
+}
+
+static void
+engine_journal(struct engine *en, struct journal_event *ev)
+{
+	ev->wall_ms = clock_wall_ms();
+	ev->tenure = en->own_tenure != 0 ? en->own_tenure : en->state.tenure;
+	if (en->sink.journal != NULL)
+		en->sink.journal(en->sink.arg, ev);
+}
+
+void
+engine_event(struct engine *en, const char *name, bool ok, const char *fmt, ...)
+{
+	struct journal_event ev = { .kind = JOURNAL_EVENT, .ok = ok, .transition = en->trans_id };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ev.text, sizeof(ev.text), fmt, ap);
+	va_end(ap);
+	snprintf(ev.name, sizeof(ev.name), "%s", name);
+	engine_journal(en, &ev);
+	if (ok)
+		log_info("%s", ev.text);
+	else
+		log_warnx("%s", ev.text);
+}
+
+void
+engine_trans_begin(struct engine *en, const char *kind, const char *from, const char *to, const char *reason)
+{
+	en->trans_id = clock_wall_ms();
+	en->trans_began_ms = clock_mono_ms();
+	snprintf(en->trans_kind, sizeof(en->trans_kind), "%s", kind);
+	snprintf(en->trans_from, sizeof(en->trans_from), "%s", from);
+	snprintf(en->trans_to, sizeof(en->trans_to), "%s", to);
+	snprintf(en->trans_reason, sizeof(en->trans_reason), "%s", reason);
+}
+
+void
+engine_trans_end(struct engine *en, bool ok)
+{
+	struct journal_event ev = { .kind = JOURNAL_TRANSITION, .ok = ok, .transition = en->trans_id };
+	struct status_transition *last = &en->last;
+
+	if (en->trans_id == 0)
+		return;
+	ev.took_ms = (uint32_t)(clock_mono_ms() - en->trans_began_ms);
+	snprintf(ev.name, sizeof(ev.name), "%s", en->trans_kind);
+	snprintf(ev.from, sizeof(ev.from), "%s", en->trans_from);
+	snprintf(ev.to, sizeof(ev.to), "%s", en->trans_to);
+	snprintf(ev.text, sizeof(ev.text), "%s%s%.200s", en->trans_reason, ok ? "" : "; failed: ",
+	    ok ? "" : en->act_error);
+	engine_journal(en, &ev);
+	log_info("%s %s in %" PRIu32 " ms: %s", ev.name, ok ? "done" : "FAILED", ev.took_ms, ev.text);
+	*last = (struct status_transition){ .tenure = ev.tenure, .at_wall_ms = ev.wall_ms, .took_ms = ev.took_ms };
+	snprintf(last->kind, sizeof(last->kind), "%s", en->trans_kind);
+	snprintf(last->from, sizeof(last->from), "%s", ev.from);
+	snprintf(last->to, sizeof(last->to), "%s", ev.to);
+	snprintf(last->reason, sizeof(last->reason), "%.255s", ev.text);
+	engine_hook(en, en->trans_kind, ev.text);
+	en->trans_id = 0;
+}
+
+/* ---------------------------------------------------------------- durable state */
+
+static void
+save_done(void *arg, const struct spawn_result *res)
+{
+	struct engine *en = arg;
+
+	en->job[JOB_SAVE] = NULL;
+	if (res->end != SPAWN_EXITED || res->code != 0)
+		log_warnx("the state of this node could not be saved: %s", res->err.text);
+	if (en->save_again) {
+		en->save_again = false;
+		engine_save(en);
+	}
+}
+
+void
+engine_save(struct engine *en)
+{
+	/* the seal's worker writes the same file: wait for it */
+	if (en->job[JOB_SAVE] != NULL || (en->act_child != NULL && en->act_running == ACT_SEAL)) {
+		en->save_again = true;
+		return;
+	}
+	en->job_ctx[JOB_SAVE] = (struct edge_ctx){ .conf = en->conf, .state = en->state };
+	engine_job_start(en, JOB_SAVE, "save state", en->edge->save, en->conf->mount_ms, save_done);
+}
+
+/* job_ctx[job] is filled but for conf and limit; a job that runs already is left alone. */
+void
+engine_job_start(struct engine *en, enum engine_job job, const char *name, spawn_work_f *work,
+    uint32_t limit_ms, spawn_done_f *done)
+{
+	assert(en->job[job] == NULL);
+	en->job_ctx[job].conf = en->conf;
+	en->job_ctx[job].limit_ms = limit_ms;
+	en->job[job] = spawn_work(en->loop, name, work, &en->job_ctx[job], limit_ms, done, en);
+}
+
+/* ---------------------------------------------------------------- the queue of actions */
+
+bool
+engine_busy(const struct engine *en)
+{
+	return en->act_child != NULL || en->queue_at < en->queue_len;
+}
+
+static void
+queue_set(struct engine *en, const enum fsm_act *acts)
+{
+	en->queue_len = en->queue_at = 0;
+	en->queue_failed = en->queue_ran = false;
+	en->act_error[0] = '\0';
+	while (en->queue_len < FSM_ACTS_MAX && acts[en->queue_len] != ACT_NONE) {
+		en->queue[en->queue_len] = acts[en->queue_len];
+		en->queue_len++;
+	}
+}
+
+void
+engine_run_queue(struct engine *en)
+{
+	while (en->act_child == NULL && en->queue_at < en->queue_len) {
+		enum fsm_act act = en->queue[en->queue_at];
+
+		if (fsm_act_is_group(act)) {
+			en->queue_ran = true;
+			engine_act_begin(en, act);	/* or what it waits for runs the queue again */
+			return;
+		}
+		en->queue_at++;
+		engine_act_now(en, act);
+	}
+	if (en->act_child == NULL && en->queue_ran) {
+		en->queue_ran = false;
+		engine_step(en, en->queue_failed ? EV_ACT_FAILED : EV_DONE);
+		engine_told_role(en);
+	}
+}
+
+/* ---------------------------------------------------------------- stepping */
+
+/* What begins and ends with a change of role, beside the row's own actions. */
+static void
+engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enum fsm_event on)
+{
+	const char *self = en->conf->node[en->conf->self], *peer = engine_peer_name(en);
+
+	switch (en->role) {
+	case ROLE_ACQUIRING: {
+		char reason[300];
+
+		const char *kind = on == EV_PROOF ? "takeover" : en->claim != 0 ? "start" :
+		    en->request == BEAT_ASK_GIVE ? "switchover" : en->peer.flags & BEAT_GAVE_UP ? "move" : "switchover";
+
+		snprintf(reason, sizeof(reason), "%s", on == EV_PROOF ? en->proof.text :
+		    on == EV_AGREED && en->claim != 0 ? "nobody owned the spool and the peer agreed" : "the peer handed over");
+		engine_trans_begin(en, kind, on == EV_AGREED && en->claim != 0 ? "" : peer, self, reason);
+		engine_address_probe(en);
+		break;
+	}
+	case ROLE_ACTIVE:
+		if (from == ROLE_JOINING)
+			engine_trans_begin(en, "adopt", self, self, row->why);
+		else
+			engine_trans_end(en, true);
+		en->claim = 0;
+		en->request = BEAT_ASK_NOTHING;
+		en->retry_own_ms = 0;
+		break;
+	case ROLE_RELEASING:
+		if (from == ROLE_ACQUIRING)
+			engine_trans_end(en, false);
+		engine_trans_begin(en, en->intent == INTENT_UNDO ? "undo" : "release", self,
+		    en->intent == INTENT_GIVE || en->intent == INTENT_MOVE ? peer : "", row->why);
+		en->claim = 0;
+		break;
+	case ROLE_STANDBY:
+	case ROLE_STOPPED:
+	case ROLE_FAILED:
+		if (from == ROLE_RELEASING) {
+			engine_trans_end(en, en->role != ROLE_FAILED);
+			en->doubtful = false;
+		}
+		break;
+	case ROLE_JOINING:
+	case ROLE_COUNT:
+		break;
+	}
+	en->standby_ms = en->role == ROLE_STANDBY ? clock_mono_ms() : 0;
+	en->vacant_ms = 0;
+	memset(en->last_row, 0, sizeof(en->last_row));
+	if (en->role != ROLE_ACQUIRING && en->role != ROLE_RELEASING) {
+		engine_survey_now(en);
+		engine_prepare_now(en);
+	}
+}
+
+static void
+engine_tell_step(struct engine *en, enum role from, enum fsm_event on, const struct fsm_row *row)
+{
+	struct journal_event ev = { .kind = JOURNAL_STATE, .ok = true, .transition = en->trans_id };
+
+	if (from == en->role) {
+		if (row->acts[0] != ACT_NONE && on != EV_DONE)
+			engine_event(en, fsm_event_name(on), true, "%s (%s): %s", role_name(en->role),
+			    fsm_event_name(on), row->why);
+		else
+			log_debug("%s (%s): %s", role_name(en->role), fsm_event_name(on), row->why);
+		return;
+	}
+	snprintf(ev.name, sizeof(ev.name), "%s", fsm_event_name(on));
+	snprintf(ev.from, sizeof(ev.from), "%s", role_name(from));
+	snprintf(ev.to, sizeof(ev.to), "%s", role_name(en->role));
+	snprintf(ev.text, sizeof(ev.text), "%s", row->why);
+	engine_journal(en, &ev);
+	log_info("%s -> %s: %s", role_name(from), role_name(en->role), row->why);
+	engine_tell(en, "%s: %s -> %s: %s", en->conf->node[en->conf->self], role_name(from), role_name(en->role), row->why);
+}
+
+static bool
+row_has_group_act(const struct fsm_row *row)
+{
+	for (int i = 0; i < FSM_ACTS_MAX && row->acts[i] != ACT_NONE; i++) {
+		if (fsm_act_is_group(row->acts[i]))
+			return true;
+	}
+	return false;
+}
+
+void
+engine_step(struct engine *en, enum fsm_event on)
+{
+	struct facts facts;
+	const struct fsm_row *row;
+	enum role from = en->role;
+	bool changes;
+
+	engine_facts(en, &facts);
+	row = fsm_match(en->role, on, &facts);
+	changes = row->next != FSM_SAME && (enum role)row->next != en->role;
+	if (!changes && row_has_group_act(row) && engine_busy(en))
+		return;			/* a level event comes again, operators are refused before */
+	if (row->intent != INTENT_NONE)
+		en->intent = row->intent;
+	if (changes)
+		en->role = (enum role)row->next;
+	if (changes || en->last_row[on] != row || !fsm_event_is_level(on))
+		engine_tell_step(en, from, on, row);
+	if (changes)
+		engine_entered(en, from, row, on);
+	if (fsm_event_is_level(on))
+		en->last_row[on] = row;
+	if (changes || row_has_group_act(row)) {
+		/* leaving a role discards what was not begun; what runs is waited for */
+		queue_set(en, row->acts);
+		engine_run_queue(en);
+	} else {
+		for (int i = 0; i < FSM_ACTS_MAX && row->acts[i] != ACT_NONE; i++)
+			engine_act_now(en, row->acts[i]);
+	}
+	if (changes)
+		engine_told_role(en);
+	engine_soon(en);
+}
+
+void
+engine_soon(struct engine *en)
+{
+	if (en->consider_timer != NULL && !en->exiting)
+		loop_timer_at_us(en->consider_timer, 0);
+}
+
+/* Offer one level event if it is so; forget that it was told when it is not. True: the role changed. */
+static bool
+engine_level(struct engine *en, enum fsm_event on, bool so)
+{
+	enum role before = en->role;
+
+	if (!so) {
+		en->last_row[on] = NULL;
+		return false;
+	}
+	engine_step(en, on);
+	return en->role != before;
+}
+
+static bool
+engine_offer_peer_levels(struct engine *en)
+{
+	uint64_t now = clock_mono_ms();
+	bool alive = engine_peer_alive(en), proven = en->proof.kind != PROOF_NONE;
+	bool silent = !proven && !en->peer_left && en->silent_ms != 0;
+	bool holding = en->role == ROLE_ACQUIRING || en->role == ROLE_ACTIVE;
+	bool vacant;
+
+	if (engine_level(en, EV_PEER_HOLDS, alive && holding && en->peer.holds == FACT_YES))
+		return true;
+	if (engine_level(en, EV_PEER_ALIVE, alive && en->role == ROLE_JOINING))
+		return true;
+	if (engine_level(en, EV_PROOF, proven && en->proof.kind != PROOF_RELEASED))
+		return true;
+	if (engine_level(en, EV_PEER_SILENT, silent))
+		return true;
+	if (engine_level(en, EV_AGREED, engine_agreed(en) && en->role == ROLE_STANDBY))
+		return true;
+	if (engine_level(en, EV_PEER_CLAIMS, alive && en->peer.claim != 0 && en->peer.claim != en->grant))
+		return true;
+	if (engine_level(en, EV_PEER_ASKS_FENCE, alive && en->peer.request == BEAT_ASK_FENCE && en->role == ROLE_STANDBY &&
+	    !en->fencing))
+		return true;
+	if (alive && en->peer.request == BEAT_ASK_GIVE && en->role == ROLE_ACTIVE && !engine_busy(en) &&
+	    engine_level(en, EV_PEER_ASKS_GIVE, true))
+		return true;
+	vacant = alive && en->role == ROLE_STANDBY && en->peer.holds == FACT_NO && en->hold.storage == FACT_NO &&
+	    (en->peer.role == ROLE_STANDBY || en->peer.role == ROLE_STOPPED || en->peer.role == ROLE_JOINING);
+	if (!vacant)
+		en->vacant_ms = 0;
+	else if (en->vacant_ms == 0)
+		en->vacant_ms = now;
+	return engine_level(en, EV_VACANT, vacant && en->claim == 0 && en->peer.claim == 0 && !engine_agreed(en));
+}
+
+void
+engine_consider(struct engine *en)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (en->considering || en->exiting || !en->probed)
+		return;
+	en->considering = true;
+	if (engine_offer_peer_levels(en))
+		goto out;
+	if (en->role == ROLE_ACTIVE && !engine_busy(en)) {
+		if (engine_level(en, EV_MTA_DOWN, engine_mta_down(en) && !en->state.services_stopped))
+			goto out;
+		if (engine_level(en, EV_INTERFACE_DEAD, en->interface_dead))
+			goto out;
+	}
+	if (en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
+	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
+	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&
+	    now - en->standby_ms >= en->conf->takeover.failback_after_ms)
+		engine_step(en, EV_FAILBACK_DUE);
+out:
+	en->considering = false;
+}
+
+static void
+consider_fired(void *arg)
+{
+	engine_consider(arg);
+}
+
+/* ---------------------------------------------------------------- facts */
+
+void
+engine_facts(const struct engine *en, struct facts *ret)
+{
+	const struct conf *c = en->conf;
+	bool alive = engine_peer_alive(en);
+	bool unwell = en->hold.ready == FACT_NO || en->hold.interfaces == FACT_NO || en->hold.prepared == FACT_NO;
+
+	*ret = (struct facts){
+		.peer_view = engine_view(en),
+		.peer_gone = en->proof.kind == PROOF_FENCED || en->proof.kind == PROOF_VOUCHED ||
+		    en->proof.kind == PROOF_LEASE ? FACT_YES : alive ? FACT_NO : FACT_UNKNOWN,
+		.peer_holds = alive ? en->peer.holds : FACT_UNKNOWN,
+		.peer_newer = !alive ? FACT_UNKNOWN :
+		    en->peer.holds == FACT_YES && en->peer.tenure > en->own_tenure ? FACT_YES : FACT_NO,
+		.peer_can_take = engine_peer_can_take(en) ? FACT_YES : FACT_NO,
+		.claim_wins = engine_claim_wins(en),
+		.elected = engine_elected(en),
+		.holds = en->hold.storage,
+		.automatic = c->takeover.automatic,
+		.maintenance = en->state.maintenance || en->peer_maintenance,
+		.online = !en->state.offline,
+		.gave_up = en->state.gave_up || clock_mono_ms() < en->retry_own_ms,
+		.can_fence = engine_can_fence(en),
+		.hints = c->takeover.hints,
+		.doubtful = en->doubtful,
+		.services_stopped = en->state.services_stopped,
+		.may_restart = engine_may_restart(en),
+		.commanded = en->commanded,
+		.intent = en->intent,
+	};
+	/* with the peer gone a try costs nothing, even where something here looks unwell */
+	ret->healthy = ret->peer_gone == FACT_YES ? FACT_YES : unwell ? FACT_NO : en->hold.ready;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void
+probe_done(void *arg, const struct spawn_result *res)
+{
+	struct engine *en = arg;
+	char value[256] = "";
+
+	en->job[JOB_PROBE] = NULL;
+	if (spawn_get(res->out, "text", value, sizeof(value)) != NULL)
+		snprintf(en->probe_text, sizeof(en->probe_text), "%s", value);
+	if (res->end != SPAWN_EXITED || res->code != 0 || spawn_get(res->out, "held", value, sizeof(value)) == NULL ||
+	    strcmp(value, "unknown") == 0) {
+		snprintf(en->probe_text, sizeof(en->probe_text), "%.200s", res->err.text[0] != '\0' ? res->err.text :
+		    res->end == SPAWN_TIMEOUT ? "the look at the storage timed out" : "it cannot be told whether the spool is mounted");
+		engine_event(en, "probe", false, "what is held here is not known: %s", en->probe_text);
+		loop_timer_in(en->survey_timer, PROBE_AGAIN_MS);
+		return;
+	}
+	en->probed = true;
+	if (strcmp(value, "no") == 0) {
+		en->hold.storage = FACT_NO;
+		engine_step(en, EV_FOUND_NOTHING);
+	} else {
+		char sealed[32] = "", tenure[32] = "0";
+
+		en->hold.storage = FACT_YES;
+		spawn_get(res->out, "sealed", sealed, sizeof(sealed));
+		spawn_get(res->out, "tenure", tenure, sizeof(tenure));
+		if (strcmp(sealed, "ours") == 0) {
+			sscanf(tenure, "%" SCNu64, &en->own_tenure);
+			if (en->own_tenure > en->state.tenure)
+				en->state.tenure = en->own_tenure;
+			engine_step(en, EV_FOUND_OURS);
+		} else {
+			engine_step(en, EV_FOUND_FOREIGN);
+		}
+	}
+	engine_watch_start(en);
+	engine_consider(en);
+}
+
+static void
+engine_probe(struct engine *en)
+{
+	en->job_ctx[JOB_PROBE] = (struct edge_ctx){ .state = en->state };
+	snprintf(en->job_ctx[JOB_PROBE].boot, sizeof(en->job_ctx[JOB_PROBE].boot), "%s", en->boot_text);
+	engine_job_start(en, JOB_PROBE, "probe", en->edge->probe, en->conf->mount_ms, probe_done);
+}
+
+static void
+probe_again(void *arg)
+{
+	struct engine *en = arg;
+
+	if (!en->probed && en->job[JOB_PROBE] == NULL)
+		engine_probe(en);
+	else
+		engine_survey_now(en);
+}
+
+static void
+maint_fired(void *arg)
+{
+	struct engine *en = arg;
+	uint64_t now = clock_wall_ms(), until = en->state.maintenance_until_wall_ms;
+
+	if (!en->state.maintenance || until == 0)
+		return;
+	if (now < until) {
+		loop_timer_in(en->maint_timer, until - now < 60000 ? until - now : 60000);
+		return;
+	}
+	en->state.maintenance = false;
+	engine_save(en);
+	engine_event(en, "maintenance", true, "maintenance has expired: this pair moves by itself again");
+	engine_consider(en);
+}
+
+void
+engine_init(struct engine *en, struct loop *loop, const struct conf *conf, const struct authkeys *keys,
+    const struct edge *edge, const struct engine_sink *sink, const struct state *state, const char *boot_id)
+{
+	memset(en, 0, sizeof(*en));
+	en->loop = loop;
+	en->conf = conf;
+	en->keys = *keys;
+	en->edge = edge;
+	en->sink = *sink;
+	en->state = *state;
+	en->role = ROLE_JOINING;
+	en->mta_fd = -1;
+	snprintf(en->boot_text, sizeof(en->boot_text), "%s", boot_id);
+	en->consider_timer = loop_timer_new(loop, consider_fired, en);
+	en->survey_timer = loop_timer_new(loop, probe_again, en);
+	en->delay_timer = loop_timer_new(loop, engine_fence_delay_fired, en);
+	en->maint_timer = loop_timer_new(loop, maint_fired, en);
+	engine_peer_init(en);
+}
+
+void
+engine_start(struct engine *en)
+{
+	engine_event(en, "start", true, "mailpair %s starts on %s of pair %s, tenure %" PRIu64 "%s%s", MAILPAIR_VERSION,
+	    en->conf->node[en->conf->self], en->conf->pair, en->state.tenure, en->state.offline ? ", standby by the operator" : "",
+	    en->state.maintenance ? ", maintenance" : "");
+	engine_peer_start(en);
+	engine_probe(en);
+	maint_fired(en);
+}
+
+void
+engine_reconf(struct engine *en, const struct conf *conf, const struct authkeys *keys)
+{
+	engine_peer_fini(en);
+	en->conf = conf;
+	en->keys = *keys;
+	engine_peer_start(en);
+	engine_survey_now(en);
+	engine_prepare_now(en);
+	engine_soon(en);
+}
+
+void
+engine_fini(struct engine *en)
+{
+	struct loop_timer **timers[] = { &en->beat_timer, &en->pulse_timer, &en->delay_timer, &en->retry_timer,
+		&en->survey_timer, &en->monitor_timer, &en->prepare_timer, &en->fence_timer, &en->announce_timer,
+		&en->consider_timer, &en->leave_timer, &en->maint_timer };
+
+	engine_mta_follow(en, 0);
+	engine_peer_fini(en);
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+		loop_timer_free(*timers[i]);
+		*timers[i] = NULL;
+	}
+	for (int j = 0; j < JOB_COUNT; j++) {
+		if (en->job[j] != NULL)
+			spawn_forget(en->job[j]);
+		en->job[j] = NULL;
+	}
+	if (en->act_child != NULL)
+		spawn_forget(en->act_child);
+	en->act_child = NULL;
+}

@@ -1,0 +1,364 @@
+/*
+ * supervisor/engine_acts.c - what each action of the table starts, and what its report means. Group actions run in a
+ * worker with a deadline, one at a time; the others only change what our beats say, or start background work. Runs
+ * in mailpaird's supervisor process; nothing here blocks.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/engine_priv.h"
+
+#define HURRY_MS 1000		/* how long a mail program that does not answer may take to stop in order */
+#define GOODBYES 6		/* beats that say goodbye, so that a lost one does not matter */
+#define GOODBYE_EVERY_MS 10
+
+/* ---------------------------------------------------------------- group actions */
+
+static spawn_work_f *
+act_work(const struct edge *edge, enum fsm_act act)
+{
+	switch (act) {
+	case ACT_STORAGE_UP: return edge->storage_up;
+	case ACT_SEAL: return edge->seal;
+	case ACT_BIND: return edge->bind;
+	case ACT_MTA_START: return edge->mta_start;
+	case ACT_ADDRESS_UP: return edge->address_up;
+	case ACT_ADDRESS_DOWN: return edge->address_down;
+	case ACT_MTA_STOP: return edge->mta_stop;
+	case ACT_UNBIND: return edge->unbind;
+	case ACT_STORAGE_DOWN: return edge->storage_down;
+	case ACT_ABANDON: return edge->abandon;
+	case ACT_MTA_RESTART: return edge->mta_restart;
+	case ACT_VERIFY: return edge->verify;
+	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
+	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
+	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+/* The worker's own deadline; the engine adds a little so that the worker can still say why. */
+static uint32_t
+act_limit_ms(const struct conf *c, enum fsm_act act)
+{
+	switch (act) {
+	case ACT_STORAGE_UP: return c->mount_ms + c->storage.fsck_ms + c->mta.stop_ms;
+	case ACT_SEAL: case ACT_VERIFY: return c->mount_ms;
+	case ACT_BIND: case ACT_UNBIND: return c->bind_ms;
+	case ACT_MTA_START: return c->mta.start_ms;
+	case ACT_MTA_STOP: return c->mta.stop_ms + c->kill_ms;
+	case ACT_MTA_RESTART: return c->mta.start_ms + HURRY_MS + c->kill_ms;
+	case ACT_ADDRESS_UP: case ACT_ADDRESS_DOWN: return c->address_ms;
+	case ACT_STORAGE_DOWN: return c->unmount_ms + 2 * c->kill_ms;
+	case ACT_ABANDON: return c->unmount_ms;
+	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
+	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
+	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
+		break;
+	}
+	return 1000;
+}
+
+bool
+engine_act_forgiven(enum fsm_act act)
+{
+	return act == ACT_MTA_STOP || act == ACT_UNBIND || act == ACT_ABANDON;
+}
+
+/* What a report changes in what we know; called for failures too. */
+static void
+act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_result *res)
+{
+	char value[64] = "";
+
+	switch (act) {
+	case ACT_STORAGE_UP:
+		spawn_get(res->out, "held", value, sizeof(value));
+		en->hold.storage = ok ? FACT_YES : strcmp(value, "no") == 0 ? FACT_NO : FACT_UNKNOWN;
+		break;
+	case ACT_SEAL:
+		if (ok && spawn_get(res->out, "tenure", value, sizeof(value)) != NULL) {
+			en->own_tenure = strtoull(value, NULL, 10);
+			en->state.tenure = en->own_tenure;
+			engine_event(en, "tenure", true, "%s owns the spool of pair %s under tenure %" PRIu64,
+			    en->conf->node[en->conf->self], en->conf->pair, en->own_tenure);
+		}
+		if (en->save_again)
+			engine_save(en);
+		break;
+	case ACT_STORAGE_DOWN:
+		en->hold.storage = ok ? FACT_NO : FACT_YES;
+		if (ok && en->own_tenure != 0) {
+			en->state.released = en->own_tenure;
+			en->own_tenure = 0;
+			engine_save(en);
+		}
+		break;
+	case ACT_MTA_START:
+	case ACT_MTA_RESTART:
+		en->mta_died = !ok;
+		mta_health_reset(&en->mta_health);
+		en->hold.mta = ok ? FACT_YES : FACT_UNKNOWN;
+		if (ok && spawn_get(res->out, "pid", value, sizeof(value)) != NULL)
+			engine_mta_follow(en, (pid_t)strtol(value, NULL, 10));
+		break;
+	case ACT_MTA_STOP:
+		if (ok) {
+			engine_mta_follow(en, 0);
+			en->hold.mta = FACT_NO;
+		}
+		break;
+	case ACT_ADDRESS_UP:
+		en->hold.addresses = ok ? FACT_YES : FACT_UNKNOWN;
+		break;
+	case ACT_ADDRESS_DOWN:
+		en->hold.addresses = ok ? FACT_NO : FACT_UNKNOWN;
+		break;
+	case ACT_BIND:
+		en->hold.binds = ok ? FACT_YES : FACT_UNKNOWN;
+		break;
+	case ACT_UNBIND:
+		en->hold.binds = ok ? FACT_NO : FACT_UNKNOWN;
+		break;
+	case ACT_VERIFY:
+		if (ok && spawn_get(res->out, "touched", value, sizeof(value)) != NULL) {
+			if (strcmp(value, "yes") == 0)
+				engine_step(en, EV_ROBBED);
+			else if (strcmp(value, "no") == 0 && en->proof.kind != PROOF_NONE)
+				en->doubtful = false;
+		}
+		break;
+	case ACT_ABANDON:
+	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
+	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
+	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
+		break;
+	}
+}
+
+static void
+act_describe(const struct engine *en, enum fsm_act act, const struct spawn_result *res, bool ok, char *buf, size_t size)
+{
+	if (ok) {
+		/* the report's lines are the detail, on one line */
+		snprintf(buf, size, "%s", res->out);
+		for (char *p = buf; *p != '\0'; p++) {
+			if (*p == '\n')
+				*p = p[1] == '\0' ? '\0' : ';';
+		}
+	} else if (res->end == SPAWN_TIMEOUT) {
+		snprintf(buf, size, "%s did not end within %" PRIu32 " ms: its outcome is not known", fsm_act_name(act),
+		    en->act_ctx.limit_ms);
+	} else if (res->end == SPAWN_SIGNALED) {
+		snprintf(buf, size, "%s was ended by signal %d", fsm_act_name(act), res->code);
+	} else {
+		snprintf(buf, size, "%s", res->err.text[0] != '\0' ? res->err.text : "it failed without a reason");
+	}
+}
+
+static void
+act_done(void *arg, const struct spawn_result *res)
+{
+	struct engine *en = arg;
+	enum fsm_act act = en->act_running;
+	bool ok = res->end == SPAWN_EXITED && res->code == 0;
+	struct journal_event ev = { .kind = JOURNAL_STEP, .ok = ok, .transition = en->trans_id,
+		.took_ms = (uint32_t)(clock_mono_ms() - en->act_began_ms), .wall_ms = clock_wall_ms() };
+	bool current = en->queue_at < en->queue_len && en->queue[en->queue_at] == act && en->queue_ran;
+
+	en->act_child = NULL;
+	ev.tenure = en->own_tenure != 0 ? en->own_tenure : en->state.tenure;
+	snprintf(ev.name, sizeof(ev.name), "%s", fsm_act_name(act));
+	act_describe(en, act, res, ok, ev.text, sizeof(ev.text));
+	if (en->sink.journal != NULL)
+		en->sink.journal(en->sink.arg, &ev);
+	engine_tell(en, "%6" PRIu32 " ms  %s%s%s", ev.took_ms, ev.name, ok ? "" : ": ", ok ? "" : ev.text);
+	if (!ok) {
+		log_warnx("%s failed after %" PRIu32 " ms: %s", ev.name, ev.took_ms, ev.text);
+		snprintf(en->last_error, sizeof(en->last_error), "%s: %.460s", ev.name, ev.text);
+		en->last_error_wall_ms = ev.wall_ms;
+	} else {
+		log_info("%s took %" PRIu32 " ms", ev.name, ev.took_ms);
+	}
+	if (current) {
+		en->queue_at++;
+		if (!ok) {
+			if (en->act_error[0] == '\0')
+				snprintf(en->act_error, sizeof(en->act_error), "%s: %.460s", ev.name, ev.text);
+			if (!engine_act_forgiven(act))
+				en->queue_failed = true;
+			if (en->role != ROLE_RELEASING)
+				en->queue_at = en->queue_len;
+		}
+	}
+	act_learn(en, act, ok, res);
+	engine_run_queue(en);
+	engine_soon(en);
+}
+
+bool
+engine_act_begin(struct engine *en, enum fsm_act act)
+{
+	struct edge_ctx *ctx = &en->act_ctx;
+
+	if (act == ACT_ADDRESS_UP && en->job[JOB_ADDRESS_PROBE] != NULL)
+		return false;
+	*ctx = (struct edge_ctx){ .conf = en->conf, .state = en->state, .known = engine_known(en),
+		.owner = true, .with_services = !en->state.services_stopped, .limit_ms = act_limit_ms(en->conf, act),
+		.hurry = en->role == ROLE_RELEASING && en->intent == INTENT_ROBBED };
+	snprintf(ctx->boot, sizeof(ctx->boot), "%s", en->boot_text);
+	snprintf(ctx->foreign, sizeof(ctx->foreign), "%s", en->foreign);
+	if (en->role == ROLE_ACTIVE) {
+		ctx->proof = PROOF_HELD;
+		ctx->known = en->own_tenure;
+	} else if (en->proof.kind != PROOF_NONE && en->proof.kind != PROOF_RELEASED) {
+		ctx->proof = en->proof.kind;
+	} else {
+		ctx->proof = PROOF_RELEASED;
+		ctx->released = en->peer.grant != 0 ? en->peer.grant - 1 : 0;
+	}
+	switch (act) {
+	case ACT_STORAGE_UP:
+		en->hold.storage = FACT_UNKNOWN;	/* from now on it may be mounted */
+		engine_beat_now(en);
+		break;
+	case ACT_MTA_RESTART:
+		engine_restart_note(en);
+		engine_mta_follow(en, 0);
+		en->mta_died = false;
+		mta_health_reset(&en->mta_health);
+		break;
+	case ACT_MTA_STOP:
+		engine_mta_follow(en, 0);
+		break;
+	case ACT_MTA_START: case ACT_SEAL: case ACT_BIND: case ACT_ADDRESS_UP: case ACT_ADDRESS_DOWN: case ACT_UNBIND:
+	case ACT_STORAGE_DOWN: case ACT_ABANDON: case ACT_VERIFY:
+	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
+	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
+	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
+		break;
+	}
+	en->act_running = act;
+	en->act_began_ms = clock_mono_ms();
+	en->act_child = spawn_work(en->loop, fsm_act_name(act), act_work(en->edge, act), ctx,
+	    ctx->limit_ms + 500, act_done, en);
+	return true;
+}
+
+/* ---------------------------------------------------------------- at once */
+
+static void
+act_gave_up(struct engine *en)
+{
+	const struct conf_takeover *t = &en->conf->takeover;
+
+	if (en->intent == INTENT_UNDO) {
+		/* a start may fail for a passing reason: try again a few times */
+		engine_restart_note(en);
+		if (engine_may_restart(en)) {
+			en->retry_own_ms = clock_mono_ms() + t->fence_retry_ms;
+			return;
+		}
+	}
+	en->state.gave_up = true;
+	engine_save(en);
+}
+
+static void
+goodbye_fired(void *arg)
+{
+	struct engine *en = arg;
+
+	if (en->goodbyes > 0) {
+		en->goodbyes--;
+		engine_beat_now(en);
+		loop_timer_in(en->leave_timer, GOODBYE_EVERY_MS);
+	} else if (en->sink.exit != NULL) {
+		en->sink.exit(en->sink.arg);
+	}
+}
+
+static void
+act_exit(struct engine *en)
+{
+	en->exiting = true;
+	if (en->leave_timer == NULL)
+		en->leave_timer = loop_timer_new(en->loop, goodbye_fired, en);
+	loop_timer_in(en->leave_timer, 0);
+}
+
+void
+engine_act_now(struct engine *en, enum fsm_act act)
+{
+	switch (act) {
+	case ACT_BEAT:
+		engine_beat_now(en);
+		break;
+	case ACT_CLAIM:
+		en->grant = 0;
+		en->offered = false;
+		en->request = BEAT_ASK_NOTHING;
+		en->claim = engine_known(en) + 1;
+		break;
+	case ACT_GRANT:
+		en->claim = 0;
+		en->offered = false;
+		en->request = BEAT_ASK_NOTHING;
+		en->grant = en->peer.claim;
+		break;
+	case ACT_OFFER:
+		en->claim = 0;
+		en->grant = engine_known(en) + 1;
+		en->offered = true;
+		en->offer_ms = clock_mono_ms();
+		en->request = BEAT_ASK_TAKE;
+		break;
+	case ACT_ASK_GIVE:
+		en->request = BEAT_ASK_GIVE;
+		en->request_ms = clock_mono_ms();
+		break;
+	case ACT_ASK_FENCE:
+		en->request = BEAT_ASK_FENCE;
+		break;
+	case ACT_ASK_POWER:
+		engine_ask_power(en, false);
+		break;
+	case ACT_FENCE_LATER:
+		engine_fence_later(en);
+		break;
+	case ACT_FENCE:
+		engine_fence(en);
+		break;
+	case ACT_RETRY_LATER:
+		engine_fence_retry_later(en);
+		break;
+	case ACT_GAVE_UP:
+		act_gave_up(en);
+		break;
+	case ACT_ALERT:
+		engine_hook(en, "alert", en->act_error[0] != '\0' ? en->act_error :
+		    en->fence_text[0] != '\0' ? en->fence_text : role_name(en->role));
+		break;
+	case ACT_GOODBYE:
+		if (en->grant == 0) {
+			en->grant = engine_known(en) + 1;
+			en->offered = true;
+			en->request = BEAT_ASK_TAKE;
+		}
+		en->goodbye = true;
+		en->goodbyes = GOODBYES;
+		break;
+	case ACT_EXIT:
+		act_exit(en);
+		break;
+	case ACT_NONE: case ACT_STORAGE_UP: case ACT_SEAL: case ACT_BIND: case ACT_MTA_START: case ACT_ADDRESS_UP:
+	case ACT_ADDRESS_DOWN: case ACT_MTA_STOP: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON: case ACT_MTA_RESTART:
+	case ACT_VERIFY: case ACT_COUNT:
+		break;
+	}
+}

@@ -1,0 +1,75 @@
+/*
+ * supervisor/engine_priv.h - what the engine's files tell each other. Nobody else includes it.
+ */
+#ifndef SUPERVISOR_ENGINE_PRIV_H
+#define SUPERVISOR_ENGINE_PRIV_H
+
+#include "supervisor/engine.h"
+
+#define SURVEY_MS 5000		/* how often the own group is looked at */
+#define QUEUE_COUNT_EVERY 6	/* ... and its queue counted: every so many surveys */
+#define PREPARE_STANDBY_MS 60000
+#define PREPARE_OWNER_MS 300000
+#define POWER_AGAIN_MS 1000	/* a level event asks for the power status at most so often */
+#define OFFER_WAIT_MS 5000	/* how long an offer stands before the offerer may claim again */
+#define PROBE_AGAIN_MS 2000
+#define REQUEST_MS 60000	/* how long "please hand over" is repeated */
+
+/* engine.c */
+void	engine_run_queue(struct engine *);
+void	engine_tell(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* to watchers */
+void	engine_event(struct engine *, const char *name, bool ok, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));	/* a journal row and a log line */
+void	engine_save(struct engine *);			/* write the durable state, soon */
+void	engine_soon(struct engine *);			/* consider again at the next turn */
+const char *engine_peer_name(const struct engine *);
+void	engine_job_start(struct engine *, enum engine_job, const char *name, spawn_work_f *, uint32_t limit_ms, spawn_done_f *);
+void	engine_trans_begin(struct engine *, const char *kind, const char *from, const char *to, const char *reason);
+void	engine_trans_end(struct engine *, bool ok);
+
+/* engine_acts.c */
+bool	engine_act_begin(struct engine *, enum fsm_act);	/* a group action, in a worker; false: not yet */
+void	engine_act_now(struct engine *, enum fsm_act);		/* one that takes effect at once */
+bool	engine_act_forgiven(enum fsm_act);	/* on the way down its failure alone is no failure to let go */
+
+/* engine_peer.c */
+void	engine_peer_init(struct engine *);
+void	engine_peer_start(struct engine *);
+void	engine_peer_fini(struct engine *);
+void	engine_beat_now(struct engine *);
+enum view engine_view(const struct engine *);
+bool	engine_peer_alive(const struct engine *);	/* fresh beats come (alive or late), and no proof says otherwise */
+bool	engine_agreed(const struct engine *);
+uint64_t engine_known(const struct engine *);		/* newest tenure known, own or heard */
+enum fact engine_elected(const struct engine *);
+enum fact engine_claim_wins(const struct engine *);
+enum fact engine_config_same(const struct engine *);
+void	engine_pulse_timer(struct engine *);
+
+/* engine_fence.c */
+void	engine_prove(struct engine *, enum proof_kind, uint64_t released, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));
+void	engine_unprove(struct engine *);
+void	engine_ask_power(struct engine *, bool hint);
+void	engine_fence(struct engine *);
+void	engine_fence_later(struct engine *);
+void	engine_fence_retry_later(struct engine *);
+void	engine_fence_calm(struct engine *);		/* the peer is heard: forget what was planned */
+void	engine_fence_delay_fired(void *arg);
+bool	engine_can_fence(const struct engine *);
+
+/* engine_watch.c */
+void	engine_watch_start(struct engine *);
+void	engine_survey_now(struct engine *);
+void	engine_mta_follow(struct engine *, pid_t);	/* 0: stop following */
+bool	engine_mta_down(const struct engine *);
+bool	engine_may_restart(const struct engine *);
+void	engine_restart_note(struct engine *);
+void	engine_hook(struct engine *, const char *event, const char *reason);
+void	engine_prepare_now(struct engine *);
+void	engine_address_probe(struct engine *);	/* beside the way up; ADDRESS_UP waits for its answer */
+
+/* engine_status.c */
+bool	engine_peer_can_take(const struct engine *);
+
+#endif

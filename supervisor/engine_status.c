@@ -1,0 +1,253 @@
+/*
+ * supervisor/engine_status.c - the snapshot that status prints, and the list of problems with their advice. Reads the
+ * engine only; nothing here blocks.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "supervisor/engine_priv.h"
+
+static void problem(struct status *, const char *advice, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void
+problem(struct status *st, const char *advice, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (st->problems == STATUS_PROBLEMS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(st->problem[st->problems].text, sizeof(st->problem[0].text), fmt, ap);
+	va_end(ap);
+	snprintf(st->problem[st->problems].advice, sizeof(st->problem[0].advice), "%s", advice);
+	st->problems++;
+}
+
+static void
+fill_links(const struct engine *en, struct status *st, uint64_t now)
+{
+	st->links = en->links;
+	for (size_t i = 0; i < en->links; i++) {
+		struct status_link *l = &st->link[i];
+		const struct link *k = &en->link[i];
+
+		snprintf(l->name, sizeof(l->name), "%s", k->conf->name);
+		snprintf(l->transport, sizeof(l->transport), "%s", k->conf->transport == CONF_UDP ? "udp" :
+		    k->conf->transport == CONF_MULTICAST ? "multicast" : k->conf->transport == CONF_BROADCAST ? "broadcast" : "serial");
+		l->last_heard_ms = en->pulse.link_heard_ms[i] == 0 ? -1 : (int64_t)(now - en->pulse.link_heard_ms[i]);
+		l->up = en->pulse.link_heard_ms[i] != 0 && now - en->pulse.link_heard_ms[i] < en->conf->heartbeat.deadtime_ms;
+		l->rtt_us = en->rtt_us[i];
+		l->gap = &en->gap[i];
+		l->lost = en->gap[i].lost;
+		l->sent = k->sent;
+		l->send_failed = k->send_failed;
+		l->received = k->received;
+		l->dropped = k->dropped;
+		memcpy(l->rejected, en->rejected[i], sizeof(l->rejected));
+		for (int v = 0; v < BEAT_VERDICT_COUNT; v++)
+			st->rejected[v] += en->rejected[i][v];
+		if (!l->up && (engine_peer_alive(en) || en->pulse.link_heard_ms[i] != 0) && !en->peer_left)
+			problem(st, "check cable, interface and addresses of this link on both nodes: a dead backup link shows only when it is needed",
+			    "link %s: nothing heard from %s%s%s", l->name, st->peer, k->open ? "" : "; it cannot be opened: ",
+			    k->open ? "" : k->trouble.text);
+	}
+}
+
+static void
+fill_group(const struct engine *en, struct status *st)
+{
+	const struct conf *c = en->conf;
+	const struct engine_hold *h = &en->hold;
+
+	snprintf(st->storage_type, sizeof(st->storage_type), "%s", c->storage.type);
+	snprintf(st->storage_device, sizeof(st->storage_device), "%s", c->storage.node_device[c->self] != NULL ?
+	    c->storage.node_device[c->self] : "");
+	snprintf(st->mountpoint, sizeof(st->mountpoint), "%s", c->storage.mountpoint);
+	snprintf(st->storage_state, sizeof(st->storage_state), "%s", h->storage_text);
+	st->mounted = h->storage;
+	st->addresses = c->addresses;
+	for (size_t i = 0; i < c->addresses; i++) {
+		snprintf(st->address[i].text, sizeof(st->address[i].text), "%s", c->address[i].text);
+		snprintf(st->address[i].interface, sizeof(st->address[i].interface), "%s", c->address[i].interface);
+		st->address[i].held = h->addresses == FACT_YES || h->addresses == FACT_NO ? h->addresses :
+		    h->address[i] ? FACT_YES : FACT_UNKNOWN;
+		if (!engine_busy(en) && en->surveys > 0)
+			st->address[i].held = h->address[i] ? FACT_YES : h->addresses == FACT_YES ? FACT_YES : FACT_NO;
+	}
+	snprintf(st->mta_name, sizeof(st->mta_name), "%s", c->mta.name);
+	st->mta_running = h->mta;
+	st->mta_answering = en->role == ROLE_ACTIVE ? mta_health_good(&en->mta_health, c->mta.failures, c->mta.window) : FACT_NO;
+	st->queue_known = h->queue_known && en->role == ROLE_ACTIVE;
+	st->queue = h->queue;
+}
+
+static void
+fill_fences(const struct engine *en, struct status *st)
+{
+	st->fences = en->conf->fences;
+	for (size_t i = 0; i < en->conf->fences; i++) {
+		const struct conf_fence *f = &en->conf->fence[i];
+		struct status_fence *o = &st->fence[i];
+
+		snprintf(o->name, sizeof(o->name), "%s", f->name);
+		snprintf(o->node, sizeof(o->node), "%s", en->conf->node[f->node]);
+		snprintf(o->agent, sizeof(o->agent), "%s", f->agent);
+		o->answers = en->fence_answers[i];
+		o->monitored_wall_ms = f->node != en->conf->self ? en->fence_monitored_wall_ms : 0;
+		snprintf(o->tested, sizeof(o->tested), "%s", en->fence_tested[i]);
+		if (o->answers == FACT_NO && f->node != en->conf->self)
+			problem(st, "check the device, its address and its password; 'mailpair fence NODE --test' rehearses it",
+			    "fence device %s of %s does not answer", o->name, o->node);
+	}
+}
+
+/* What stands against a takeover or a healthy pair, most urgent first. */
+static void
+problems_of_ownership(const struct engine *en, struct status *st)
+{
+	bool alive = engine_peer_alive(en), owner = en->role == ROLE_ACTIVE || (alive && en->peer.role == ROLE_ACTIVE);
+
+	if (en->role == ROLE_FAILED)
+		problem(st, "stop what is named, unmount the spool, then 'mailpair online'; or power this node off",
+		    "this node still holds something of the spool and cannot let go: %s", en->last_error[0] != '\0' ? en->last_error :
+		    en->probe_text);
+	if (!en->probed)
+		problem(st, "look at the storage and at /proc/mounts of this node", "it is not known yet what this node holds%s%s",
+		    en->probe_text[0] != '\0' ? ": " : "", en->probe_text);
+	if (en->doubtful)
+		problem(st, "restore a link to the peer, or confirm that it is dead",
+		    "this node stood still and its ownership is in doubt until %s is heard or proven gone", st->peer);
+	if (alive && en->peer.holds == FACT_YES && en->role == ROLE_ACTIVE)
+		problem(st, "power one of the two nodes off now", "%s holds the spool as well", st->peer);
+	if (en->state.gave_up)
+		problem(st, "mend what failed, then 'mailpair online' on this node", "the service failed on this node: %s", en->last_error);
+	if (alive && (en->peer.flags & BEAT_GAVE_UP) != 0)
+		problem(st, "mend what failed there, then 'mailpair online' on that node", "the service failed on %s", st->peer);
+	if (en->state.offline)
+		problem(st, "'mailpair online' lets it own again", "this node is kept from owning by the operator (standby)");
+	if (!owner && en->role != ROLE_JOINING && en->role != ROLE_ACQUIRING && en->role != ROLE_RELEASING && !(alive &&
+	    (en->peer.role == ROLE_ACQUIRING || en->peer.role == ROLE_RELEASING)))
+		problem(st, en->proof.kind == PROOF_NONE && !alive ?
+		    "power the peer off and 'mailpair confirm-dead' it, or restore a link to it" : "see the other problems",
+		    "no node is known to own the spool: mail is not served%s", en->last_error[0] != '\0' && en->role == ROLE_STANDBY ?
+		    " (see history)" : "");
+	if (en->last_error[0] != '\0' && (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED) && !owner && !en->state.gave_up)
+		problem(st, "mend it; the next try is made by itself", "the last try to own failed: %s", en->last_error);
+	if (en->state.maintenance || en->peer_maintenance)
+		problem(st, "'mailpair maintenance off' when the work is done", "maintenance is on: nothing is moved, restarted or fenced");
+	if (en->state.services_stopped && en->role == ROLE_ACTIVE)
+		problem(st, "'mailpair services start'", "the mail services were stopped by the operator");
+}
+
+static void
+problems_of_peer(const struct engine *en, struct status *st)
+{
+	enum view v = engine_view(en);
+
+	if (v == VIEW_SILENT || v == VIEW_FENCING || (v == VIEW_UNSEEN && en->silent_ms != 0)) {
+		if (!engine_can_fence(en))
+			problem(st, "configure a fence device, or 'mailpair confirm-dead' when it is certainly powered off",
+			    "%s is silent and no fence device for it is configured: there is no proof that it is gone", st->peer);
+		else if (!en->conf->takeover.automatic && en->role != ROLE_ACTIVE)
+			problem(st, "'mailpair fence NODE --off', or 'mailpair confirm-dead' when it is certainly powered off",
+			    "%s is silent and automatic takeover is off", st->peer);
+		else if (en->fence_failed)
+			problem(st, "repair the fence device, or 'mailpair confirm-dead' when the node is certainly powered off",
+			    "%s is silent and there is no proof that it is gone: fence %s", st->peer, en->fence_text);
+		else
+			problem(st, "wait: it is being fenced", "%s is silent on every link", st->peer);
+	} else if (v == VIEW_FENCED) {
+		problem(st, "find out why it was silent, then power it on", "%s is off: %s", st->peer, en->proof.text);
+	} else if (v == VIEW_LEFT) {
+		problem(st, "start mailpaird there when the work is done", "%s has left: a failure of this node could not be caught", st->peer);
+	} else if (v == VIEW_LATE) {
+		problem(st, "wait a moment", "%s is late", st->peer);
+	} else if (v == VIEW_UNSEEN) {
+		problem(st, "start mailpaird there; check the links and that both nodes have the same authkeys",
+		    "%s was not heard since this node came up", st->peer);
+	}
+	if (engine_peer_alive(en) && engine_config_same(en) == FACT_NO)
+		problem(st, "make the file the same on both nodes, then 'mailpair reload' on both; no switchover before that",
+		    "%s differs between the nodes", en->conf->file);
+	if (engine_peer_alive(en) && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0)
+		problem(st, "see 'mailpair status' there", "%s is not well: it could not take over", st->peer);
+}
+
+static void
+problems_of_group(const struct engine *en, struct status *st)
+{
+	const struct engine_hold *h = &en->hold;
+
+	if (en->role == ROLE_ACTIVE && !engine_busy(en) && !en->state.services_stopped) {
+		if (h->mta == FACT_NO || en->mta_died)
+			problem(st, "see the mail log; it is started again within its restart budget", "%s is not running", st->mta_name);
+		else if (st->mta_answering == FACT_NO)
+			problem(st, "see the mail log; it is restarted within its restart budget", "%s does not answer", st->mta_name);
+		for (size_t i = 0; i < st->addresses; i++) {
+			if (st->address[i].held == FACT_NO)
+				problem(st, "somebody removed it; it is taken again", "service address %s is not held", st->address[i].text);
+		}
+		if (h->storage != FACT_YES)
+			problem(st, "look at the storage now", "%s is not mounted", st->mountpoint);
+	}
+	if (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED) {
+		if (h->ready == FACT_NO)
+			problem(st, "a takeover would fail: mend it now", "this node could not take the storage: %s", h->ready_text);
+		if (h->prepared == FACT_NO)
+			problem(st, "a takeover would fail: mend it now", "%s could not be started here: %s", st->mta_name, h->prepared_text);
+		if (h->storage == FACT_YES)
+			problem(st, "unmount it", "%s is mounted here although this node does not own it", st->mountpoint);
+		if (h->mta == FACT_YES)
+			problem(st, "stop it and keep it from starting at boot: it runs on this node's own disk, not on the spool",
+			    "%s runs on this node although it does not own the spool", st->mta_name);
+		for (size_t i = 0; i < st->addresses; i++) {
+			if (h->address[i] && !engine_busy(en))
+				problem(st, "remove it from this node's network configuration", "service address %s is present here although this node does not own the spool", st->address[i].text);
+		}
+	}
+	if (h->interfaces == FACT_NO)
+		problem(st, "check the interface", "%s", h->interfaces_text);
+}
+
+void
+engine_status(const struct engine *en, struct status *st)
+{
+	const struct conf *c = en->conf;
+	uint64_t now = clock_mono_ms();
+
+	memset(st, 0, sizeof(*st));
+	snprintf(st->pair, sizeof(st->pair), "%s", c->pair);
+	snprintf(st->node, sizeof(st->node), "%s", c->node[c->self]);
+	snprintf(st->peer, sizeof(st->peer), "%s", engine_peer_name(en));
+	st->role = en->role;
+	st->peer_view = engine_view(en);
+	st->peer_role_known = en->peer_known && engine_peer_alive(en);
+	st->peer_role = en->peer.role;
+	st->peer_holds = st->peer_role_known ? en->peer.holds : FACT_UNKNOWN;
+	st->tenure = en->own_tenure != 0 ? en->own_tenure : en->state.tenure;
+	st->peer_tenure = en->peer_known ? en->peer.tenure : 0;
+	st->maintenance = en->state.maintenance || en->peer_maintenance;
+	st->maintenance_until_wall_ms = en->state.maintenance_until_wall_ms;
+	st->automatic_takeover = c->takeover.automatic;
+	st->doubtful = en->doubtful;
+	st->services_stopped = en->state.services_stopped;
+	st->config_same = engine_config_same(en);
+	st->clock_offset_ms = st->peer_role_known ? en->clock_offset_ms : INT64_MIN;
+	st->proof = en->proof.kind;
+	snprintf(st->proof_text, sizeof(st->proof_text), "%.159s", en->proof.text);
+	st->last = en->last;
+	st->beats_sent = en->beats_sent;
+	st->pauses = en->pauses;
+	st->longest_pause_ms = en->longest_pause_ms;
+	if (en->act_child != NULL)
+		snprintf(st->doing, sizeof(st->doing), "%s, %" PRIu64 " ms", fsm_act_name(en->act_running), now - en->act_began_ms);
+	problems_of_ownership(en, st);
+	problems_of_peer(en, st);
+	fill_group(en, st);
+	problems_of_group(en, st);
+	fill_links(en, st, now);
+	fill_fences(en, st);
+}

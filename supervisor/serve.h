@@ -1,0 +1,24 @@
+/*
+ * supervisor/serve.h - requests of the control socket, carried out on the engine. A request that starts a transition
+ * is answered line by line as its steps happen, and ended when the outcome is known or its time is over (the
+ * transition itself goes on). Nothing here blocks.
+ */
+#ifndef SUPERVISOR_SERVE_H
+#define SUPERVISOR_SERVE_H
+
+#include "supervisor/control.h"
+#include "supervisor/engine.h"
+
+struct serve {
+	struct engine	*engine;
+	/* a checked reload, carried out by main: answers through client_* and ends the client itself */
+	void		(*reload)(void *arg, struct client *);
+	void		*reload_arg;
+	uint64_t	(*journal_dropped)(void *arg);
+	void		*journal_arg;
+};
+
+/* A control_handler_f; arg is a struct serve that outlives the socket. */
+void	serve_request(void *arg, struct client *, const struct control_request *);
+
+#endif
