@@ -180,7 +180,7 @@ client_lines(struct client *cl, char kind, const char *text)
 	client_wants(cl);
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 client_format(struct client *cl, char kind, const char *fmt, va_list ap)
 {
 	char *text = NULL;

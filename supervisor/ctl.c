@@ -71,7 +71,7 @@ static const struct ctl_command commands[] = {
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void
+static void __attribute__((format(printf, 1, 0)))
 complain(const char *fmt, va_list ap)
 {
 	fputs("mailpair: ", stderr);

@@ -169,7 +169,9 @@ paint_once(const struct ctl *ctl)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == -1 || window.ws_row < 4)
 		window.ws_row = 24;
 	if (fetch(ctl, false, TOP_QUIET_MS, NULL, &text, &err) == -1) {
+		fputs("\033[?7h", stdout);	/* one long sentence: wrap it */
 		paint(err.text, window.ws_row);
+		fputs("\033[?7l", stdout);
 		return;
 	}
 	paint(text, window.ws_row);

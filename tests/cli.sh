@@ -3,6 +3,7 @@
 # A stand-in for the daemon (socat, where it is installed) answers what the test wants.
 set -u
 mailpair=${1:?usage: tests/cli.sh PATH-OF-mailpair}
+[ -x "$mailpair" ] || { echo "tests/cli.sh: $mailpair is not there"; exit 1; }
 work=$(mktemp -d) || exit 1
 socket=$work/control.sock
 passed=0 failed=0 daemon=

@@ -105,7 +105,7 @@ serve(const char *group, rlim_t files_max, int ready)
 	struct server sv = { .loop = loop_new() };
 	struct loop_signal *term = loop_signal_new(sv.loop, SIGTERM, stop, &sv);
 	struct loop_signal *usr1 = loop_signal_new(sv.loop, SIGUSR1, end_held, &sv);
-	struct rlimit limit = { files_max, files_max };
+	struct rlimit limit;
 	struct err err;
 	struct control *co = control_new(sv.loop, path, group, answer, &sv, &err);
 
@@ -115,6 +115,8 @@ serve(const char *group, rlim_t files_max, int ready)
 		_exit(9);
 	}
 	control_patience(co, PATIENCE_MS);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = files_max;
 	if (files_max > 0 && setrlimit(RLIMIT_NOFILE, &limit) == -1)
 		_exit(8);
 	if (write(ready, "r", 1) != 1)
