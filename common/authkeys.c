@@ -102,11 +102,12 @@ take_auth(struct parse *p, const struct word *words, size_t n, int line)
 static bool
 strong_enough(struct parse *p, const struct word *words, size_t n, int number, int line)
 {
+	/* What is longer than a method may be a secret at the wrong place: it is not repeated. */
 	bool weak = word_is(words[1], "sha1") || word_is(words[1], "md5") || word_is(words[1], "crc");
 	char shown[24];
 
 	if (!weak && !word_is(words[1], "sha256")) {
-		snprintf(shown, sizeof(shown), "%.*s", words[1].len < 16 ? (int)words[1].len : 0, words[1].text);
+		snprintf(shown, sizeof(shown), "%.*s", words[1].len < SECRET_MIN ? (int)words[1].len : 0, words[1].text);
 		conf_mistake(p->mistakes, line, "key %d: the method \"%s\" is not known; write %d sha256 SECRET",
 		    number, n == 2 ? "" : shown, number);
 		return false;

@@ -289,6 +289,13 @@ take_values(struct load *ld)
 	tables_free(&tables);
 }
 
+static bool
+is_secret(const char *key)
+{
+	return strstr(key, "script") == NULL && (strcasestr(key, "passw") != NULL ||
+	    strcasestr(key, "secret") != NULL || strcasestr(key, "token") != NULL);
+}
+
 /*
  * An option of a fence device that is a password, where others may read the file. mode: of the file.
  */
@@ -307,7 +314,7 @@ check_passwords(const struct load *ld, mode_t mode)
 			char key[64];
 
 			snprintf(key, sizeof(key), "%.*s", (int)(len < 63 ? len : 63), f->options[n]);
-			if (strcasestr(key, "passw") == NULL || strstr(key, "script") != NULL)
+			if (f->options[n][len] != '=' || !is_secret(key))
 				continue;
 			conf_mistake(ld->mistakes, conf_line(conf, &f->options[n], f->line), "fence \"%s\": options "
 			    "hold \"%s\", and others than the owner may read this file (mode %04o); use "

@@ -170,6 +170,7 @@ check_heartbeat(const struct conf *c, struct conf_mistakes *mistakes)
 		    conf_duration_text(hb->deadtime_ms, is, sizeof(is)),
 		    conf_duration_text(2 * hb->keepalive_ms, limit, sizeof(limit)));
 	if (keepalive && deadtime && hb->warntime_ms != CONF_REFUSED &&
+	    (c->arena == NULL || conf_given(c, &hb->warntime_ms)) &&
 	    (hb->warntime_ms <= hb->keepalive_ms || hb->warntime_ms >= hb->deadtime_ms))
 		conf_mistake(mistakes, conf_line(c, &hb->warntime_ms, conf_line(c, &hb->deadtime_ms, line)),
 		    "heartbeat: warntime = \"%s\" does not lie between keepalive (%s) and deadtime (%s)",
@@ -290,6 +291,10 @@ check_mountpoint(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	static const char *const system[] = { "/dev", "/proc", "/sys", "/run", "/usr", "/etc", "/boot" };
 	const struct conf_storage *s = &c->storage;
+	const struct { const char *name; const char *const *path; } own[] = {
+		{ "state-dir", &c->state_dir }, { "run-dir", &c->run_dir }, { "authkeys", &c->authkeys },
+		{ "hooks-dir", &c->hooks_dir }, { "log", &c->log },
+	};
 	int line = conf_line(c, &s->mountpoint, s->line);
 
 	if (!conf_path_ok(s->mountpoint) || strcmp(s->mountpoint, "/") == 0) {
@@ -301,12 +306,11 @@ check_mountpoint(const struct conf *c, struct conf_mistakes *mistakes)
 		if (strcmp(s->mountpoint, system[i]) == 0)
 			conf_mistake(mistakes, line, "storage \"%s\": mountpoint = \"%s\" would hide a directory "
 			    "of the system; use one of its own, like /srv/mail", s->name, s->mountpoint);
-	if (c->state_dir != NULL && conf_path_inside(c->state_dir, s->mountpoint))
-		conf_mistake(mistakes, conf_line(c, &c->state_dir, line), "state-dir = \"%s\" lies on the shared "
-		    "storage at %s; each node needs its own", c->state_dir, s->mountpoint);
-	if (c->run_dir != NULL && conf_path_inside(c->run_dir, s->mountpoint))
-		conf_mistake(mistakes, conf_line(c, &c->run_dir, line), "run-dir = \"%s\" lies on the shared "
-		    "storage at %s; each node needs its own", c->run_dir, s->mountpoint);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (*own[i].path != NULL && conf_path_inside(*own[i].path, s->mountpoint))
+			conf_mistake(mistakes, conf_line(c, own[i].path, line), "%s = \"%s\" lies on the shared "
+			    "storage at %s, which only the active node sees; each node needs its own",
+			    own[i].name, *own[i].path, s->mountpoint);
 }
 
 static void
@@ -359,6 +363,8 @@ check_binds(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	const char *mountpoint = c->storage.mountpoint;
 
+	if (mountpoint != NULL && (!conf_path_ok(mountpoint) || strcmp(mountpoint, "/") == 0))
+		mountpoint = NULL;		/* refused already */
 	for (size_t i = 0; i < c->binds; i++) {
 		const struct conf_bind *b = &c->bind[i];
 

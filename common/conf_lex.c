@@ -54,7 +54,8 @@ skip_line(struct lexer *lx)
 		lx->at++;
 }
 
-static void
+/* false: the text ends before the comment does. */
+static bool
 skip_comment(struct lexer *lx)
 {
 	int begun = lx->line;
@@ -62,12 +63,13 @@ skip_comment(struct lexer *lx)
 	for (lx->at += 2; lx->at < lx->len; lx->at++) {
 		if (ahead(lx, "*/")) {
 			lx->at += 2;
-			return;
+			return true;
 		}
 		if (lx->text[lx->at] == '\n')
 			lx->line++;
 	}
 	conf_mistake(lx->mistakes, begun, "the comment that begins here is not closed: \"*/\" is missing");
+	return false;
 }
 
 /* A quoted string; the opening quote stands at lx->at. */
@@ -151,10 +153,11 @@ lex_mark(struct lexer *lx)
 	}
 }
 
-void
+bool
 conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mistakes *mistakes)
 {
 	struct lexer lx = { .text = text, .len = len, .line = 1, .out = ret, .mistakes = mistakes };
+	bool whole = true;
 
 	*ret = (struct conf_tokens){ 0 };
 	while (lx.at < lx.len) {
@@ -168,7 +171,7 @@ conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mist
 		} else if (c == '#' || ahead(&lx, "//")) {
 			skip_line(&lx);
 		} else if (ahead(&lx, "/*")) {
-			skip_comment(&lx);
+			whole = skip_comment(&lx);
 		} else if (c == '"' || c == '\'') {
 			lex_string(&lx);
 		} else if (is_word(c)) {
@@ -179,6 +182,7 @@ conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mist
 	}
 	put(&lx, TOK_END, lx.len, lx.len);
 	ret->len--;
+	return whole;
 }
 
 void

@@ -24,8 +24,8 @@ struct conf_tokens {
 	size_t			 len;	/* without it */
 };
 
-/* Cut the text into tokens; never fails, what cannot be a token is a mistake. Pure. */
-void	conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mistakes *);
+/* Cut the text into tokens; what cannot be one is a mistake. false: the end is inside of a comment. Pure. */
+bool	conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mistakes *);
 void	conf_lex_free(struct conf_tokens *);
 /* What a word or string says, cut to size - 1 bytes; returns its full length. */
 size_t	conf_lex_text(const char *text, const struct conf_token *, char *buf, size_t size);

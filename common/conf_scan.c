@@ -25,6 +25,7 @@ struct walk {
 	struct conf_scan	*out;
 	size_t			 room;
 	struct conf_mistakes	*mistakes;
+	int			 alone_line;	/* the last line with a word that is no option */
 };
 
 /* One section that is open now. */
@@ -128,7 +129,7 @@ found(const struct conf_token *tok)
 
 /* The number of tokens of "{ a, b }", 0 where it is none (a mistake was recorded). */
 static size_t
-list_length(struct walk *w, const char *name, bool *ret_bad)
+list_length(struct walk *w, const struct open *in, const char *name, bool *ret_bad)
 {
 	size_t n = 1;
 	bool comma = true;
@@ -144,8 +145,8 @@ list_length(struct walk *w, const char *name, bool *ret_bad)
 		} else if (tok->what == TOK_COMMA && !comma) {
 			comma = true;
 		} else {
-			conf_mistake(w->mistakes, tok->line, "%s: the list holds %s where %s is right",
-			    name, found(tok), comma ? "a value or \"}\"" : "\",\" or \"}\"");
+			conf_mistake(w->mistakes, tok->line, "%s: %s: the list holds %s where %s is right",
+			    where(in), name, found(tok), comma ? "a value or \"}\"" : "\",\" or \"}\"");
 			return 0;
 		}
 	}
@@ -183,7 +184,7 @@ option(struct walk *w, struct open *in, const char *name, bool list, int *seen)
 		n = 0;
 	} else if (value->what == TOK_OPEN) {
 		w->at += 2;
-		n = list_length(w, name, &bad);
+		n = list_length(w, in, name, &bad);
 		w->at -= 2;
 	} else if (!is_text(value)) {
 		conf_mistake(w->mistakes, look(w, 1)->line, "%s: %s = is followed by %s instead of a value",
@@ -329,6 +330,23 @@ section(struct walk *w, const struct open *in, enum conf_section_id id)
 	return statements(w, &sub);
 }
 
+/*
+ * A word or string that is no option, once in a line: what follows a forgotten quote is full of them.
+ * Strings are not repeated: they may be secrets.
+ */
+static void
+alone(struct walk *w, const struct open *in, const char *name)
+{
+	const struct conf_token *tok = look(w, 0);
+	bool word = tok->what == TOK_WORD;
+
+	if (w->alone_line != tok->line)
+		conf_mistake(w->mistakes, tok->line, "%s: %s%s%s stands here alone: an option is written NAME = "
+		    "VALUE, and a value with blanks needs quotes", where(in), word ? "\"" : "",
+		    word ? name : "a string", word ? "\"" : "");
+	w->alone_line = tok->line;
+}
+
 /* A name that this version does not know at this place. */
 static void
 unknown(struct walk *w, const struct open *in, const char *name)
@@ -347,8 +365,7 @@ unknown(struct walk *w, const struct open *in, const char *name)
 		conf_mistake(w->mistakes, line, "include() is not supported: the whole configuration stands "
 		    "in one file, so that both nodes can compare it");
 	else if (lone)
-		conf_mistake(w->mistakes, line, "%s: \"%s\" stands here alone: an option is written NAME = "
-		    "VALUE, and a value with blanks needs quotes", where(in), name);
+		alone(w, in, name);
 	else
 		conf_mistake(w->mistakes, line, "%s: unknown %s \"%s\"%s", where(in),
 		    sect ? "section" : "option", name, advice);
@@ -435,7 +452,7 @@ find_nodes(struct walk *w)
 		depth -= tok->what == TOK_CLOSE && depth > 0 ? 1 : 0;
 		if (depth != 0 || tok->what != TOK_WORD || tok->end - tok->start != 4 ||
 		    memcmp(w->text + tok->start, "node", 4) != 0 || !is_text(tok + 1) ||
-		    tok[1].what == TOK_BAD || tok[2].what != TOK_OPEN ||
+		    tok[1].what == TOK_BAD ||
 		    conf_lex_text(w->text, tok + 1, name, sizeof(name)) >= sizeof(name))
 			continue;
 		w->out->node[w->out->nodes] = strdup(name);
@@ -456,9 +473,9 @@ conf_scan(const char *text, size_t len, struct conf_scan *ret, struct conf_mista
 	for (size_t i = 0; i < len; i++)
 		ret->text[i] = text[i] == '\n' ? '\n' : ' ';
 	ret->text[len] = '\0';
-	conf_lex(text, len, &w.tokens, mistakes);
+	ret->whole = conf_lex(text, len, &w.tokens, mistakes);
 	find_nodes(&w);
-	ret->whole = statements(&w, &top);
+	ret->whole = statements(&w, &top) && ret->whole;
 	conf_lex_free(&w.tokens);
 }
 

@@ -242,7 +242,7 @@ distance(const char *a, const char *b)
 static const char *
 nearest(enum conf_section_id in, const char *name)
 {
-	unsigned int best = strlen(name) < 5 ? 2 : 3;	/* must be below this */
+	unsigned int best = strlen(name) < 4 ? 2 : 3;	/* must be below this */
 	const char *found = NULL;
 	unsigned int d;
 

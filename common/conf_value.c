@@ -229,8 +229,9 @@ set_node(const struct conf *conf, const struct conf_option *o, int *field, const
 	if (conf->node[0] != NULL && conf->node[1] != NULL)
 		conf_mistake(mistakes, line, "%s%s = \"%s\" is no node of this pair; \"%s\" or \"%s\" is right",
 		    where, o->name, text, conf->node[0], conf->node[1]);
-	else
+	else if (conf->node[0] != NULL)
 		conf_mistake(mistakes, line, "%s%s = \"%s\" is no node of this pair", where, o->name, text);
+	/* Without any node the file is refused for that. */
 }
 
 static void
