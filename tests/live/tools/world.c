@@ -62,7 +62,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: world COMMAND [ARG]...\n");
 		return 2;
 	}
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() == 1)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		return 125;
 	if (unshare(CLONE_NEWNS | CLONE_NEWPID) == -1) {
 		perror("world: cannot make namespaces (root is needed)");
