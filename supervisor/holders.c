@@ -31,6 +31,9 @@ struct scan {
 	size_t		 len, room;
 	bool		 out_of_memory;
 	struct holders_sockets sockets;
+	int		*id;		/* numbers of all mounts of it, found when they are needed */
+	size_t		 ids;
+	bool		 ids_known;
 };
 
 static void
@@ -59,14 +62,74 @@ add(struct scan *s, enum holder_kind kind, pid_t pid, const char *path)
 	s->len++;
 }
 
+/* Remember the numbers of the mounts of this file system; a mounts_visit_f. */
+static bool
+ids_learn(void *arg, pid_t pid, ino_t ns, const struct mounts *m)
+{
+	struct scan *s = arg;
+
+	(void)pid;
+	(void)ns;
+	for (size_t i = 0; i < m->len; i++) {
+		int *grown;
+
+		if (m->row[i].dev != s->dev)
+			continue;
+		grown = realloc(s->id, (s->ids + 1) * sizeof(*grown));
+		if (grown == NULL) {
+			s->out_of_memory = true;
+			return false;
+		}
+		s->id = grown;
+		s->id[s->ids++] = m->row[i].id;
+	}
+	return true;
+}
+
+/*
+ * A file system that was shut down (XFS) answers EIO to statx. Then the file is opened without being
+ * looked at (O_PATH), and the mount it belongs to is what /proc says of the descriptor.
+ */
+static bool
+leads_there_by_mount(struct scan *s, int dir, const char *name)
+{
+	int fd = openat(dir, name, O_PATH | O_CLOEXEC), id = -1;
+	char path[64], line[128];
+	struct mounts m;
+	FILE *f;
+
+	if (fd == -1)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f != NULL && id == -1 && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "mnt_id: %d", &id) != 1)
+			id = -1;
+	if (f != NULL)
+		fclose(f);
+	close(fd);
+	if (!s->ids_known) {
+		s->ids_known = true;
+		if (mounts_read("/proc/self/mountinfo", &m, NULL)) {
+			ids_learn(s, 0, 0, &m);
+			mounts_free(&m);
+		}
+		mounts_elsewhere(ids_learn, s);
+	}
+	for (size_t i = 0; i < s->ids; i++)
+		if (s->id[i] == id)
+			return true;
+	return false;
+}
+
 /* Does this magic link of /proc lead to the file system, or to a socket that is bound on it? */
 static bool
-leads_there(const struct scan *s, int dir, const char *name)
+leads_there(struct scan *s, int dir, const char *name)
 {
 	struct statx x;
 
 	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO | STATX_TYPE | STATX_MNT_ID, &x) == -1)
-		return false;
+		return errno == EIO && leads_there_by_mount(s, dir, name);
 	if (makedev(x.stx_dev_major, x.stx_dev_minor) == s->dev)
 		return true;
 	if (s->by_mount && (x.stx_mask & STATX_MNT_ID) != 0 && x.stx_mnt_id == s->mount_id)
@@ -321,6 +384,7 @@ holders_find(dev_t dev, const char *mountpoint, struct holder **ret, size_t *ret
 	if (s.len == 0)
 		look_at_processes(&s, true);
 	holders_sockets_free(&s.sockets);
+	free(s.id);
 	look_at_loops(&s);
 	mounts_elsewhere(look_at_namespace, &s);
 	if (!look_at_mounts(&s, err)) {

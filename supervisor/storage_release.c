@@ -50,7 +50,8 @@ struct release {
 	size_t			 killed;
 	size_t			 told;		/* holders reported so far */
 	struct spawn_out	*out;
-	struct err		 busy;		/* what stood in the way last */
+	struct err		 busy;		/* what the kernel refused last */
+	struct err		 blame;		/* who held it last; empty where nobody was seen */
 };
 
 void
@@ -233,6 +234,7 @@ holders_blame(struct release *r, const struct holder *h, size_t len)
 {
 	size_t shown = len;
 
+	r->blame = (struct err){0};
 	for (size_t i = len; i-- > 0;)
 		if (h[i].kind != HOLDER_MOUNT && h[i].kind != HOLDER_NAMESPACE)
 			shown = i;	/* mounts are a consequence as a rule, the others a cause */
@@ -240,7 +242,7 @@ holders_blame(struct release *r, const struct holder *h, size_t len)
 		shown = 0;
 	if (len == 0)
 		return;
-	err_set(&r->busy, 0, "%.150s cannot be let go: still held by %s[%d] (%.150s)%s", r->device.configured,
+	err_set(&r->blame, 0, "%.150s cannot be let go: still held by %s[%d] (%.150s)%s", r->device.configured,
 	    h[shown].command, (int)h[shown].pid, h[shown].path, len > 1 ? " and others" : "");
 }
 
@@ -335,7 +337,7 @@ release_loop(struct release *r, struct err *err)
 				return true;
 		}
 		if (left_ms(r) == 0 || !busy_handle(r)) {
-			*err = r->busy;
+			*err = r->blame.text[0] != '\0' ? r->blame : r->busy;
 			return false;
 		}
 	}
