@@ -39,8 +39,8 @@ PROGRAMS   = $(O)/mailpaird $(O)/mailpair
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c))
 
-.PHONY: help all deps demo check check-unit check-layers check-tidy check-docs check-live check-man check-clang \
-        check-fuzz asan lint format install clean bench-failover bench-peers lab fuzz
+.PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
+        check-clang check-live check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
 .DEFAULT_GOAL = all
 
 help:           ## this list
@@ -70,5 +70,118 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
 $(O)/tools/%: tests/live/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
+
+
+# ---------------------------------------------------------------- packages
+PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev check
+PKG_check = clang libclang-rt-dev mandoc shellcheck
+PKG_live  = postfix python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi
+# what stands for "is it there": a file or a program of each package
+NEED_build = /usr/include/event2/event.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/sha.h /usr/include/check.h
+NEED_check = /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck
+NEED_live  = /usr/sbin/postfix /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
+             /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim
+
+deps:           ## install the Debian packages that are missing (root, apt); else print what to install
+	@missing=; for f in $(NEED_build) $(NEED_check) $(NEED_live); do [ -e $$f ] || missing="$$missing $$f"; done; \
+	[ -z "$$missing" ] || tests/install-packages $(PKG_build) $(PKG_check) $(PKG_live)
+
+demo: deps      ## two hosts, one spool: mail through a power cut and a switchover (KEEP=1 leaves the pair running)
+	@$(MAKE) --no-print-directory -j2 all tools
+	@KEEP=$(KEEP) tests/live/demo
+
+tools: $(TOOLS)
+
+# ---------------------------------------------------------------- tests
+check: deps     ## everything below but the virtual machines: unit, layers, tidy, docs, clang, fuzz corpora, live
+	@$(MAKE) --no-print-directory -j2 all tools unit
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-live
+
+unit: $(UNIT)
+
+check-unit: unit ## unit tests (libcheck)
+	@tests/each $(UNIT)
+
+check-asan:     ## the unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory -j2 SAN=1 unit
+	@ASAN_OPTIONS=detect_leaks=0 tests/each $(patsubst tests/unit/%.c,build/$(CC)-san/tests/%,$(wildcard tests/unit/test_*.c))
+
+asan: check-asan ## the same
+
+check-layers:   ## who may include whom
+	@tests/layers.sh
+
+check-tidy:     ## banned calls, sizes of files and functions as a ratchet
+	@tests/tidy.sh
+
+check-docs: $(O)/fsm-print ## generated documents are up to date, man pages are clean
+	@tests/docs.sh $(O)/fsm-print
+
+check-cli: all  ## the command line without a daemon
+	@tests/cli.sh $(O)/mailpair
+
+check-clang:    ## the whole tree compiles with clang as well, warnings as errors
+	@$(MAKE) --no-print-directory -j2 CC=clang all && echo "1 passed, 0 failed"
+
+check-live: all tools ## scenarios in network namespaces with real programs (root)
+	@tests/live/run
+
+check-fuzz:     ## replay the corpora of the fuzz targets under the sanitizers
+	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 O=build/fuzz fuzz-targets
+	@tests/fuzz/replay build/fuzz
+
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz-targets: $(FUZZERS)
+$(O)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)clang $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDFLAGS) -fsanitize=fuzzer $(LIBS_common)
+
+fuzz:           ## run every fuzz target for SECONDS (60)
+	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 O=build/fuzz fuzz-targets
+	@tests/fuzz/replay build/fuzz $(or $(SECONDS),60)
+
+# ---------------------------------------------------------------- generated documents
+$(O)/fsm-print: tests/fsm_print.c $(LIB)
+	$(Q)$(CC) $(CFLAGS) -o $@ $< $(LIB) $(LDFLAGS) $(LIBS_common)
+
+docs/fsm.md: $(O)/fsm-print
+	$(Q)$(O)/fsm-print >$@
+
+docs: docs/fsm.md ## print the generated documents anew
+
+# ---------------------------------------------------------------- measuring
+bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=10)
+	@$(MAKE) --no-print-directory -j2 all tools
+	@tests/bench/failover --runs $(or $(RUNS),10)
+
+bench-peers: deps ## the same beside keepalived and Pacemaker where installed
+	@$(MAKE) --no-print-directory -j2 all tools
+	@tests/bench/failover --runs $(or $(RUNS),10) --peers
+
+# ---------------------------------------------------------------- care
+lint:           ## cppcheck, clang-tidy, shellcheck
+	@tests/lint.sh
+
+format:         ## clang-format over the sources that are not tables
+	clang-format -i $(filter-out supervisor/fsm.c,$(SRC_lib) $(MAINS)) $(wildcard */*.h)
+
+install: all    ## install under DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(SYSCONFDIR)/mailpair/hooks.d $(DESTDIR)$(SYSCONFDIR)/init.d $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
+	    $(DESTDIR)$(SYSCONFDIR)/cron.d $(DESTDIR)$(PREFIX)/share/mailpair $(DESTDIR)$(SYSCONFDIR)/systemd/system
+	install -m 755 $(O)/mailpaird $(O)/mailpair $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 etc/mailpair.conf $(DESTDIR)$(PREFIX)/share/mailpair/mailpair.conf.example
+	install -m 755 etc/init.d/* $(DESTDIR)$(SYSCONFDIR)/init.d
+	install -m 644 etc/logrotate.d/mailpair $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -m 644 etc/cron.d/mailpair $(DESTDIR)$(SYSCONFDIR)/cron.d
+	install -m 644 etc/hooks.d/* $(DESTDIR)$(PREFIX)/share/mailpair
+	install -m 644 etc/systemd/mailpair.service $(DESTDIR)$(SYSCONFDIR)/systemd/system
+	install -d $(DESTDIR)$(SYSCONFDIR)/systemd/system/postfix.service.d
+	install -m 644 etc/systemd/postfix.service.d/mailpair.conf $(DESTDIR)$(SYSCONFDIR)/systemd/system/postfix.service.d
+
+clean:          ## remove build/
+	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)

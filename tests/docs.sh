@@ -1,0 +1,18 @@
+#!/bin/sh
+# tests/docs.sh FSM-PRINT - generated documents equal what the code prints, man pages are clean, and every option of
+# mailpair.conf stands in its manual.
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "failed: $*"; }
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
+if "$1" >"$out" && cmp -s "$out" docs/fsm.md; then ok; else bad "docs/fsm.md is not what the table says: run 'make docs'"; fi
+for page in docs/man/*.[58]; do
+	if mandoc -Tlint -W warning "$page" >"$out" 2>&1; then ok; else bad "$page"; cat "$out"; fi
+done
+for option in $(grep -ohE '^[[:space:]]*#?[[:space:]]*[a-z][a-z-]+ = ' etc/mailpair.conf | sed 's/[# \t=]//g' | sort -u); do
+	if grep -q "$(echo "$option" | sed 's/-/.\\{0,2\\}-/g')" docs/man/mailpair.conf.5; then ok; else bad "option $option is not in mailpair.conf(5)"; fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
