@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "supervisor/address_parts.h"
@@ -54,7 +55,7 @@ same_subnet(const struct netlink_address *a, const struct netlink_address *b)
 bool
 address_view_load(const struct conf *conf, struct address_view *ret, struct err *err)
 {
-	struct address_view view = {.all = {NULL, 0}};
+	struct address_view view = {.packet = {-1, -1}};
 	struct err why;
 
 	if (!netlink_open(&view.nl, err))
@@ -86,6 +87,9 @@ address_view_load(const struct conf *conf, struct address_view *ret, struct err 
 void
 address_view_free(struct address_view *view)
 {
+	for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
+		if (view->packet[kind] != -1)
+			close(view->packet[kind]);
 	netlink_close(&view->nl);
 	free(view->all.item);
 	view->all.item = NULL;

@@ -15,34 +15,32 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <arpa/inet.h>
-#include <unistd.h>
 
 #include "supervisor/address_parts.h"
 #include "supervisor/kernel_setting.h"
 
 bool
-address_send(const struct address_frame_route *route, uint16_t protocol, const struct frame *frame,
-    struct err *err)
+address_send(int fd, enum address_packet kind, const struct netlink_link *link,
+    const struct frame *frame, struct err *err)
 {
 	struct sockaddr_ll to = {
 	    .sll_family = AF_PACKET,
-	    .sll_protocol = htons(protocol),
-	    .sll_ifindex = route->index,
+	    .sll_protocol = htons(kind == ADDRESS_ARP ? ETH_P_ARP : ETH_P_IPV6),
+	    .sll_ifindex = link->index,
 	    .sll_halen = FRAME_MAC_LEN,
 	};
 
 	memcpy(to.sll_addr, frame->to, FRAME_MAC_LEN);
-	if (sendto(route->fd, frame->bytes, frame->len, MSG_DONTWAIT, (const struct sockaddr *)&to,
+	if (sendto(fd, frame->bytes, frame->len, MSG_DONTWAIT, (const struct sockaddr *)&to,
 		sizeof(to)) == -1 &&
 	    errno != ENOBUFS && errno != EAGAIN)
-		return err_set(err, errno, "cannot send on interface %s", route->interface);
+		return err_set(err, errno, "cannot send on interface %s", link->name);
 	return true; /* a full queue loses one of several packets, as the wire may */
 }
 
 static bool
 announce_one(const struct conf_address *a, const struct netlink_link *link, int fd, struct err *err)
 {
-	struct address_frame_route route = {fd, link->index, a->interface};
 	char setting[PATH_MAX];
 	struct frame frame;
 	int forwarding = 0;
@@ -52,30 +50,42 @@ announce_one(const struct conf_address *a, const struct netlink_link *link, int 
 			      */
 	if (a->family == AF_INET) {
 		frame_arp(&frame, FRAME_ARP_REQUEST, link->mac, a->bytes);
-		if (!address_send(&route, ETH_P_ARP, &frame, err))
+		if (!address_send(fd, ADDRESS_ARP, link, &frame, err))
 			return false;
 		frame_arp(&frame, FRAME_ARP_REPLY, link->mac, a->bytes);
-		return address_send(&route, ETH_P_ARP, &frame, err);
+		return address_send(fd, ADDRESS_ARP, link, &frame, err);
 	}
-	/* without the router flag neighbours would drop a router from their lists (RFC 4861, 7.2.5)
-	 */
+	/* without the router flag neighbours drop a router from their lists (RFC 4861, 7.2.5) */
 	snprintf(setting, sizeof(setting), "net/ipv6/conf/%s/forwarding", link->name);
 	if (!kernel_setting_read(setting, &forwarding, NULL))
 		forwarding = 0;
 	frame_advertise(&frame, link->mac, a->bytes, forwarding != 0);
-	return address_send(&route, ETH_P_IPV6, &frame, err);
+	return address_send(fd, ADDRESS_IPV6, link, &frame, err);
+}
+
+/* Any packet socket can send; a new one with protocol 0 receives nothing. */
+static int
+sender(struct address_view *view, struct err *err)
+{
+	for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
+		if (view->packet[kind] != -1)
+			return view->packet[kind];
+	view->packet[ADDRESS_ARP] = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (view->packet[ADDRESS_ARP] == -1)
+		err_set(err, errno, "cannot announce the service addresses");
+	return view->packet[ADDRESS_ARP];
 }
 
 bool
 address_announce_marked(
-    const struct conf *conf, const struct address_view *view, const bool *marked, struct err *err)
+    const struct conf *conf, struct address_view *view, const bool *marked, struct err *err)
 {
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* protocol 0: receives nothing */
+	int fd = sender(view, err);
 	struct err why;
 	bool ok = true;
 
 	if (fd == -1)
-		return err_set(err, errno, "cannot announce the service addresses");
+		return false;
 	for (size_t i = 0; i < conf->addresses; i++) {
 		if (!marked[i] || announce_one(&conf->address[i], &view->link[i], fd, &why))
 			continue;
@@ -84,7 +94,6 @@ address_announce_marked(
 			    conf->address[i].text, why.text);
 		ok = false;
 	}
-	close(fd);
 	return ok;
 }
 

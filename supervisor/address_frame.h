@@ -48,7 +48,8 @@ enum frame_claim	frame_arp_claim(const uint8_t *, size_t len, const uint8_t ip[4
 			    uint8_t ret_mac[FRAME_MAC_LEN]);
 /* from: the sender in the Ethernet header, for messages that do not carry their own. */
 enum frame_claim	frame_neighbour_claim(const uint8_t *, size_t len,
-			    const uint8_t from[FRAME_MAC_LEN], const uint8_t ip[16], uint8_t ret_mac[FRAME_MAC_LEN]);
+			    const uint8_t from[FRAME_MAC_LEN], const uint8_t ip[16],
+			    uint8_t ret_mac[FRAME_MAC_LEN]);
 
 const char		*frame_mac_text(const uint8_t mac[FRAME_MAC_LEN], char buf[FRAME_MAC_TEXT]);
 

@@ -13,11 +13,17 @@
  * What the kernel says about the configured addresses; address_view_free. Blocks as netlink.h
  * says.
  */
+enum address_packet { ADDRESS_ARP, ADDRESS_IPV6, ADDRESS_PACKET_COUNT };
 struct address_view {
 	struct netlink		 nl;
 	struct netlink_addresses all;				/* of this host */
 	struct netlink_link	 link[CONF_ADDRESSES_MAX];	/* index 0: there is none */
 	bool			 held[CONF_ADDRESSES_MAX];	/* on its interface, and usable */
+	/*
+	 * AF_PACKET, SOCK_DGRAM, of all interfaces; -1: not open. Closing one waits about 10 ms for
+	 * the kernel, so it is left to address_view_free(), when the addresses are there already.
+	 */
+	int			 packet[ADDRESS_PACKET_COUNT];
 };
 bool	address_view_load(const struct conf *, struct address_view *ret, struct err *);
 void	address_view_free(struct address_view *);
@@ -34,16 +40,11 @@ bool	address_probe_missing(const struct conf *, struct address_view *, uint32_t 
 	    struct err *);
 
 /* Announce those marked, once. Continues after a failure and returns the first. */
-bool	address_announce_marked(const struct conf *, const struct address_view *,
-	    const bool *marked, struct err *);
+bool	address_announce_marked(const struct conf *, struct address_view *, const bool *marked,
+	    struct err *);
 
-/* Bytes and protocol of a frame, out of one interface. */
-struct address_frame_route {
-	int		 fd;		/* AF_PACKET, SOCK_DGRAM */
-	int		 index;
-	const char	*interface;
-};
-bool	address_send(const struct address_frame_route *, uint16_t protocol, const struct frame *,
+/* Out of this interface, through any of the packet sockets. */
+bool	address_send(int fd, enum address_packet, const struct netlink_link *, const struct frame *,
 	    struct err *);
 
 #endif

@@ -28,15 +28,14 @@
 
 struct question {
 	const struct conf_address *address;
-	struct address_frame_route route;
+	const struct netlink_link *link;
+	enum address_packet kind;
 	struct frame frame;
-	uint16_t protocol;
 };
 
 struct inquiry {
-	struct netlink *nl;
+	struct address_view *view;
 	struct question question[CONF_ADDRESSES_MAX];
-	struct pollfd wait[CONF_ADDRESSES_MAX];
 	size_t len;
 	int groups; /* holds the multicast memberships */
 };
@@ -73,45 +72,47 @@ group_join(int fd, const struct frame *frame, int index)
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group));
 }
 
+/*
+ * One socket for each kind of packet, not for each address: closing one costs the kernel a grace
+ * period. With protocol 0 it hears nothing before its filter is in place and bind() names the kind.
+ */
 static bool
-question_open(struct inquiry *in, const struct conf_address *a, const struct netlink_link *link,
-    struct err *err)
+packet_open(struct address_view *view, enum address_packet kind, struct err *err)
 {
-	struct question *q = &in->question[in->len];
-	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = link->index};
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_ll at = {.sll_family = AF_PACKET};
+	int fd;
 
+	if (view->packet[kind] != -1)
+		return true;
+	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return err_set(
-		    err, errno, "cannot open a packet socket on interface %s", link->name);
+		    err, errno, "cannot open a packet socket to probe service addresses");
+	view->packet[kind] = fd; /* from here on address_view_free() closes it */
+	at.sll_protocol = htons(kind == ADDRESS_ARP ? ETH_P_ARP : ETH_P_IPV6);
+	if (kind == ADDRESS_IPV6 && !filter_neighbours(fd))
+		return err_set(err, errno, "cannot filter the packets that answer address probes");
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) == -1)
+		return err_set(err, errno, "cannot listen for answers to address probes");
+	return true;
+}
+
+static bool
+question_add(struct inquiry *in, const struct conf_address *a, const struct netlink_link *link,
+    struct err *err)
+{
+	struct question *q = &in->question[in->len++];
+
 	q->address = a;
-	q->route = (struct address_frame_route){fd, link->index, a->interface};
-	q->protocol = a->family == AF_INET ? ETH_P_ARP : ETH_P_IPV6;
-	at.sll_protocol = htons(q->protocol);
-	in->wait[in->len] = (struct pollfd){.fd = fd, .events = POLLIN};
-	in->len++; /* from here on inquiry_close() closes it */
+	q->link = link;
+	q->kind = a->family == AF_INET ? ADDRESS_ARP : ADDRESS_IPV6;
 	if (a->family == AF_INET) {
 		frame_arp(&q->frame, FRAME_ARP_PROBE, link->mac, a->bytes);
 	} else {
 		frame_solicit(&q->frame, a->bytes);
-		if (!filter_neighbours(fd))
-			return err_set(
-			    err, errno, "cannot filter packets of interface %s", link->name);
 		group_join(in->groups, &q->frame, link->index);
 	}
-	/* only now: between socket() and bind() it would hear every interface */
-	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) == -1)
-		return err_set(err, errno, "cannot listen on interface %s", link->name);
-	return true;
-}
-
-static void
-inquiry_close(struct inquiry *in)
-{
-	for (size_t i = 0; i < in->len; i++)
-		close(in->question[i].route.fd);
-	if (in->groups != -1)
-		close(in->groups);
+	return packet_open(in->view, q->kind, err);
 }
 
 /* Is it an interface of this host? Then the claim is our own, seen through another port of the same
@@ -131,42 +132,54 @@ mac_is_own(struct netlink *nl, const uint8_t mac[FRAME_MAC_LEN])
 	return own;
 }
 
-/* Read what came for one address. False: a foreign host claims it, or the interface failed. */
+/* Does this packet say that an address we ask for belongs to another host? Then false. */
 static bool
-question_read(const struct inquiry *in, const struct question *q, struct err *err)
+packet_judge(const struct inquiry *in, enum address_packet kind, const struct sockaddr_ll *from,
+    const uint8_t *packet, size_t len, struct err *err)
 {
-	for (int n = 0; n < READS_PER_WAKE; n++) {
-		uint8_t packet[PACKET_LEN_MAX], mac[FRAME_MAC_LEN];
-		struct sockaddr_ll from = {.sll_family = AF_PACKET};
-		socklen_t from_len = sizeof(from);
+	for (size_t i = 0; i < in->len; i++) {
+		const struct question *q = &in->question[i];
+		uint8_t mac[FRAME_MAC_LEN];
 		char text[FRAME_MAC_TEXT];
 		enum frame_claim claim;
+
+		if (q->kind != kind || q->link->index != from->sll_ifindex)
+			continue;
+		claim = kind == ADDRESS_ARP ? frame_arp_claim(packet, len, q->address->bytes, mac)
+					    : frame_neighbour_claim(packet, len, from->sll_addr,
+						  q->address->bytes, mac);
+		if (claim == FRAME_SILENT || mac_is_own(&in->view->nl, mac))
+			continue;
+		return err_set(err, 0,
+		    "service address %s %s by another host on interface %s (hardware address %s): "
+		    "%s",
+		    q->address->text, claim == FRAME_OWNED ? "is in use" : "is just being taken",
+		    q->link->name, frame_mac_text(mac, text),
+		    claim == FRAME_OWNED ? "take the address away from that host"
+					 : "find out why that host wants it");
+	}
+	return true;
+}
+
+/* Read what came. False: a foreign host claims an address, or nothing can be read any more. */
+static bool
+packet_read(const struct inquiry *in, enum address_packet kind, struct err *err)
+{
+	for (int n = 0; n < READS_PER_WAKE; n++) {
+		struct sockaddr_ll from = {.sll_family = AF_PACKET};
+		socklen_t from_len = sizeof(from);
+		uint8_t packet[PACKET_LEN_MAX];
 		ssize_t len;
 
-		len = recvfrom(
-		    q->route.fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &from_len);
+		len = recvfrom(in->view->packet[kind], packet, sizeof(packet), 0,
+		    (struct sockaddr *)&from, &from_len);
 		if (len == -1 && (errno == EAGAIN || errno == EINTR))
 			return true;
 		if (len == -1)
-			return err_set(err, errno,
-			    "interface %s failed while service address %s was probed",
-			    q->route.interface, q->address->text);
-		if (from.sll_pkttype == PACKET_OUTGOING)
-			continue;
-		claim = q->protocol == ETH_P_ARP
-			    ? frame_arp_claim(packet, (size_t)len, q->address->bytes, mac)
-			    : frame_neighbour_claim(
-				  packet, (size_t)len, from.sll_addr, q->address->bytes, mac);
-		if (claim == FRAME_SILENT || mac_is_own(in->nl, mac))
-			continue;
-		return err_set(err, 0,
-		    claim == FRAME_OWNED ? "service address %s is in use by another host on "
-					   "interface %s (hardware address %s): "
-					   "take the address away from that host"
-					 : "service address %s is just being taken by another host "
-					   "on interface %s (hardware "
-					   "address %s): find out why that host wants it",
-		    q->address->text, q->route.interface, frame_mac_text(mac, text));
+			return err_set(err, errno, "cannot read answers to address probes");
+		if (from.sll_pkttype != PACKET_OUTGOING &&
+		    !packet_judge(in, kind, &from, packet, (size_t)len, err))
+			return false;
 	}
 	return true;
 }
@@ -178,7 +191,7 @@ inquiry_ask(const struct inquiry *in, struct err *err)
 		const struct question *q = &in->question[i];
 		struct err why;
 
-		if (!address_send(&q->route, q->protocol, &q->frame, &why))
+		if (!address_send(in->view->packet[q->kind], q->kind, q->link, &q->frame, &why))
 			return err_set(err, 0, "service address %s cannot be probed: %s",
 			    q->address->text, why.text);
 	}
@@ -186,12 +199,15 @@ inquiry_ask(const struct inquiry *in, struct err *err)
 }
 
 static bool
-inquiry_run(struct inquiry *in, uint32_t probe_ms, struct err *err)
+inquiry_run(const struct inquiry *in, uint32_t probe_ms, struct err *err)
 {
 	uint64_t start = clock_mono_us(), end = start + (uint64_t)probe_ms * 1000;
+	struct pollfd wait[ADDRESS_PACKET_COUNT];
 	uint64_t now = start, ask_at = start;
 	int asked = 0;
 
+	for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
+		wait[kind] = (struct pollfd){.fd = in->view->packet[kind], .events = POLLIN};
 	while (now < end) {
 		uint64_t until;
 
@@ -202,11 +218,12 @@ inquiry_run(struct inquiry *in, uint32_t probe_ms, struct err *err)
 			ask_at = start + (uint64_t)probe_ms * 1000 * (uint64_t)asked / ASK_TIMES;
 		}
 		until = asked < ASK_TIMES ? ask_at : end;
-		if (poll(in->wait, in->len, (int)((until - now + 999) / 1000)) == -1 &&
+		if (poll(wait, ADDRESS_PACKET_COUNT, (int)((until - now + 999) / 1000)) == -1 &&
 		    errno != EINTR)
 			return err_set(err, errno, "cannot wait for answers to address probes");
-		for (size_t i = 0; i < in->len; i++)
-			if (in->wait[i].revents != 0 && !question_read(in, &in->question[i], err))
+		for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
+			if (wait[kind].revents != 0 &&
+			    !packet_read(in, (enum address_packet)kind, err))
 				return false;
 		now = clock_mono_us();
 	}
@@ -217,20 +234,20 @@ bool
 address_probe_missing(
     const struct conf *conf, struct address_view *view, uint32_t probe_ms, struct err *err)
 {
-	struct inquiry in = {.nl = &view->nl, .groups = -1};
+	struct inquiry in = {.view = view, .groups = -1};
 	bool ok = true;
 
 	if (probe_ms == 0)
 		return true;
-	in.groups =
-	    socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* -1 in a kernel without IPv6 */
+	in.groups = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* -1: a kernel without IPv6 */
 	for (size_t i = 0; ok && i < conf->addresses; i++) {
 		if (view->held[i] || !conf->address[i].probe || !view->link[i].neighbours)
 			continue;
-		ok = question_open(&in, &conf->address[i], &view->link[i], err);
+		ok = question_add(&in, &conf->address[i], &view->link[i], err);
 	}
 	if (ok && in.len > 0)
 		ok = inquiry_run(&in, probe_ms, err);
-	inquiry_close(&in);
+	if (in.groups != -1)
+		close(in.groups);
 	return ok;
 }
