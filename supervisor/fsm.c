@@ -341,7 +341,6 @@ const struct fsm_row fsm_table[] = {
 	{ IN_ANY, EV_OP_TAKE, ALWAYS, STAY, { ACT_NONE }, "cannot take now" },
 	{ IN_ANY, EV_OP_STANDBY, ALWAYS, STAY, { ACT_NONE }, "already away, or on its way" },
 	{ IN_ANY, EV_OP_ONLINE, ALWAYS, STAY, { ACT_NONE }, "already online" },
-	{ IN_ANY, EV_OP_LEAVE, ALWAYS, STAY, { ACT_NONE }, "already ending" },
 	{ IN_ANY, EV_OP_SERVICES_START, ALWAYS, STAY, { ACT_NONE }, "services run on the owner only" },
 	{ IN_ANY, EV_OP_SERVICES_STOP, ALWAYS, STAY, { ACT_NONE }, "no services run here" },
 };

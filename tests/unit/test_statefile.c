@@ -1,0 +1,104 @@
+/*
+ * tests/unit/test_statefile.c - laws of the durable state of a node: what was saved is what is read, and what is damaged is never
+ * taken for a fresh start.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/statefile.h"
+#include "tests/unit/harness.h"
+
+static const struct state full = { .tenure = 18446744073709551615u, .released = 7, .offline = true, .gave_up = true,
+	.services_stopped = true, .maintenance = true, .maintenance_until_wall_ms = 1234567890123u };
+
+static bool
+same(const struct state *a, const struct state *b)
+{
+	return a->tenure == b->tenure && a->released == b->released && a->offline == b->offline && a->gave_up == b->gave_up &&
+	    a->services_stopped == b->services_stopped && a->maintenance == b->maintenance &&
+	    a->maintenance_until_wall_ms == b->maintenance_until_wall_ms;
+}
+
+START_TEST(what_is_formatted_is_what_is_parsed)
+{
+	struct state st = { 0 };
+	char text[1024];
+	struct err err;
+
+	ck_assert_uint_lt(state_format(&full, text, sizeof(text)), sizeof(text));
+	ck_assert(state_parse(text, &st, &err));
+	ck_assert(same(&st, &full));
+}
+END_TEST
+
+START_TEST(a_cut_file_is_refused_at_every_length)
+{
+	struct state st = { .tenure = 99 };
+	char text[1024];
+	struct err err;
+	size_t len = state_format(&full, text, sizeof(text));
+
+	for (size_t cut = 0; cut + 1 < len; cut++) {
+		char part[1024];
+
+		memcpy(part, text, cut);
+		part[cut] = '\0';
+		ck_assert_msg(!state_parse(part, &st, &err), "accepted after %zu of %zu bytes", cut, len);
+		ck_assert_uint_eq(st.tenure, 99);
+	}
+}
+END_TEST
+
+START_TEST(no_file_is_a_fresh_start_and_a_damaged_one_is_an_error)
+{
+	char dir[] = "/tmp/statefile.XXXXXX", path[64];
+	struct state st = { .tenure = 1 };
+	struct err err;
+	FILE *f;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert(state_load(dir, &st, &err));
+	ck_assert_uint_eq(st.tenure, 0);
+	ck_assert(state_save(dir, &full, &err));
+	ck_assert(state_load(dir, &st, &err));
+	ck_assert(same(&st, &full));
+	snprintf(path, sizeof(path), "%s/state", dir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs("mailpair-state 1\ntenure x\nend\n", f);
+	fclose(f);
+	ck_assert(!state_load(dir, &st, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, "line 2"));
+	ck_assert(same(&st, &full));
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(keys_of_a_newer_version_are_passed_over)
+{
+	struct state st;
+	struct err err;
+
+	ck_assert(state_parse("mailpair-state 1\ntenure 5\nnew-key 1\nend\n", &st, &err));
+	ck_assert_uint_eq(st.tenure, 5);
+	ck_assert(!state_parse("mailpair-state 2\ntenure 5\nend\n", &st, &err));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("statefile");
+	TCase *tc = tcase_create("statefile");
+
+	tcase_add_test(tc, what_is_formatted_is_what_is_parsed);
+	tcase_add_test(tc, a_cut_file_is_refused_at_every_length);
+	tcase_add_test(tc, no_file_is_a_fresh_start_and_a_damaged_one_is_an_error);
+	tcase_add_test(tc, keys_of_a_newer_version_are_passed_over);
+	suite_add_tcase(suite, tc);
+	return unit_main(suite);
+}
