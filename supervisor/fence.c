@@ -360,7 +360,7 @@ fence_longest_ms(const struct conf *conf, int node)
 	struct job job = {.conf = conf, .node = node};
 	const struct conf_fence *f;
 	size_t at = SIZE_MAX;
-	uint64_t ms = 0;
+	uint64_t ms = CALL_SLACK_MS; /* also without a device: to say so */
 
 	/* a try is off, status, metadata, status; then on, status */
 	while ((f = next_device(&job, &at, NULL)) != NULL)
