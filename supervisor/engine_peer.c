@@ -84,21 +84,21 @@ engine_elected(const struct engine *en)
 {
 	const struct conf *c = en->conf;
 	uint64_t now = clock_mono_ms();
-	bool waited = en->vacant_ms != 0 && now - en->vacant_ms >= OFFER_WAIT_MS;
+	uint64_t vacant = en->vacant_ms == 0 ? 0 : now - en->vacant_ms;
+	int first = c->takeover.prefer != -1 ? c->takeover.prefer : 0;
 
 	if (!engine_peer_alive(en))
 		return FACT_UNKNOWN;
 	if (en->offered && now - en->offer_ms < OFFER_WAIT_MS)
 		return FACT_NO;
-	if ((en->peer.flags & BEAT_GAVE_UP) != 0 || en->peer.role == ROLE_STOPPED || waited)
-		return FACT_YES;
-	if ((en->peer.flags & BEAT_HEALTHY) == 0 && en->hold.ready == FACT_YES)
+	if ((en->peer.flags & BEAT_GAVE_UP) != 0 || en->peer.role == ROLE_STOPPED)
 		return FACT_YES;
 	if (en->hold.ready != FACT_YES)
-		return FACT_NO;
-	if (c->takeover.prefer != -1)
-		return c->takeover.prefer == c->self ? FACT_YES : FACT_NO;
-	return c->self == 0 ? FACT_YES : FACT_NO;
+		return vacant >= OFFER_WAIT_MS ? FACT_YES : FACT_NO;
+	if (first == c->self)
+		return FACT_YES;
+	/* the other comes first; it may only just have come up and not know yet whether it is well */
+	return vacant >= ((en->peer.flags & BEAT_HEALTHY) != 0 ? OFFER_WAIT_MS : FIRST_WAIT_MS) ? FACT_YES : FACT_NO;
 }
 
 /* ---------------------------------------------------------------- out */

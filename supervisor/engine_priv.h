@@ -12,6 +12,7 @@
 #define PREPARE_OWNER_MS 300000
 #define POWER_AGAIN_MS 1000	/* a level event asks for the power status at most so often */
 #define OFFER_WAIT_MS 5000	/* how long an offer stands before the offerer may claim again */
+#define FIRST_WAIT_MS 2000	/* ... and the second in line for the first, where that is not well */
 #define PROBE_AGAIN_MS 2000
 #define REQUEST_MS 60000	/* how long "please hand over" is repeated */
 
