@@ -301,7 +301,7 @@ engine_step(struct engine *en, enum fsm_event on)
 	struct facts facts;
 	const struct fsm_row *row;
 	enum role from = en->role;
-	bool changes;
+	bool changes, repeated;
 
 	engine_facts(en, &facts);
 	row = fsm_match(en->role, on, &facts);
@@ -312,7 +312,8 @@ engine_step(struct engine *en, enum fsm_event on)
 		en->intent = row->intent;
 	if (changes)
 		en->role = (enum role)row->next;
-	if (changes || en->last_row[on] != row || !fsm_event_is_level(on))
+	repeated = !changes && fsm_event_is_level(on) && en->last_row[on] == row;
+	if (!repeated)
 		engine_tell_step(en, from, on, row);
 	if (changes)
 		engine_entered(en, from, row, on);
@@ -328,7 +329,9 @@ engine_step(struct engine *en, enum fsm_event on)
 	}
 	if (changes)
 		engine_told_role(en);
-	engine_soon(en);
+	/* one that repeats changes nothing: the next beat or timer offers it again */
+	if (!repeated)
+		engine_soon(en);
 }
 
 void
