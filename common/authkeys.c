@@ -3,8 +3,8 @@
  * SECRET". Beats are always signed with HMAC-SHA-256; METHOD says for what strength the key was
  * made, so that keys taken over from an old cluster are refused until somebody has decided.
  *
- * Leaves signing to supervisor/beat.c. Secrets never stand in a message. Reading blocks on the disk:
- * for start-up and workers; authkeys_parse() is pure.
+ * Leaves signing to supervisor/beat.c. Secrets never stand in a message. Reading blocks on the
+ * disk: for start-up and workers; authkeys_parse() is pure.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,21 +15,21 @@
 
 #include "common/conf_parts.h"
 
-#define FILE_MAX (16 * 1024)
-#define WORDS_MAX 4		/* more than the three that are right */
+#define FILE_MAX   (16 * 1024)
+#define WORDS_MAX  4 /* more than the three that are right */
 #define SECRET_MIN 8
 
 struct word {
-	const char	*text;
-	size_t		 len;
+	const char *text;
+	size_t len;
 };
 
 struct parse {
-	struct authkeys		 keys;
-	int			 auth;		/* the number behind "auth", 0 none yet */
-	int			 auth_line;
-	bool			 allow_weak;
-	struct conf_mistakes	*mistakes;
+	struct authkeys keys;
+	int auth; /* the number behind "auth", 0 none yet */
+	int auth_line;
+	bool allow_weak;
+	struct conf_mistakes *mistakes;
 };
 
 static bool
@@ -44,7 +44,8 @@ is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The words of a line without its comment; secrets may hold a '#', so one begins after a blank only. */
+/* The words of a line without its comment; secrets may hold a '#', so one begins after a blank
+ * only. */
 static size_t
 split(const char *line, size_t len, struct word words[WORDS_MAX])
 {
@@ -86,12 +87,15 @@ take_auth(struct parse *p, const struct word *words, size_t n, int line)
 	int number = n == 2 ? key_number(words[1]) : 0;
 
 	if (number == 0) {
-		conf_mistake(p->mistakes, line, "\"auth\" is not followed by one number from 1 to %d: write auth 1, "
-		    "the key that signs", AUTHKEYS_MAX);
+		conf_mistake(p->mistakes, line,
+		    "\"auth\" is not followed by one number from 1 to %d: write auth 1, "
+		    "the key that signs",
+		    AUTHKEYS_MAX);
 		return;
 	}
 	if (p->auth_line != 0) {
-		conf_mistake(p->mistakes, line, "\"auth\" stands here twice; the first is in line %d", p->auth_line);
+		conf_mistake(p->mistakes, line,
+		    "\"auth\" stands here twice; the first is in line %d", p->auth_line);
 		return;
 	}
 	p->auth = number;
@@ -103,36 +107,46 @@ static bool
 strong_enough(struct parse *p, const struct word *words, size_t n, int number, int line)
 {
 	/* What is longer than a method may be a secret at the wrong place: it is not repeated. */
-	bool weak = word_is(words[1], "sha1") || word_is(words[1], "md5") || word_is(words[1], "crc");
+	bool weak =
+	    word_is(words[1], "sha1") || word_is(words[1], "md5") || word_is(words[1], "crc");
 	char shown[24];
 
 	if (!weak && !word_is(words[1], "sha256")) {
-		snprintf(shown, sizeof(shown), "%.*s", words[1].len < SECRET_MIN ? (int)words[1].len : 0, words[1].text);
-		conf_mistake(p->mistakes, line, "key %d: the method \"%s\" is not known; write %d sha256 SECRET",
-		    number, n == 2 ? "" : shown, number);
+		snprintf(shown, sizeof(shown), "%.*s",
+		    words[1].len < SECRET_MIN ? (int)words[1].len : 0, words[1].text);
+		conf_mistake(p->mistakes, line,
+		    "key %d: the method \"%s\" is not known; write %d sha256 SECRET", number,
+		    n == 2 ? "" : shown, number);
 		return false;
 	}
 	if (weak && !p->allow_weak) {
-		conf_mistake(p->mistakes, line, "key %d: the method %.*s is too weak; write %d sha256 SECRET with a "
-		    "new secret from \"mailpair keygen\", or allow-weak-auth = yes in mailpair.conf", number,
-		    (int)words[1].len, words[1].text, number);
+		conf_mistake(p->mistakes, line,
+		    "key %d: the method %.*s is too weak; write %d sha256 SECRET with a "
+		    "new secret from \"mailpair keygen\", or allow-weak-auth = yes in "
+		    "mailpair.conf",
+		    number, (int)words[1].len, words[1].text, number);
 		return false;
 	}
 	if (word_is(words[1], "crc") ? n != 2 : n != 3) {
 		if (word_is(words[1], "crc"))
-			conf_mistake(p->mistakes, line, "key %d: crc has no secret: write %d crc", number, number);
+			conf_mistake(p->mistakes, line, "key %d: crc has no secret: write %d crc",
+			    number, number);
 		else if (n < 3)
-			conf_mistake(p->mistakes, line, "key %d: the secret is missing: write %d %.*s SECRET", number,
-			    number, (int)words[1].len, words[1].text);
+			conf_mistake(p->mistakes, line,
+			    "key %d: the secret is missing: write %d %.*s SECRET", number, number,
+			    (int)words[1].len, words[1].text);
 		else
-			conf_mistake(p->mistakes, line, "key %d: more than one word follows the method; a secret has "
-			    "no blanks", number);
+			conf_mistake(p->mistakes, line,
+			    "key %d: more than one word follows the method; a secret has "
+			    "no blanks",
+			    number);
 		return false;
 	}
 	if (n == 3 && words[2].len < SECRET_MIN && !p->allow_weak) {
-		conf_mistake(p->mistakes, line, "key %d: the secret has %zu characters, less than %d; take one from "
-		    "\"mailpair keygen\", or write allow-weak-auth = yes in mailpair.conf", number, words[2].len,
-		    SECRET_MIN);
+		conf_mistake(p->mistakes, line,
+		    "key %d: the secret has %zu characters, less than %d; take one from "
+		    "\"mailpair keygen\", or write allow-weak-auth = yes in mailpair.conf",
+		    number, words[2].len, SECRET_MIN);
 		return false;
 	}
 	return true;
@@ -145,18 +159,22 @@ take_key(struct parse *p, const struct word *words, size_t n, int line)
 	size_t at = p->keys.len;
 
 	if (number == 0) {
-		conf_mistake(p->mistakes, line, "the line begins neither with \"auth\" nor with the number of a key, "
-		    "1 to %d", AUTHKEYS_MAX);
+		conf_mistake(p->mistakes, line,
+		    "the line begins neither with \"auth\" nor with the number of a key, "
+		    "1 to %d",
+		    AUTHKEYS_MAX);
 		return;
 	}
 	if (n == 1) {
-		conf_mistake(p->mistakes, line, "key %d: method and secret are missing: write %d sha256 SECRET",
-		    number, number);
+		conf_mistake(p->mistakes, line,
+		    "key %d: method and secret are missing: write %d sha256 SECRET", number,
+		    number);
 		return;
 	}
 	for (size_t i = 0; i < p->keys.len; i++) {
 		if (p->keys.key[i].id == number) {
-			conf_mistake(p->mistakes, line, "key %d stands here twice; each number is one key", number);
+			conf_mistake(p->mistakes, line,
+			    "key %d stands here twice; each number is one key", number);
 			return;
 		}
 	}
@@ -193,7 +211,7 @@ bool
 authkeys_parse(const char *text, size_t len, bool allow_weak, struct authkeys *ret,
     struct conf_mistakes *mistakes)
 {
-	struct parse p = { .allow_weak = allow_weak, .mistakes = mistakes };
+	struct parse p = {.allow_weak = allow_weak, .mistakes = mistakes};
 	size_t before = mistakes->len, end, sending = AUTHKEYS_MAX;
 	int line = 1;
 
@@ -209,8 +227,8 @@ authkeys_parse(const char *text, size_t len, bool allow_weak, struct authkeys *r
 	if (p.auth_line == 0 && mistakes->len == before)
 		conf_mistake(mistakes, 0, "no line says which key signs: write auth 1");
 	else if (sending == AUTHKEYS_MAX && mistakes->len == before)
-		conf_mistake(mistakes, p.auth_line, "auth %d: there is no key %d: write %d sha256 SECRET", p.auth,
-		    p.auth, p.auth);
+		conf_mistake(mistakes, p.auth_line,
+		    "auth %d: there is no key %d: write %d sha256 SECRET", p.auth, p.auth, p.auth);
 	if (mistakes->len == before) {
 		p.keys.sending = sending;
 		*ret = p.keys;
@@ -228,17 +246,20 @@ is_private(const struct stat *st, struct conf_mistakes *mistakes)
 	if (!S_ISREG(st->st_mode))
 		conf_mistake(mistakes, 0, "the key file is no regular file");
 	if ((st->st_mode & 077) != 0)
-		conf_mistake(mistakes, 0, "the key file has mode %04o: others than its owner may use it; "
+		conf_mistake(mistakes, 0,
+		    "the key file has mode %04o: others than its owner may use it; "
 		    "chmod 0600 it, and make new keys if somebody may have read them",
 		    (unsigned int)(st->st_mode & 07777));
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		conf_mistake(mistakes, 0, "the key file belongs to user %u, who could change it; chown it to root",
+		conf_mistake(mistakes, 0,
+		    "the key file belongs to user %u, who could change it; chown it to root",
 		    (unsigned int)st->st_uid);
 	return mistakes->len == before;
 }
 
 bool
-authkeys_load(const char *file, bool allow_weak, struct authkeys *ret, struct conf_mistakes *mistakes)
+authkeys_load(
+    const char *file, bool allow_weak, struct authkeys *ret, struct conf_mistakes *mistakes)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	char text[FILE_MAX + 1];

@@ -20,17 +20,18 @@
 
 #include "common/conf_parts.h"
 
-#define FILE_MAX (256 * 1024)
+#define FILE_MAX  (256 * 1024)
 #define LABEL_MAX (CONF_TITLE_MAX + 24)
 
-_Static_assert(offsetof(struct conf_fence, options_len) ==
-    offsetof(struct conf_fence, options) + sizeof(((struct conf_fence *)NULL)->options),
+_Static_assert(
+    offsetof(struct conf_fence, options_len) ==
+	offsetof(struct conf_fence, options) + sizeof(((struct conf_fence *)NULL)->options),
     "KIND_LIST: the length follows the list");
 
 /* One value as libconfuse found it. */
 struct value {
-	int	line;
-	char	text[];
+	int line;
+	char text[];
 };
 
 static int
@@ -67,7 +68,7 @@ option_of(const char *name, enum conf_kind kind)
 
 /* libconfuse's tables of all sections, made from ours and the nodes' names. */
 struct tables {
-	cfg_opt_t	*section[SECT_COUNT];
+	cfg_opt_t *section[SECT_COUNT];
 };
 
 static void
@@ -75,16 +76,18 @@ tables_make(struct tables *t, const struct conf_scan *scan)
 {
 	const cfg_opt_t end = CFG_END();
 
-	for (int id = SECT_COUNT - 1; id >= 0; id--) {		/* the inner ones first */
+	for (int id = SECT_COUNT - 1; id >= 0; id--) { /* the inner ones first */
 		const struct conf_section *s = &conf_schema[id];
-		cfg_opt_t *o = calloc(s->options_len + SECT_COUNT + CONF_SCAN_NODES + 1, sizeof(*o));
+		cfg_opt_t *o =
+		    calloc(s->options_len + SECT_COUNT + CONF_SCAN_NODES + 1, sizeof(*o));
 		size_t n = 0;
 
 		assert(o != NULL);
 		for (; n < s->options_len; n++)
 			o[n] = option_of(s->options[n].name, s->options[n].kind);
 		for (size_t i = 0; s->by_node != CONF_NOWHERE && i < scan->nodes; i++) {
-			bool twice = conf_schema_option((enum conf_section_id)id, scan->node[i]) >= 0;
+			bool twice =
+			    conf_schema_option((enum conf_section_id)id, scan->node[i]) >= 0;
 
 			for (size_t j = 0; j < i; j++)
 				twice = twice || strcmp(scan->node[i], scan->node[j]) == 0;
@@ -111,9 +114,9 @@ tables_free(struct tables *t)
 }
 
 struct load {
-	struct conf		*conf;
-	struct conf_scan	 scan;
-	struct conf_mistakes	*mistakes;
+	struct conf *conf;
+	struct conf_scan scan;
+	struct conf_mistakes *mistakes;
 };
 
 static int
@@ -122,7 +125,8 @@ section_line(const struct load *ld, enum conf_section_id id, const char *title)
 	for (size_t i = 0; i < ld->scan.len; i++) {
 		const struct conf_scan_section *s = &ld->scan.section[i];
 
-		if (s->id == id && (title == NULL || s->title == NULL || strcmp(s->title, title) == 0))
+		if (s->id == id &&
+		    (title == NULL || s->title == NULL || strcmp(s->title, title) == 0))
 			return s->line;
 	}
 	return 0;
@@ -192,7 +196,8 @@ fill(struct load *ld, enum conf_section_id id, cfg_t *parent)
 		snprintf(label, sizeof(label), s->titled ? "%s \"%s\": " : "%s: ", s->name, title);
 		conf_arena_line(ld->conf->arena, s, line);
 		if (s->title != CONF_NOWHERE) {
-			*(const char **)(void *)(base + s->title) = conf_arena_copy(ld->conf->arena, title);
+			*(const char **)(void *)(base + s->title) =
+			    conf_arena_copy(ld->conf->arena, title);
 			conf_arena_line(ld->conf->arena, base + s->title, line);
 		}
 		if (s->line != CONF_NOWHERE)
@@ -260,9 +265,10 @@ find_self(struct load *ld, const char *node)
 			conf->self = i;
 	if (conf->self >= 0 || conf->node[0] == NULL || conf->node[1] == NULL)
 		return;
-	conf_mistake(ld->mistakes, conf_line(conf, &conf->node[0], 0), "this host is \"%s\" (%s), but the "
-	    "nodes of the pair are \"%s\" and \"%s\"; one of them must be the name of this host", name,
-	    node == NULL ? "uname -n" : "given by --node", conf->node[0], conf->node[1]);
+	conf_mistake(ld->mistakes, conf_line(conf, &conf->node[0], 0),
+	    "this host is \"%s\" (%s), but the "
+	    "nodes of the pair are \"%s\" and \"%s\"; one of them must be the name of this host",
+	    name, node == NULL ? "uname -n" : "given by --node", conf->node[0], conf->node[1]);
 }
 
 /* Parse what the scan left and take the values over. */
@@ -292,12 +298,14 @@ take_values(struct load *ld)
 static bool
 is_secret(const char *key)
 {
-	return strstr(key, "script") == NULL && (strcasestr(key, "passw") != NULL ||
-	    strcasestr(key, "secret") != NULL || strcasestr(key, "token") != NULL);
+	return strstr(key, "script") == NULL &&
+	       (strcasestr(key, "passw") != NULL || strcasestr(key, "secret") != NULL ||
+		   strcasestr(key, "token") != NULL);
 }
 
 /*
- * An option of a fence device that is a password, where others may read the file. mode: of the file.
+ * An option of a fence device that is a password, where others may read the file. mode: of the
+ * file.
  */
 static void
 check_passwords(const struct load *ld, mode_t mode)
@@ -313,20 +321,24 @@ check_passwords(const struct load *ld, mode_t mode)
 			size_t len = strcspn(f->options[n], "=");
 			char key[64];
 
-			snprintf(key, sizeof(key), "%.*s", (int)(len < 63 ? len : 63), f->options[n]);
+			snprintf(
+			    key, sizeof(key), "%.*s", (int)(len < 63 ? len : 63), f->options[n]);
 			if (f->options[n][len] != '=' || !is_secret(key))
 				continue;
-			conf_mistake(ld->mistakes, conf_line(conf, &f->options[n], f->line), "fence \"%s\": options "
-			    "hold \"%s\", and others than the owner may read this file (mode %04o); use "
-			    "password_script=PROGRAM, or chmod 0600 the file", f->name, key,
-			    (unsigned int)(mode & 07777));
+			conf_mistake(ld->mistakes, conf_line(conf, &f->options[n], f->line),
+			    "fence \"%s\": options "
+			    "hold \"%s\", and others than the owner may read this file (mode "
+			    "%04o); use "
+			    "password_script=PROGRAM, or chmod 0600 the file",
+			    f->name, key, (unsigned int)(mode & 07777));
 		}
 	}
 }
 
 /* The bytes of the file, with a NUL behind them; false with a mistake. */
 static bool
-read_file(const char *file, char **ret, size_t *ret_len, mode_t *ret_mode, struct conf_mistakes *mistakes)
+read_file(
+    const char *file, char **ret, size_t *ret_len, mode_t *ret_mode, struct conf_mistakes *mistakes)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	char *text = NULL;
@@ -352,7 +364,8 @@ read_file(const char *file, char **ret, size_t *ret_len, mode_t *ret_mode, struc
 	if (got == -1)
 		conf_mistake(mistakes, 0, "the configuration cannot be read: %s", strerror(errno));
 	else if (len > FILE_MAX)
-		conf_mistake(mistakes, 0, "the configuration is larger than %d KiB", FILE_MAX / 1024);
+		conf_mistake(
+		    mistakes, 0, "the configuration is larger than %d KiB", FILE_MAX / 1024);
 	else
 		ok = true;
 out:
@@ -377,7 +390,8 @@ without_nul(const char *text, size_t len, struct conf_mistakes *mistakes)
 
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '\0') {
-			conf_mistake(mistakes, line, "the file holds a NUL byte: it is no text file, or damaged");
+			conf_mistake(mistakes, line,
+			    "the file holds a NUL byte: it is no text file, or damaged");
 			return false;
 		}
 		line += text[i] == '\n' ? 1 : 0;
@@ -388,7 +402,7 @@ without_nul(const char *text, size_t len, struct conf_mistakes *mistakes)
 bool
 conf_load(const char *file, const char *node, struct conf **ret, struct conf_mistakes *mistakes)
 {
-	struct load ld = { .mistakes = mistakes };
+	struct load ld = {.mistakes = mistakes};
 	char *text;
 	size_t len, before = mistakes->len;
 	mode_t mode;

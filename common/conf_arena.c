@@ -12,15 +12,15 @@
 #include "common/conf_parts.h"
 
 struct given {
-	const void	*field;
-	int		 line;
+	const void *field;
+	int line;
 };
 
 struct conf_arena {
-	char		**text;
-	size_t		  texts;
-	struct given	 *given;
-	size_t		  givens;
+	char **text;
+	size_t texts;
+	struct given *given;
+	size_t givens;
 };
 
 struct conf_arena *
@@ -59,7 +59,7 @@ conf_arena_line(struct conf_arena *arena, const void *field, int line)
 {
 	arena->given = realloc(arena->given, (arena->givens + 1) * sizeof(*arena->given));
 	assert(arena->given != NULL);
-	arena->given[arena->givens++] = (struct given){ .field = field, .line = line };
+	arena->given[arena->givens++] = (struct given){.field = field, .line = line};
 }
 
 int

@@ -3,8 +3,8 @@
  * slow, deaf or dangerous is refused before it is used. Each mistake names the value and what
  * would be right.
  *
- * Single values are judged by conf_value.c, links and addresses by conf_check_net.c. Pure: looks
- * at no file, host or interface.
+ * Single values are judged by conf_value.c, links and addresses by conf_check_net.c, storage and
+ * binds by conf_check_storage.c. Pure: looks at no file, host or interface.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 
 #include "common/conf_parts.h"
 
-#define MISTAKES_MAX 200	/* enough for a person; a damaged file has thousands */
-#define WINDOW_MAX 16
+#define MISTAKES_MAX 200 /* enough for a person; a damaged file has thousands */
+#define WINDOW_MAX   16
 
 void
 conf_mistake(struct conf_mistakes *mistakes, int line, const char *fmt, ...)
@@ -31,7 +31,8 @@ conf_mistake(struct conf_mistakes *mistakes, int line, const char *fmt, ...)
 	item = &mistakes->item[mistakes->len++];
 	memset(item, 0, sizeof(*item));
 	if (mistakes->len > MISTAKES_MAX) {
-		snprintf(item->text, sizeof(item->text), "there are more mistakes: correct these first");
+		snprintf(
+		    item->text, sizeof(item->text), "there are more mistakes: correct these first");
 		return;
 	}
 	item->line = line;
@@ -47,7 +48,7 @@ void
 conf_mistakes_free(struct conf_mistakes *mistakes)
 {
 	free(mistakes->item);
-	*mistakes = (struct conf_mistakes){ 0 };
+	*mistakes = (struct conf_mistakes){0};
 }
 
 void
@@ -59,7 +60,8 @@ conf_mistakes_sort(struct conf_mistakes *mistakes)
 		size_t at = i;
 
 		while (at > 0 && moving.line != 0 &&
-		    (mistakes->item[at - 1].line == 0 || mistakes->item[at - 1].line > moving.line)) {
+		       (mistakes->item[at - 1].line == 0 ||
+			   mistakes->item[at - 1].line > moving.line)) {
 			mistakes->item[at] = mistakes->item[at - 1];
 			at--;
 		}
@@ -74,9 +76,9 @@ conf_path_ok(const char *path)
 
 	if (path[0] != '/' || len > 1023 || (len > 1 && path[len - 1] == '/'))
 		return false;
-	return strstr(path, "//") == NULL && strstr(path, "/../") == NULL && strstr(path, "/./") == NULL &&
-	    (len < 3 || strcmp(path + len - 3, "/..") != 0) &&
-	    (len < 2 || strcmp(path + len - 2, "/.") != 0);
+	return strstr(path, "//") == NULL && strstr(path, "/../") == NULL &&
+	       strstr(path, "/./") == NULL && (len < 3 || strcmp(path + len - 3, "/..") != 0) &&
+	       (len < 2 || strcmp(path + len - 2, "/.") != 0);
 }
 
 bool
@@ -97,8 +99,9 @@ conf_word_ok(const char *name, size_t max)
 	if (len == 0 || len > max)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		bool plain = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
-		    (name[i] >= '0' && name[i] <= '9');
+		bool plain = (name[i] >= 'a' && name[i] <= 'z') ||
+			     (name[i] >= 'A' && name[i] <= 'Z') ||
+			     (name[i] >= '0' && name[i] <= '9');
 
 		if (!plain && (i == 0 || strchr("-_.", name[i]) == NULL))
 			return false;
@@ -110,25 +113,32 @@ static void
 check_names(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	if (c->pair != NULL && !conf_word_ok(c->pair, CONF_NAME_MAX - 1))
-		conf_mistake(mistakes, conf_line(c, &c->pair, 0), "pair = \"%s\" is no good name; 1 to %d "
-		    CONF_WORDS " are right", c->pair, CONF_NAME_MAX - 1);
+		conf_mistake(mistakes, conf_line(c, &c->pair, 0),
+		    "pair = \"%s\" is no good name; 1 to %d " CONF_WORDS " are right", c->pair,
+		    CONF_NAME_MAX - 1);
 	for (int i = 0; i < CONF_NODES; i++) {
 		int line = conf_line(c, &c->node[i], 0);
 
 		if (c->node[i] == NULL)
 			continue;
 		if (!conf_word_ok(c->node[i], CONF_NAME_MAX - 1))
-			conf_mistake(mistakes, line, "node \"%s\" is no good name; 1 to %d " CONF_WORDS
-			    " are right, as uname -n says it", c->node[i], CONF_NAME_MAX - 1);
+			conf_mistake(mistakes, line,
+			    "node \"%s\" is no good name; 1 to %d " CONF_WORDS
+			    " are right, as uname -n says it",
+			    c->node[i], CONF_NAME_MAX - 1);
 		if (conf_schema_option(SECT_LINK, c->node[i]) >= 0 ||
 		    conf_schema_option(SECT_STORAGE, c->node[i]) >= 0)
-			conf_mistake(mistakes, line, "node \"%s\" has the name of an option of links or storage, "
-			    "where nodes are named too; rename the host, or write its name with its domain",
+			conf_mistake(mistakes, line,
+			    "node \"%s\" has the name of an option of links or storage, "
+			    "where nodes are named too; rename the host, or write its name with "
+			    "its domain",
 			    c->node[i]);
 	}
 	if (c->node[0] != NULL && c->node[1] != NULL && strcasecmp(c->node[0], c->node[1]) == 0)
-		conf_mistake(mistakes, conf_line(c, &c->node[1], 0), "node \"%s\" and node \"%s\" are the same "
-		    "host; the pair needs two different ones", c->node[0], c->node[1]);
+		conf_mistake(mistakes, conf_line(c, &c->node[1], 0),
+		    "node \"%s\" and node \"%s\" are the same "
+		    "host; the pair needs two different ones",
+		    c->node[0], c->node[1]);
 }
 
 static void
@@ -136,8 +146,10 @@ check_path(const struct conf *c, const char *const *field, const char *what, int
     struct conf_mistakes *mistakes)
 {
 	if (*field != NULL && !conf_path_ok(*field))
-		conf_mistake(mistakes, conf_line(c, field, line), "%s = \"%s\" is no plain path; it begins with "
-		    "\"/\", does not end with it, and has no \"..\" in it", what, *field);
+		conf_mistake(mistakes, conf_line(c, field, line),
+		    "%s = \"%s\" is no plain path; it begins with "
+		    "\"/\", does not end with it, and has no \"..\" in it",
+		    what, *field);
 }
 
 static void
@@ -150,10 +162,12 @@ check_files(const struct conf *c, struct conf_mistakes *mistakes)
 	if (c->log != NULL && strcmp(c->log, "syslog") != 0 && strcmp(c->log, "stderr") != 0 &&
 	    !conf_path_ok(c->log))
 		conf_mistake(mistakes, conf_line(c, &c->log, 0),
-		    "log = \"%s\" is not known; syslog, stderr or an absolute path is right", c->log);
+		    "log = \"%s\" is not known; syslog, stderr or an absolute path is right",
+		    c->log);
 	if (c->group != NULL && !conf_word_ok(c->group, 32))
 		conf_mistake(mistakes, conf_line(c, &c->group, 0),
-		    "group = \"%s\" is no good name of a group; 1 to 32 " CONF_WORDS " are right", c->group);
+		    "group = \"%s\" is no good name of a group; 1 to 32 " CONF_WORDS " are right",
+		    c->group);
 }
 
 static void
@@ -161,33 +175,42 @@ check_heartbeat(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	const struct conf_heartbeat *hb = &c->heartbeat;
 	int line = conf_line(c, &hb->keepalive_ms, 0);
-	bool keepalive = hb->keepalive_ms != CONF_REFUSED, deadtime = hb->deadtime_ms != CONF_REFUSED;
+	bool keepalive = hb->keepalive_ms != CONF_REFUSED,
+	     deadtime = hb->deadtime_ms != CONF_REFUSED;
 	char is[24], limit[24], high[24];
 
 	if (keepalive && deadtime && hb->deadtime_ms <= 2 * hb->keepalive_ms)
-		conf_mistake(mistakes, conf_line(c, &hb->deadtime_ms, line), "heartbeat: deadtime = \"%s\" is not "
-		    "above 2 x keepalive (%s); two beats must be lost before a node counts as silent",
+		conf_mistake(mistakes, conf_line(c, &hb->deadtime_ms, line),
+		    "heartbeat: deadtime = \"%s\" is not "
+		    "above 2 x keepalive (%s); two beats must be lost before a node counts as "
+		    "silent",
 		    conf_duration_text(hb->deadtime_ms, is, sizeof(is)),
 		    conf_duration_text(2 * hb->keepalive_ms, limit, sizeof(limit)));
 	if (keepalive && deadtime && hb->warntime_ms != CONF_REFUSED &&
 	    (c->arena == NULL || conf_given(c, &hb->warntime_ms)) &&
 	    (hb->warntime_ms <= hb->keepalive_ms || hb->warntime_ms >= hb->deadtime_ms))
-		conf_mistake(mistakes, conf_line(c, &hb->warntime_ms, conf_line(c, &hb->deadtime_ms, line)),
-		    "heartbeat: warntime = \"%s\" does not lie between keepalive (%s) and deadtime (%s)",
+		conf_mistake(mistakes,
+		    conf_line(c, &hb->warntime_ms, conf_line(c, &hb->deadtime_ms, line)),
+		    "heartbeat: warntime = \"%s\" does not lie between keepalive (%s) and deadtime "
+		    "(%s)",
 		    conf_duration_text(hb->warntime_ms, is, sizeof(is)),
 		    conf_duration_text(hb->keepalive_ms, limit, sizeof(limit)),
 		    conf_duration_text(hb->deadtime_ms, high, sizeof(high)));
 	if (deadtime && hb->initdead_ms != CONF_REFUSED && hb->initdead_ms < hb->deadtime_ms)
-		conf_mistake(mistakes, conf_line(c, &hb->initdead_ms, conf_line(c, &hb->deadtime_ms, line)),
-		    "heartbeat: initdead = \"%s\" is below deadtime (%s); a peer that boots needs longer than "
-		    "one that runs, %s or more is right", conf_duration_text(hb->initdead_ms, is, sizeof(is)),
+		conf_mistake(mistakes,
+		    conf_line(c, &hb->initdead_ms, conf_line(c, &hb->deadtime_ms, line)),
+		    "heartbeat: initdead = \"%s\" is below deadtime (%s); a peer that boots needs "
+		    "longer than "
+		    "one that runs, %s or more is right",
+		    conf_duration_text(hb->initdead_ms, is, sizeof(is)),
 		    conf_duration_text(hb->deadtime_ms, limit, sizeof(limit)),
 		    conf_duration_text(hb->deadtime_ms, high, sizeof(high)));
 }
 
 /* One "key=value" for a fence agent. Values are never repeated: they may be secrets. */
 static void
-check_fence_option(const struct conf *c, const struct conf_fence *f, size_t n, struct conf_mistakes *mistakes)
+check_fence_option(
+    const struct conf *c, const struct conf_fence *f, size_t n, struct conf_mistakes *mistakes)
 {
 	const char *option = f->options[n];
 	int line = conf_line(c, &f->options[n], f->line);
@@ -195,20 +218,26 @@ check_fence_option(const struct conf *c, const struct conf_fence *f, size_t n, s
 	bool plain = len > 0 && len < 64 && option[len] == '=';
 
 	for (size_t i = 0; i < len && plain; i++)
-		plain = (option[i] >= 'a' && option[i] <= 'z') || (option[i] >= 'A' && option[i] <= 'Z') ||
-		    (option[i] >= '0' && option[i] <= '9') || option[i] == '_' || option[i] == '-';
+		plain = (option[i] >= 'a' && option[i] <= 'z') ||
+			(option[i] >= 'A' && option[i] <= 'Z') ||
+			(option[i] >= '0' && option[i] <= '9') || option[i] == '_' ||
+			option[i] == '-';
 	if (!plain) {
-		conf_mistake(mistakes, line, "fence \"%s\": value %zu of options is not of the form "
-		    "\"key=value\"", f->name, n + 1);
+		conf_mistake(mistakes, line,
+		    "fence \"%s\": value %zu of options is not of the form "
+		    "\"key=value\"",
+		    f->name, n + 1);
 		return;
 	}
 	if (len == 6 && strncmp(option, "action", len) == 0)
-		conf_mistake(mistakes, line, "fence \"%s\": options must not hold \"action\": mailpair says "
-		    "itself what the agent has to do", f->name);
+		conf_mistake(mistakes, line,
+		    "fence \"%s\": options must not hold \"action\": mailpair says "
+		    "itself what the agent has to do",
+		    f->name);
 	for (size_t other = 0; other < n; other++)
 		if (strncmp(f->options[other], option, len + 1) == 0)
-			conf_mistake(mistakes, line, "fence \"%s\": options hold \"%.*s\" twice", f->name, (int)len,
-			    option);
+			conf_mistake(mistakes, line, "fence \"%s\": options hold \"%.*s\" twice",
+			    f->name, (int)len, option);
 }
 
 static void
@@ -218,17 +247,25 @@ check_fences(const struct conf *c, struct conf_mistakes *mistakes)
 		const struct conf_fence *f = &c->fence[i];
 
 		if (!conf_word_ok(f->name, CONF_NAME_MAX - 1))
-			conf_mistake(mistakes, f->line, "fence \"%s\" is no good name; 1 to %d " CONF_WORDS
-			    " are right", f->name, CONF_NAME_MAX - 1);
+			conf_mistake(mistakes, f->line,
+			    "fence \"%s\" is no good name; 1 to %d " CONF_WORDS " are right",
+			    f->name, CONF_NAME_MAX - 1);
 		if (f->node == CONF_NODE_NONE)
-			conf_mistake(mistakes, f->line, "fence \"%s\": node is missing: write which node this "
-			    "device switches off", f->name);
+			conf_mistake(mistakes, f->line,
+			    "fence \"%s\": node is missing: write which node this "
+			    "device switches off",
+			    f->name);
 		if (f->agent == NULL)
-			conf_mistake(mistakes, f->line, "fence \"%s\": agent is missing: write a program like "
-			    "agent = \"fence_ipmilan\"", f->name);
-		else if (f->agent[0] == '/' ? !conf_path_ok(f->agent) : !conf_word_ok(f->agent, 255))
-			conf_mistake(mistakes, conf_line(c, &f->agent, f->line), "fence \"%s\": agent = \"%s\" is "
-			    "wrong; the name of a program like fence_ipmilan, or its absolute path, is right",
+			conf_mistake(mistakes, f->line,
+			    "fence \"%s\": agent is missing: write a program like "
+			    "agent = \"fence_ipmilan\"",
+			    f->name);
+		else if (f->agent[0] == '/' ? !conf_path_ok(f->agent)
+					    : !conf_word_ok(f->agent, 255))
+			conf_mistake(mistakes, conf_line(c, &f->agent, f->line),
+			    "fence \"%s\": agent = \"%s\" is "
+			    "wrong; the name of a program like fence_ipmilan, or its absolute "
+			    "path, is right",
 			    f->name, f->agent);
 		for (size_t n = 0; n < f->options_len; n++)
 			check_fence_option(c, f, n, mistakes);
@@ -241,152 +278,9 @@ check_takeover(const struct conf *c, struct conf_mistakes *mistakes)
 	const struct conf_takeover *t = &c->takeover;
 
 	if (t->failback && t->prefer == CONF_NODE_NONE)
-		conf_mistake(mistakes, conf_line(c, &t->failback, 0), "takeover: failback = yes without prefer; "
+		conf_mistake(mistakes, conf_line(c, &t->failback, 0),
+		    "takeover: failback = yes without prefer; "
 		    "write prefer = \"NODE\", the node to which the services return");
-}
-
-/* Only what replays a journal is whole again after a power cut, without anybody's answer. */
-static void
-check_fstype(const struct conf *c, struct conf_mistakes *mistakes)
-{
-	static const char *const journalled[] = { "ext3", "ext4", "xfs", "jfs", "btrfs", "f2fs" };
-	const struct conf_storage *s = &c->storage;
-
-	for (size_t i = 0; i < sizeof(journalled) / sizeof(journalled[0]); i++)
-		if (strcmp(s->fstype, journalled[i]) == 0)
-			return;
-	conf_mistake(mistakes, conf_line(c, &s->fstype, s->line), "storage \"%s\": fstype = \"%s\" is refused; "
-	    "only a journalled local file system is whole after a power cut: ext3, ext4, xfs, jfs, btrfs "
-	    "or f2fs", s->name, s->fstype);
-}
-
-/* By default for both nodes, or each under its name. */
-static void
-check_devices(const struct conf *c, struct conf_mistakes *mistakes)
-{
-	const struct conf_storage *s = &c->storage;
-
-	for (int i = 0; i < CONF_NODES; i++) {
-		const char *device = s->node_device[i];
-		const char *const *field = device == s->device ? &s->device : &s->node_device[i];
-		const char *name = field == &s->device || c->node[i] == NULL ? "device" : c->node[i];
-
-		if (device == NULL) {
-			conf_mistake(mistakes, s->line, "storage \"%s\": device is missing%s%s; write device = "
-			    "\"/dev/...\", the block device or image file with the spool", s->name,
-			    c->node[i] == NULL ? "" : " for node ", c->node[i] == NULL ? "" : c->node[i]);
-			if (s->device == NULL && s->node_device[1 - i] == NULL)
-				return;
-		} else if (!conf_path_ok(device)) {
-			conf_mistake(mistakes, conf_line(c, field, s->line), "storage \"%s\": %s = \"%s\" is no "
-			    "plain absolute path of a block device or image file", s->name, name, device);
-			if (field == &s->device)
-				return;
-		}
-	}
-}
-
-static void
-check_mountpoint(const struct conf *c, struct conf_mistakes *mistakes)
-{
-	static const char *const system[] = { "/dev", "/proc", "/sys", "/run", "/usr", "/etc", "/boot" };
-	const struct conf_storage *s = &c->storage;
-	const struct { const char *name; const char *const *path; } own[] = {
-		{ "state-dir", &c->state_dir }, { "run-dir", &c->run_dir }, { "authkeys", &c->authkeys },
-		{ "hooks-dir", &c->hooks_dir }, { "log", &c->log },
-	};
-	int line = conf_line(c, &s->mountpoint, s->line);
-
-	if (!conf_path_ok(s->mountpoint) || strcmp(s->mountpoint, "/") == 0) {
-		conf_mistake(mistakes, line, "storage \"%s\": mountpoint = \"%s\" is wrong; a plain absolute path "
-		    "below \"/\" is right, like /srv/mail", s->name, s->mountpoint);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
-		if (strcmp(s->mountpoint, system[i]) == 0)
-			conf_mistake(mistakes, line, "storage \"%s\": mountpoint = \"%s\" would hide a directory "
-			    "of the system; use one of its own, like /srv/mail", s->name, s->mountpoint);
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (*own[i].path != NULL && conf_path_inside(*own[i].path, s->mountpoint))
-			conf_mistake(mistakes, conf_line(c, own[i].path, line), "%s = \"%s\" lies on the shared "
-			    "storage at %s, which only the active node sees; each node needs its own",
-			    own[i].name, *own[i].path, s->mountpoint);
-}
-
-static void
-check_storage(const struct conf *c, struct conf_mistakes *mistakes)
-{
-	const struct conf_storage *s = &c->storage;
-
-	if (s->name == NULL)
-		return;
-	if (!conf_word_ok(s->name, CONF_NAME_MAX - 1))
-		conf_mistake(mistakes, s->line, "storage \"%s\" is no good name; 1 to %d " CONF_WORDS " are right",
-		    s->name, CONF_NAME_MAX - 1);
-	if (s->type == NULL || strcmp(s->type, "shared") != 0) {
-		conf_mistake(mistakes, conf_line(c, &s->type, s->line), "storage \"%s\": type = \"%s\" %s; "
-		    "\"shared\" is right", s->name, s->type == NULL ? "" : s->type,
-		    s->type != NULL && strcmp(s->type, "drbd") == 0 ?
-		    "is not supported by this version of mailpair yet" : "is not known");
-		return;
-	}
-	check_devices(c, mistakes);
-	if (s->mountpoint == NULL)
-		conf_mistake(mistakes, s->line, "storage \"%s\": mountpoint is missing: write mountpoint = "
-		    "\"/srv/mail\", where the spool is mounted", s->name);
-	else
-		check_mountpoint(c, mistakes);
-	if (s->fstype == NULL)
-		conf_mistake(mistakes, s->line, "storage \"%s\": fstype is missing: write fstype = \"ext4\", or "
-		    "which other journalled file system it is", s->name);
-	else
-		check_fstype(c, mistakes);
-	if (s->options != NULL && strpbrk(s->options, " \t") != NULL)
-		conf_mistake(mistakes, conf_line(c, &s->options, s->line), "storage \"%s\": options = \"%s\" holds "
-		    "blanks; mount options are separated by commas alone", s->name, s->options);
-}
-
-/* Relative, below the mountpoint, and not where the seal of the spool is kept. */
-static bool
-from_ok(const char *from)
-{
-	char path[1024];
-
-	if (snprintf(path, sizeof(path), "/%s", from) >= (int)sizeof(path))
-		return false;
-	return from[0] != '\0' && from[0] != '/' && strcmp(from, ".") != 0 && conf_path_ok(path) &&
-	    !conf_path_inside(path, "/.mailpair");
-}
-
-static void
-check_binds(const struct conf *c, struct conf_mistakes *mistakes)
-{
-	const char *mountpoint = c->storage.mountpoint;
-
-	if (mountpoint != NULL && (!conf_path_ok(mountpoint) || strcmp(mountpoint, "/") == 0))
-		mountpoint = NULL;		/* refused already */
-	for (size_t i = 0; i < c->binds; i++) {
-		const struct conf_bind *b = &c->bind[i];
-
-		if (!conf_path_ok(b->path) || strcmp(b->path, "/") == 0)
-			conf_mistake(mistakes, b->line, "bind \"%s\" is no plain absolute path, like "
-			    "/var/spool/postfix", b->path);
-		else if (mountpoint != NULL && (conf_path_inside(b->path, mountpoint) ||
-		    conf_path_inside(mountpoint, b->path)))
-			conf_mistake(mistakes, b->line, "bind \"%s\" overlaps the mountpoint %s of the storage; it "
-			    "must lie outside of it", b->path, mountpoint);
-		if (b->from == NULL)
-			conf_mistake(mistakes, b->line, "bind \"%s\": from is missing: write from = \"postfix\", a "
-			    "path relative to the mountpoint", b->path);
-		else if (!from_ok(b->from))
-			conf_mistake(mistakes, conf_line(c, &b->from, b->line), "bind \"%s\": from = \"%s\" is wrong; "
-			    "a path relative to the mountpoint, without \"..\" and outside of .mailpair, is right",
-			    b->path, b->from);
-		for (size_t other = 0; other < i; other++)
-			if (strcmp(c->bind[other].path, b->path) == 0)
-				conf_mistake(mistakes, b->line, "bind \"%s\" stands here twice; the first is in "
-				    "line %d", b->path, c->bind[other].line);
-	}
 }
 
 /* "127.0.0.1:25" or "[::1]:25". */
@@ -419,20 +313,30 @@ check_mta(const struct conf *c, struct conf_mistakes *mistakes)
 	if (m->name == NULL)
 		return;
 	if (strcmp(m->name, "qmail") == 0 || strcmp(m->name, "exim") == 0)
-		conf_mistake(mistakes, m->line, "mta \"%s\" is not supported by this version of mailpair yet; "
-		    "\"postfix\" is right", m->name);
+		conf_mistake(mistakes, m->line,
+		    "mta \"%s\" is not supported by this version of mailpair yet; "
+		    "\"postfix\" is right",
+		    m->name);
 	else if (strcmp(m->name, "postfix") != 0 && strcmp(m->name, "fake") != 0)
-		conf_mistake(mistakes, m->line, "mta \"%s\" is not known; \"postfix\" is right", m->name);
+		conf_mistake(
+		    mistakes, m->line, "mta \"%s\" is not known; \"postfix\" is right", m->name);
 	if (m->config != NULL && !conf_path_ok(m->config))
-		conf_mistake(mistakes, conf_line(c, &m->config, m->line), "mta \"%s\": config = \"%s\" is no plain "
-		    "absolute path of a directory", m->name, m->config);
+		conf_mistake(mistakes, conf_line(c, &m->config, m->line),
+		    "mta \"%s\": config = \"%s\" is no plain "
+		    "absolute path of a directory",
+		    m->name, m->config);
 	if (m->probe != NULL && !probe_ok(m->probe))
-		conf_mistake(mistakes, conf_line(c, &m->probe, m->line), "mta \"%s\": probe = \"%s\" is wrong; a "
-		    "numeric address with a port is right, like 127.0.0.1:25 or [::1]:25", m->name, m->probe);
+		conf_mistake(mistakes, conf_line(c, &m->probe, m->line),
+		    "mta \"%s\": probe = \"%s\" is wrong; a "
+		    "numeric address with a port is right, like 127.0.0.1:25 or [::1]:25",
+		    m->name, m->probe);
 	if (m->failures != CONF_REFUSED && m->window != CONF_REFUSED && m->failures > m->window)
-		conf_mistake(mistakes, conf_line(c, &m->failures, conf_line(c, &m->window, m->line)),
-		    "mta \"%s\": failures = \"%u\" is above window (%u), so it would never be reached; window is "
-		    "at most %d", m->name, m->failures, m->window, WINDOW_MAX);
+		conf_mistake(mistakes,
+		    conf_line(c, &m->failures, conf_line(c, &m->window, m->line)),
+		    "mta \"%s\": failures = \"%u\" is above window (%u), so it would never be "
+		    "reached; window is "
+		    "at most %d",
+		    m->name, m->failures, m->window, WINDOW_MAX);
 }
 
 void
@@ -444,8 +348,7 @@ conf_check_sections(const struct conf *c, struct conf_mistakes *mistakes)
 	conf_check_links(c, mistakes);
 	check_takeover(c, mistakes);
 	check_fences(c, mistakes);
-	check_storage(c, mistakes);
-	check_binds(c, mistakes);
+	conf_check_storage(c, mistakes);
 	conf_check_addresses(c, mistakes);
 	check_mta(c, mistakes);
 }
@@ -454,18 +357,21 @@ conf_check_sections(const struct conf *c, struct conf_mistakes *mistakes)
 static void
 check_proof(const struct conf *c, struct conf_mistakes *mistakes)
 {
-	bool provable[CONF_NODES] = { false, false }, unsure = false;
+	bool provable[CONF_NODES] = {false, false}, unsure = false;
 
 	for (size_t i = 0; i < c->fences; i++) {
 		if (c->fence[i].node >= 0 && c->fence[i].node < CONF_NODES)
 			provable[c->fence[i].node] = true;
-		unsure = unsure || c->fence[i].node < 0;	/* refused already: its node is wrong */
+		unsure = unsure || c->fence[i].node < 0; /* refused already: its node is wrong */
 	}
 	for (int i = 0; i < CONF_NODES && c->takeover.automatic && !unsure; i++)
 		if (!provable[i] && c->node[i] != NULL)
-			conf_mistake(mistakes, conf_line(c, &c->takeover.automatic, 0), "takeover: automatic = yes, but "
-			    "no fence device can switch off node \"%s\"; silence is no proof of death, and the spool "
-			    "could be mounted twice: add a fence section with node = \"%s\", or write automatic = no",
+			conf_mistake(mistakes, conf_line(c, &c->takeover.automatic, 0),
+			    "takeover: automatic = yes, but "
+			    "no fence device can switch off node \"%s\"; silence is no proof of "
+			    "death, and the spool "
+			    "could be mounted twice: add a fence section with node = \"%s\", or "
+			    "write automatic = no",
 			    c->node[i], c->node[i]);
 }
 
@@ -473,18 +379,24 @@ void
 conf_check_whole(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	if (c->pair == NULL)
-		conf_mistake(mistakes, 0, "pair is missing: write pair = \"NAME\", the same on both nodes");
+		conf_mistake(
+		    mistakes, 0, "pair is missing: write pair = \"NAME\", the same on both nodes");
 	if (c->node[0] == NULL)
-		conf_mistake(mistakes, 0, "the nodes are missing: write node \"NAME\" {} for each of the two, as "
+		conf_mistake(mistakes, 0,
+		    "the nodes are missing: write node \"NAME\" {} for each of the two, as "
 		    "uname -n says it");
 	else if (c->node[1] == NULL)
-		conf_mistake(mistakes, 0, "the second node is missing: node \"%s\" stands alone, and a pair has "
-		    "exactly two", c->node[0]);
+		conf_mistake(mistakes, 0,
+		    "the second node is missing: node \"%s\" stands alone, and a pair has "
+		    "exactly two",
+		    c->node[0]);
 	if (c->links == 0)
-		conf_mistake(mistakes, conf_line(c, &conf_schema[SECT_HEARTBEAT], 0), "heartbeat: there is no link: "
+		conf_mistake(mistakes, conf_line(c, &conf_schema[SECT_HEARTBEAT], 0),
+		    "heartbeat: there is no link: "
 		    "write at least one, like link \"lan\" { transport = \"udp\" ... }");
 	if (c->storage.name == NULL)
-		conf_mistake(mistakes, 0, "the storage is missing: write storage \"NAME\" { ... } with the device "
+		conf_mistake(mistakes, 0,
+		    "the storage is missing: write storage \"NAME\" { ... } with the device "
 		    "that holds the spool");
 	if (c->mta.name == NULL)
 		conf_mistake(mistakes, 0, "the mta is missing: write mta \"postfix\" { }");

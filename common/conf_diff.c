@@ -18,9 +18,10 @@ same(const char *a, const char *b)
 static bool
 refuse(struct err *err, const char *what, const char *old, const char *now)
 {
-	return err_set(err, 0, "%s cannot change while the daemon runs (it is \"%s\", the new file says \"%s\"): "
-	    "restart mailpaird on both nodes, one after the other", what, old == NULL ? "" : old,
-	    now == NULL ? "" : now);
+	return err_set(err, 0,
+	    "%s cannot change while the daemon runs (it is \"%s\", the new file says \"%s\"): "
+	    "restart mailpaird on both nodes, one after the other",
+	    what, old == NULL ? "" : old, now == NULL ? "" : now);
 }
 
 static bool
@@ -50,7 +51,8 @@ same_binds(const struct conf *old, const struct conf *now, struct err *err)
 			return refuse(err, what, a->from, b->from);
 		snprintf(what, sizeof(what), "bind \"%s\": method", a->path);
 		if (a->symlink != b->symlink)
-			return refuse(err, what, a->symlink ? "symlink" : "bind", b->symlink ? "symlink" : "bind");
+			return refuse(err, what, a->symlink ? "symlink" : "bind",
+			    b->symlink ? "symlink" : "bind");
 	}
 	return true;
 }
@@ -61,7 +63,8 @@ same_addresses(const struct conf *old, const struct conf *now, struct err *err)
 	char what[128];
 
 	if (old->addresses != now->addresses)
-		return refuse_count(err, "the number of address sections", old->addresses, now->addresses);
+		return refuse_count(
+		    err, "the number of address sections", old->addresses, now->addresses);
 	for (size_t i = 0; i < now->addresses; i++) {
 		const struct conf_address *a = &old->address[i], *b = &now->address[i];
 
@@ -78,22 +81,24 @@ bool
 conf_can_reload(const struct conf *old, const struct conf *now, struct err *err)
 {
 	const struct conf_storage *a = &old->storage, *b = &now->storage;
-	const struct { const char *what, *old, *now; } fixed[] = {
-		{ "pair", old->pair, now->pair },
-		{ "the first node", old->node[0], now->node[0] },
-		{ "the second node", old->node[1], now->node[1] },
-		{ "state-dir", old->state_dir, now->state_dir },
-		{ "run-dir", old->run_dir, now->run_dir },
-		{ "group", old->group, now->group },
-		{ "the name of the storage", a->name, b->name },
-		{ "storage: type", a->type, b->type },
-		{ "storage: device of the first node", a->node_device[0], b->node_device[0] },
-		{ "storage: device of the second node", a->node_device[1], b->node_device[1] },
-		{ "storage: mountpoint", a->mountpoint, b->mountpoint },
-		{ "storage: fstype", a->fstype, b->fstype },
-		{ "storage: options", a->options, b->options },
-		{ "the mta", old->mta.name, now->mta.name },
-		{ "mta: config", old->mta.config, now->mta.config },
+	const struct {
+		const char *what, *old, *now;
+	} fixed[] = {
+	    {"pair", old->pair, now->pair},
+	    {"the first node", old->node[0], now->node[0]},
+	    {"the second node", old->node[1], now->node[1]},
+	    {"state-dir", old->state_dir, now->state_dir},
+	    {"run-dir", old->run_dir, now->run_dir},
+	    {"group", old->group, now->group},
+	    {"the name of the storage", a->name, b->name},
+	    {"storage: type", a->type, b->type},
+	    {"storage: device of the first node", a->node_device[0], b->node_device[0]},
+	    {"storage: device of the second node", a->node_device[1], b->node_device[1]},
+	    {"storage: mountpoint", a->mountpoint, b->mountpoint},
+	    {"storage: fstype", a->fstype, b->fstype},
+	    {"storage: options", a->options, b->options},
+	    {"the mta", old->mta.name, now->mta.name},
+	    {"mta: config", old->mta.config, now->mta.config},
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)

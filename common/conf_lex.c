@@ -13,12 +13,12 @@
 #include "common/conf_lex.h"
 
 struct lexer {
-	const char		*text;
-	size_t			 len, at;
-	int			 line;
-	struct conf_tokens	*out;
-	size_t			 room;
-	struct conf_mistakes	*mistakes;
+	const char *text;
+	size_t len, at;
+	int line;
+	struct conf_tokens *out;
+	size_t room;
+	struct conf_mistakes *mistakes;
 };
 
 static bool
@@ -36,7 +36,7 @@ put(struct lexer *lx, enum conf_tok what, size_t start, size_t end)
 		assert(lx->out->item != NULL);
 	}
 	lx->out->item[lx->out->len++] =
-	    (struct conf_token){ .what = what, .line = lx->line, .start = start, .end = end };
+	    (struct conf_token){.what = what, .line = lx->line, .start = start, .end = end};
 }
 
 static bool
@@ -68,7 +68,8 @@ skip_comment(struct lexer *lx)
 		if (lx->text[lx->at] == '\n')
 			lx->line++;
 	}
-	conf_mistake(lx->mistakes, begun, "the comment that begins here is not closed: \"*/\" is missing");
+	conf_mistake(
+	    lx->mistakes, begun, "the comment that begins here is not closed: \"*/\" is missing");
 	return false;
 }
 
@@ -95,15 +96,17 @@ lex_string(struct lexer *lx)
 				wrong = "in a string only \\\" and \\\\ may follow a backslash; "
 					"write \\\\ for a backslash itself";
 		} else if (quote == '"' && ahead(lx, "${")) {
-			wrong = "\"${\" in a string would be taken from the environment, which differs "
-				"between the nodes: write the value itself, or use '...' for the characters";
+			wrong =
+			    "\"${\" in a string would be taken from the environment, which differs "
+			    "between the nodes: write the value itself, or use '...' for the "
+			    "characters";
 		}
 		if (((unsigned char)lx->text[lx->at] < ' ' && lx->text[lx->at] != '\t') ||
 		    lx->text[lx->at] == 0x7f)
 			wrong = "a string holds a control character: remove it";
 	}
-	conf_mistake(lx->mistakes, lx->line, "the string that begins with %c is not closed in its line",
-	    quote);
+	conf_mistake(lx->mistakes, lx->line,
+	    "the string that begins with %c is not closed in its line", quote);
 	put(lx, TOK_BAD, start, lx->at);
 }
 
@@ -121,7 +124,8 @@ lex_word(struct lexer *lx)
 			lx->at++;
 		if (lx->at < lx->len && lx->text[lx->at] == '}')
 			lx->at++;
-		conf_mistake(lx->mistakes, lx->line, "\"${...}\" would be taken from the environment, which "
+		conf_mistake(lx->mistakes, lx->line,
+		    "\"${...}\" would be taken from the environment, which "
 		    "differs between the nodes: write the value itself");
 	}
 	put(lx, environment ? TOK_BAD : TOK_WORD, start, lx->at);
@@ -132,7 +136,7 @@ lex_mark(struct lexer *lx)
 {
 	static const char marks[] = "{}=,()";
 	static const enum conf_tok what[] = {
-		TOK_OPEN, TOK_CLOSE, TOK_EQUAL, TOK_COMMA, TOK_PAREN_OPEN, TOK_PAREN_CLOSE };
+	    TOK_OPEN, TOK_CLOSE, TOK_EQUAL, TOK_COMMA, TOK_PAREN_OPEN, TOK_PAREN_CLOSE};
 	char c = lx->text[lx->at];
 	const char *mark = strchr(marks, c);
 
@@ -144,7 +148,8 @@ lex_mark(struct lexer *lx)
 		lx->at += 2;
 	} else {
 		if ((unsigned char)c < ' ' || c == 0x7f)
-			conf_mistake(lx->mistakes, lx->line, "a control character (0x%02x) stands here: remove it",
+			conf_mistake(lx->mistakes, lx->line,
+			    "a control character (0x%02x) stands here: remove it",
 			    (unsigned char)c);
 		else
 			conf_mistake(lx->mistakes, lx->line,
@@ -156,10 +161,10 @@ lex_mark(struct lexer *lx)
 bool
 conf_lex(const char *text, size_t len, struct conf_tokens *ret, struct conf_mistakes *mistakes)
 {
-	struct lexer lx = { .text = text, .len = len, .line = 1, .out = ret, .mistakes = mistakes };
+	struct lexer lx = {.text = text, .len = len, .line = 1, .out = ret, .mistakes = mistakes};
 	bool whole = true;
 
-	*ret = (struct conf_tokens){ 0 };
+	*ret = (struct conf_tokens){0};
 	while (lx.at < lx.len) {
 		char c = lx.text[lx.at];
 
@@ -189,7 +194,7 @@ void
 conf_lex_free(struct conf_tokens *tokens)
 {
 	free(tokens->item);
-	*tokens = (struct conf_tokens){ 0 };
+	*tokens = (struct conf_tokens){0};
 }
 
 size_t

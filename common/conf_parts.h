@@ -111,10 +111,11 @@ const char *conf_prefix(const char *text, int *ret_family, uint8_t ret_bytes[16]
 void	conf_set(struct conf *, const struct conf_option *, void *field, const char *where,
 	    const char *text, int line, struct conf_mistakes *);
 
-/* conf_check.c and conf_check_net.c: each section by itself, and what needs the whole file. */
+/* conf_check*.c: each section by itself, and what needs the whole file. */
 void	conf_check_sections(const struct conf *, struct conf_mistakes *);
 void	conf_check_whole(const struct conf *, struct conf_mistakes *);
 void	conf_check_links(const struct conf *, struct conf_mistakes *);
+void	conf_check_storage(const struct conf *, struct conf_mistakes *);
 void	conf_check_addresses(const struct conf *, struct conf_mistakes *);
 bool	conf_path_ok(const char *path);		/* absolute, no "..", no "//", no "/" at its end */
 bool	conf_path_inside(const char *path, const char *dir);	/* path is dir or below it */

@@ -16,25 +16,25 @@
 #include "common/conf_parts.h"
 
 #define NAME_SHOWN 64
-#define SEEN_MAX 32	/* options of one section and the nodes' names */
+#define SEEN_MAX   32 /* options of one section and the nodes' names */
 
 struct walk {
-	const char		*text;
-	struct conf_tokens	 tokens;
-	size_t			 at;		/* token */
-	struct conf_scan	*out;
-	size_t			 room;
-	struct conf_mistakes	*mistakes;
-	int			 alone_line;	/* the last line with a word that is no option */
+	const char *text;
+	struct conf_tokens tokens;
+	size_t at; /* token */
+	struct conf_scan *out;
+	size_t room;
+	struct conf_mistakes *mistakes;
+	int alone_line; /* the last line with a word that is no option */
 };
 
 /* One section that is open now. */
 struct open {
-	enum conf_section_id	 id;
-	const char		*title;		/* "" without one */
-	int			 line;
-	int			 seen[SEEN_MAX];
-	char			 label[CONF_TITLE_MAX + NAME_SHOWN];	/* for mistakes; "" at the top */
+	enum conf_section_id id;
+	const char *title; /* "" without one */
+	int line;
+	int seen[SEEN_MAX];
+	char label[CONF_TITLE_MAX + NAME_SHOWN]; /* for mistakes; "" at the top */
 };
 
 static const struct conf_token *
@@ -118,11 +118,17 @@ where(const struct open *in)
 static const char *
 found(const struct conf_token *tok)
 {
-	static const char *const names[TOK_COUNT] = {
-		[TOK_END] = "the end of the file", [TOK_WORD] = "a word", [TOK_STRING] = "a string",
-		[TOK_OPEN] = "\"{\"", [TOK_CLOSE] = "\"}\"", [TOK_EQUAL] = "\"=\"", [TOK_PLUS] = "\"+=\"",
-		[TOK_COMMA] = "\",\"", [TOK_PAREN_OPEN] = "\"(\"", [TOK_PAREN_CLOSE] = "\")\"",
-		[TOK_BAD] = "a string" };
+	static const char *const names[TOK_COUNT] = {[TOK_END] = "the end of the file",
+	    [TOK_WORD] = "a word",
+	    [TOK_STRING] = "a string",
+	    [TOK_OPEN] = "\"{\"",
+	    [TOK_CLOSE] = "\"}\"",
+	    [TOK_EQUAL] = "\"=\"",
+	    [TOK_PLUS] = "\"+=\"",
+	    [TOK_COMMA] = "\",\"",
+	    [TOK_PAREN_OPEN] = "\"(\"",
+	    [TOK_PAREN_CLOSE] = "\")\"",
+	    [TOK_BAD] = "a string"};
 
 	return names[tok->what];
 }
@@ -145,8 +151,9 @@ list_length(struct walk *w, const struct open *in, const char *name, bool *ret_b
 		} else if (tok->what == TOK_COMMA && !comma) {
 			comma = true;
 		} else {
-			conf_mistake(w->mistakes, tok->line, "%s: %s: the list holds %s where %s is right",
-			    where(in), name, found(tok), comma ? "a value or \"}\"" : "\",\" or \"}\"");
+			conf_mistake(w->mistakes, tok->line,
+			    "%s: %s: the list holds %s where %s is right", where(in), name,
+			    found(tok), comma ? "a value or \"}\"" : "\",\" or \"}\"");
 			return 0;
 		}
 	}
@@ -163,38 +170,44 @@ option(struct walk *w, struct open *in, const char *name, bool list, int *seen)
 
 	if (look(w, 1)->what != TOK_EQUAL) {
 		if (look(w, 1)->what == TOK_PLUS)
-			conf_mistake(w->mistakes, line, "%s: %s: \"+=\" is not known: write the whole list "
-			    "behind one \"=\"", where(in), name);
+			conf_mistake(w->mistakes, line,
+			    "%s: %s: \"+=\" is not known: write the whole list "
+			    "behind one \"=\"",
+			    where(in), name);
 		else if (look(w, 1)->what == TOK_OPEN)
-			conf_mistake(w->mistakes, line, "%s: %s is an option, not a section: write %s = VALUE",
-			    where(in), name, name);
+			conf_mistake(w->mistakes, line,
+			    "%s: %s is an option, not a section: write %s = VALUE", where(in), name,
+			    name);
 		else
-			conf_mistake(w->mistakes, line, "%s: %s is followed by %s: write %s = VALUE",
-			    where(in), name, found(look(w, 1)), name);
+			conf_mistake(w->mistakes, line,
+			    "%s: %s is followed by %s: write %s = VALUE", where(in), name,
+			    found(look(w, 1)), name);
 		w->at++;
-		if (is_text(look(w, 0)) && look(w, 1)->what != TOK_EQUAL && look(w, 1)->what != TOK_OPEN)
+		if (is_text(look(w, 0)) && look(w, 1)->what != TOK_EQUAL &&
+		    look(w, 1)->what != TOK_OPEN)
 			w->at++;
 		else
 			skip_statement(w);
 		return;
 	}
 	if (value->what == TOK_OPEN && !list) {
-		conf_mistake(w->mistakes, value->line, "%s: %s takes one value, not a list: write %s = VALUE",
-		    where(in), name, name);
+		conf_mistake(w->mistakes, value->line,
+		    "%s: %s takes one value, not a list: write %s = VALUE", where(in), name, name);
 		n = 0;
 	} else if (value->what == TOK_OPEN) {
 		w->at += 2;
 		n = list_length(w, in, name, &bad);
 		w->at -= 2;
 	} else if (!is_text(value)) {
-		conf_mistake(w->mistakes, look(w, 1)->line, "%s: %s = is followed by %s instead of a value",
-		    where(in), name, found(value));
+		conf_mistake(w->mistakes, look(w, 1)->line,
+		    "%s: %s = is followed by %s instead of a value", where(in), name, found(value));
 		w->at += 2;
 		return;
 	}
 	if (n > 0 && *seen != 0) {
-		conf_mistake(w->mistakes, line, "%s: %s is given twice; it was given in line %d already",
-		    where(in), name, *seen);
+		conf_mistake(w->mistakes, line,
+		    "%s: %s is given twice; it was given in line %d already", where(in), name,
+		    *seen);
 		n = 0;
 	} else if (n > 0 && !bad && value->what != TOK_BAD) {
 		keep(w, 2 + n);
@@ -204,7 +217,7 @@ option(struct walk *w, struct open *in, const char *name, bool list, int *seen)
 	skip_statement(w);
 }
 
-static bool	statements(struct walk *, struct open *);
+static bool statements(struct walk *, struct open *);
 
 static size_t
 count_of(const struct walk *w, enum conf_section_id id)
@@ -229,22 +242,24 @@ may_open(struct walk *w, const struct open *in, const struct open *sub)
 		if (other->id != sub->id)
 			continue;
 		if (schema->titled ? strcmp(other->title, sub->title) == 0 : true) {
-			conf_mistake(w->mistakes, sub->line, "%s stands here twice; the first is in line %d",
-			    sub->label, other->line);
+			conf_mistake(w->mistakes, sub->line,
+			    "%s stands here twice; the first is in line %d", sub->label,
+			    other->line);
 			return false;
 		}
 	}
 	if (count_of(w, sub->id) < schema->max)
 		return true;
 	if (sub->id == SECT_NODE)
-		conf_mistake(w->mistakes, sub->line, "%s is one too many: a pair has exactly two nodes",
-		    sub->label);
+		conf_mistake(w->mistakes, sub->line,
+		    "%s is one too many: a pair has exactly two nodes", sub->label);
 	else if (schema->max == 1)
-		conf_mistake(w->mistakes, sub->line, "%s is a second %s section; there can be only one",
-		    sub->label, schema->name);
+		conf_mistake(w->mistakes, sub->line,
+		    "%s is a second %s section; there can be only one", sub->label, schema->name);
 	else
-		conf_mistake(w->mistakes, sub->line, "%s: %s: there can be no more than %zu %s sections",
-		    where(in), sub->label, schema->max, schema->name);
+		conf_mistake(w->mistakes, sub->line,
+		    "%s: %s: there can be no more than %zu %s sections", where(in), sub->label,
+		    schema->max, schema->name);
 	return false;
 }
 
@@ -258,7 +273,7 @@ remember(struct walk *w, const struct open *sub)
 		out->section = realloc(out->section, w->room * sizeof(*out->section));
 		assert(out->section != NULL);
 	}
-	out->section[out->len] = (struct conf_scan_section){ .id = sub->id, .line = sub->line };
+	out->section[out->len] = (struct conf_scan_section){.id = sub->id, .line = sub->line};
 	if (conf_schema[sub->id].titled) {
 		out->section[out->len].title = strdup(sub->title);
 		assert(out->section[out->len].title != NULL);
@@ -275,8 +290,8 @@ section_head(struct walk *w, const struct open *in, struct open *sub, char *titl
 	size_t n = titled ? 2 : 1;
 
 	if (look(w, n)->what != TOK_OPEN) {
-		conf_mistake(w->mistakes, sub->line, "%s: %s is a section: write %s%s { ... }", where(in),
-		    schema->name, schema->name, schema->titled ? " \"NAME\"" : "");
+		conf_mistake(w->mistakes, sub->line, "%s: %s is a section: write %s%s { ... }",
+		    where(in), schema->name, schema->name, schema->titled ? " \"NAME\"" : "");
 		w->at++;
 		if (titled && look(w, 1)->what != TOK_EQUAL)
 			w->at++;
@@ -286,18 +301,23 @@ section_head(struct walk *w, const struct open *in, struct open *sub, char *titl
 	}
 	if (titled != schema->titled || look(w, 1)->what == TOK_BAD) {
 		if (titled && !schema->titled)
-			conf_mistake(w->mistakes, sub->line, "%s: the section %s has no name: write %s { ... }",
-			    where(in), schema->name, schema->name);
+			conf_mistake(w->mistakes, sub->line,
+			    "%s: the section %s has no name: write %s { ... }", where(in),
+			    schema->name, schema->name);
 		else if (!titled)
-			conf_mistake(w->mistakes, sub->line, "%s: the section %s needs a name: write %s "
-			    "\"NAME\" { ... }", where(in), schema->name, schema->name);
+			conf_mistake(w->mistakes, sub->line,
+			    "%s: the section %s needs a name: write %s "
+			    "\"NAME\" { ... }",
+			    where(in), schema->name, schema->name);
 		w->at += n;
 		skip_statement(w);
 		return false;
 	}
 	if (titled && conf_lex_text(w->text, look(w, 1), title, size) >= size) {
-		conf_mistake(w->mistakes, sub->line, "%s: the name of this %s section is longer than %zu "
-		    "characters", where(in), schema->name, size - 1);
+		conf_mistake(w->mistakes, sub->line,
+		    "%s: the name of this %s section is longer than %zu "
+		    "characters",
+		    where(in), schema->name, size - 1);
 		w->at += n;
 		skip_statement(w);
 		return false;
@@ -310,7 +330,7 @@ static bool
 section(struct walk *w, const struct open *in, enum conf_section_id id)
 {
 	char title[CONF_TITLE_MAX] = "";
-	struct open sub = { .id = id, .title = title, .line = look(w, 0)->line };
+	struct open sub = {.id = id, .title = title, .line = look(w, 0)->line};
 	size_t head = conf_schema[id].titled ? 3 : 2;
 
 	if (!section_head(w, in, &sub, title, sizeof(title)))
@@ -331,8 +351,8 @@ section(struct walk *w, const struct open *in, enum conf_section_id id)
 }
 
 /*
- * A word or string that is no option, once in a line: what follows a forgotten quote is full of them.
- * Strings are not repeated: they may be secrets.
+ * A word or string that is no option, once in a line: what follows a forgotten quote is full of
+ * them. Strings are not repeated: they may be secrets.
  */
 static void
 alone(struct walk *w, const struct open *in, const char *name)
@@ -341,9 +361,10 @@ alone(struct walk *w, const struct open *in, const char *name)
 	bool word = tok->what == TOK_WORD;
 
 	if (w->alone_line != tok->line)
-		conf_mistake(w->mistakes, tok->line, "%s: %s%s%s stands here alone: an option is written NAME = "
-		    "VALUE, and a value with blanks needs quotes", where(in), word ? "\"" : "",
-		    word ? name : "a string", word ? "\"" : "");
+		conf_mistake(w->mistakes, tok->line,
+		    "%s: %s%s%s stands here alone: an option is written NAME = "
+		    "VALUE, and a value with blanks needs quotes",
+		    where(in), word ? "\"" : "", word ? name : "a string", word ? "\"" : "");
 	w->alone_line = tok->line;
 }
 
@@ -351,18 +372,22 @@ alone(struct walk *w, const struct open *in, const char *name)
 static void
 unknown(struct walk *w, const struct open *in, const char *name)
 {
-	bool sect = look(w, 1)->what == TOK_OPEN || (is_text(look(w, 1)) && look(w, 2)->what == TOK_OPEN);
+	bool sect =
+	    look(w, 1)->what == TOK_OPEN || (is_text(look(w, 1)) && look(w, 2)->what == TOK_OPEN);
 	bool lone = look(w, 1)->what != TOK_EQUAL && look(w, 1)->what != TOK_PLUS &&
-	    look(w, 1)->what != TOK_PAREN_OPEN && !sect;
+		    look(w, 1)->what != TOK_PAREN_OPEN && !sect;
 	char advice[128];
 	int line = look(w, 0)->line;
 
 	conf_schema_advice(in->id, name, advice, sizeof(advice));
 	if (conf_schema_later(in->id, name))
-		conf_mistake(w->mistakes, line, "%s: this version of mailpair does not support %s yet; "
-		    "remove it", where(in), name);
+		conf_mistake(w->mistakes, line,
+		    "%s: this version of mailpair does not support %s yet; "
+		    "remove it",
+		    where(in), name);
 	else if (strcmp(name, "include") == 0 && look(w, 1)->what == TOK_PAREN_OPEN)
-		conf_mistake(w->mistakes, line, "include() is not supported: the whole configuration stands "
+		conf_mistake(w->mistakes, line,
+		    "include() is not supported: the whole configuration stands "
 		    "in one file, so that both nodes can compare it");
 	else if (lone)
 		alone(w, in, name);
@@ -385,7 +410,8 @@ statement(struct walk *w, struct open *in)
 
 	conf_lex_text(w->text, look(w, 0), name, sizeof(name));
 	if ((i = conf_schema_option(in->id, name)) >= 0) {
-		option(w, in, schema->options[i].name, schema->options[i].kind == KIND_LIST, &in->seen[i]);
+		option(w, in, schema->options[i].name, schema->options[i].kind == KIND_LIST,
+		    &in->seen[i]);
 		return true;
 	}
 	if ((id = conf_schema_section(in->id, name)) != SECT_COUNT)
@@ -411,8 +437,10 @@ statements(struct walk *w, struct open *in)
 		if (tok->what == TOK_END) {
 			if (in->id == SECT_TOP)
 				return true;
-			conf_mistake(w->mistakes, tok->line, "the file ends inside of %s, whose \"{\" stands in "
-			    "line %d: a \"}\" is missing", in->label, in->line);
+			conf_mistake(w->mistakes, tok->line,
+			    "the file ends inside of %s, whose \"{\" stands in "
+			    "line %d: a \"}\" is missing",
+			    in->label, in->line);
 			return false;
 		}
 		if (tok->what == TOK_CLOSE && in->id != SECT_TOP) {
@@ -425,8 +453,9 @@ statements(struct walk *w, struct open *in)
 			continue;
 		}
 		if (!is_text(tok)) {
-			conf_mistake(w->mistakes, tok->line, "%s: %s stands where a name is right%s", where(in),
-			    found(tok), tok->what == TOK_CLOSE ? ": there is no section to close" : "");
+			conf_mistake(w->mistakes, tok->line,
+			    "%s: %s stands where a name is right%s", where(in), found(tok),
+			    tok->what == TOK_CLOSE ? ": there is no section to close" : "");
 			blank(w, start);
 			return false;
 		}
@@ -464,10 +493,10 @@ find_nodes(struct walk *w)
 void
 conf_scan(const char *text, size_t len, struct conf_scan *ret, struct conf_mistakes *mistakes)
 {
-	struct walk w = { .text = text, .out = ret, .mistakes = mistakes };
-	struct open top = { .id = SECT_TOP, .title = "" };
+	struct walk w = {.text = text, .out = ret, .mistakes = mistakes};
+	struct open top = {.id = SECT_TOP, .title = ""};
 
-	*ret = (struct conf_scan){ 0 };
+	*ret = (struct conf_scan){0};
 	ret->text = malloc(len + 1);
 	assert(ret->text != NULL);
 	for (size_t i = 0; i < len; i++)
@@ -488,5 +517,5 @@ conf_scan_free(struct conf_scan *scan)
 	free(scan->section);
 	for (size_t i = 0; i < scan->nodes; i++)
 		free(scan->node[i]);
-	*scan = (struct conf_scan){ 0 };
+	*scan = (struct conf_scan){0};
 }

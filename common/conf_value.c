@@ -12,8 +12,15 @@
 
 #include "common/conf_parts.h"
 
-static const struct { const char *unit; uint64_t ms; } units[] = {
-	{ "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 },
+static const struct {
+	const char *unit;
+	uint64_t ms;
+} units[] = {
+    {"ms", 1},
+    {"s", 1000},
+    {"", 1000},
+    {"min", 60000},
+    {"h", 3600000},
 };
 #define UNITS (sizeof(units) / sizeof(units[0]))
 
@@ -69,7 +76,8 @@ conf_number(const char *text, uint32_t *ret)
 bool
 conf_bool(const char *text, bool *ret)
 {
-	static const char *const yes[] = { "yes", "on", "true" }, *const no[] = { "no", "off", "false" };
+	static const char *const yes[] = {"yes", "on", "true"};
+	static const char *const no[] = {"no", "off", "false"};
 
 	for (size_t i = 0; i < 3; i++) {
 		if (strcasecmp(text, yes[i]) != 0 && strcasecmp(text, no[i]) != 0)
@@ -100,7 +108,7 @@ int
 conf_ip(const char *text, bool zone, uint8_t ret_bytes[16])
 {
 	char copy[INET6_ADDRSTRLEN + 32];
-	uint8_t bytes[16] = { 0 };
+	uint8_t bytes[16] = {0};
 	char *percent;
 	int family;
 
@@ -119,6 +127,9 @@ conf_ip(const char *text, bool zone, uint8_t ret_bytes[16])
 	return family;
 }
 
+#define NO_ADDRESS                                                                                 \
+	"is no numeric IPv4 or IPv6 address; write it like 192.0.2.25/24 or 2001:db8::25/64"
+
 const char *
 conf_prefix(const char *text, int *ret_family, uint8_t ret_bytes[16], uint8_t *ret_prefix)
 {
@@ -129,20 +140,20 @@ conf_prefix(const char *text, int *ret_family, uint8_t ret_bytes[16], uint8_t *r
 	int family;
 
 	if (slash == NULL)
-		return conf_ip(text, false, bytes) == AF_UNSPEC ?
-		    "is no numeric IPv4 or IPv6 address; write it like 192.0.2.25/24 or 2001:db8::25/64" :
-		    "has no prefix length; write it like 192.0.2.25/24 or 2001:db8::25/64";
+		return conf_ip(text, false, bytes) == AF_UNSPEC
+			   ? NO_ADDRESS
+			   : "has no prefix length; write it like 192.0.2.25/24 or 2001:db8::25/64";
 	if ((size_t)(slash - text) >= sizeof(copy))
-		return "is no numeric IPv4 or IPv6 address; write it like 192.0.2.25/24 or 2001:db8::25/64";
+		return NO_ADDRESS;
 	memcpy(copy, text, (size_t)(slash - text));
 	copy[slash - text] = '\0';
 	family = conf_ip(copy, false, bytes);
 	if (family == AF_UNSPEC)
-		return "is no numeric IPv4 or IPv6 address; write it like 192.0.2.25/24 or 2001:db8::25/64";
+		return NO_ADDRESS;
 	bits = family == AF_INET ? 32 : 128;
 	if (!conf_number(slash + 1, &prefix) || prefix < 1 || prefix > bits)
-		return family == AF_INET ? "has a wrong prefix length; for IPv4 it is 1 to 32" :
-					   "has a wrong prefix length; for IPv6 it is 1 to 128";
+		return family == AF_INET ? "has a wrong prefix length; for IPv4 it is 1 to 32"
+					 : "has a wrong prefix length; for IPv6 it is 1 to 128";
 	*ret_family = family;
 	memcpy(ret_bytes, bytes, sizeof(bytes));
 	*ret_prefix = (uint8_t)prefix;
@@ -164,18 +175,20 @@ store(void *field, size_t size, uint32_t value)
 }
 
 static void
-set_duration(const struct conf_option *o, void *field, const char *where, const char *text, int line,
-    struct conf_mistakes *mistakes)
+set_duration(const struct conf_option *o, void *field, const char *where, const char *text,
+    int line, struct conf_mistakes *mistakes)
 {
 	char low[24], high[24];
 	uint32_t ms = CONF_REFUSED;
 
 	if (!conf_duration(text, &ms)) {
-		conf_mistake(mistakes, line, "%s%s = \"%s\" is no duration; write 200ms, 2s, 1min or 1h (a "
-		    "bare number is seconds)", where, o->name, text);
+		conf_mistake(mistakes, line,
+		    "%s%s = \"%s\" is no duration; write 200ms, 2s, 1min or 1h (a "
+		    "bare number is seconds)",
+		    where, o->name, text);
 	} else if (ms < o->min || ms > o->max) {
-		conf_mistake(mistakes, line, "%s%s = \"%s\" is out of range; %s to %s is right", where,
-		    o->name, text, conf_duration_text(o->min, low, sizeof(low)),
+		conf_mistake(mistakes, line, "%s%s = \"%s\" is out of range; %s to %s is right",
+		    where, o->name, text, conf_duration_text(o->min, low, sizeof(low)),
 		    conf_duration_text(o->max, high, sizeof(high)));
 		ms = CONF_REFUSED;
 	}
@@ -189,8 +202,9 @@ set_number(const struct conf_option *o, void *field, const char *where, const ch
 	uint32_t value = CONF_REFUSED;
 
 	if (!conf_number(text, &value) || value < o->min || value > o->max) {
-		conf_mistake(mistakes, line, "%s%s = \"%s\" is wrong; a number from %u to %u is right",
-		    where, o->name, text, o->min, o->max);
+		conf_mistake(mistakes, line,
+		    "%s%s = \"%s\" is wrong; a number from %u to %u is right", where, o->name, text,
+		    o->min, o->max);
 		value = CONF_REFUSED;
 	}
 	store(field, o->size, value);
@@ -209,9 +223,13 @@ set_choice(const struct conf_option *o, void *field, const char *where, const ch
 			return;
 		}
 		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
-		    i == 0 ? "" : o->choices[i + 1] == NULL ? " or " : ", ", o->choices[i]);
+		    i == 0			? ""
+		    : o->choices[i + 1] == NULL ? " or "
+						: ", ",
+		    o->choices[i]);
 	}
-	conf_mistake(mistakes, line, "%s%s = \"%s\" is not known; %s is right", where, o->name, text, all);
+	conf_mistake(
+	    mistakes, line, "%s%s = \"%s\" is not known; %s is right", where, o->name, text, all);
 	if (o->size > sizeof(bool))
 		store(field, o->size, CONF_REFUSED);
 }
@@ -227,10 +245,12 @@ set_node(const struct conf *conf, const struct conf_option *o, int *field, const
 	if (*field != CONF_NODE_REFUSED)
 		return;
 	if (conf->node[0] != NULL && conf->node[1] != NULL)
-		conf_mistake(mistakes, line, "%s%s = \"%s\" is no node of this pair; \"%s\" or \"%s\" is right",
-		    where, o->name, text, conf->node[0], conf->node[1]);
+		conf_mistake(mistakes, line,
+		    "%s%s = \"%s\" is no node of this pair; \"%s\" or \"%s\" is right", where,
+		    o->name, text, conf->node[0], conf->node[1]);
 	else if (conf->node[0] != NULL)
-		conf_mistake(mistakes, line, "%s%s = \"%s\" is no node of this pair", where, o->name, text);
+		conf_mistake(
+		    mistakes, line, "%s%s = \"%s\" is no node of this pair", where, o->name, text);
 	/* Without any node the file is refused for that. */
 }
 
@@ -242,7 +262,7 @@ set_list(struct conf *conf, const struct conf_option *o, void *field, const char
 	size_t *len = (size_t *)(void *)((char *)field + o->size);
 
 	if (*len == CONF_OPTIONS_MAX) {
-		conf_mistake(mistakes, line, "%s%s holds more than %d values", where, o->name,
+		conf_mistake(mistakes, line, "%s%s has more than %d values", where, o->name,
 		    CONF_OPTIONS_MAX);
 		return;
 	}
@@ -267,8 +287,8 @@ conf_set(struct conf *conf, const struct conf_option *o, void *field, const char
 		break;
 	case KIND_BOOL:
 		if (!conf_bool(text, field))
-			conf_mistake(mistakes, line, "%s%s = \"%s\" is neither yes nor no", where, o->name,
-			    text);
+			conf_mistake(mistakes, line, "%s%s = \"%s\" is neither yes nor no", where,
+			    o->name, text);
 		break;
 	case KIND_CHOICE:
 		set_choice(o, field, where, text, line, mistakes);

@@ -1,5 +1,6 @@
 /*
- * tests/fuzz/fuzz_authkeys.c - any bytes as a key file: refused with a mistake or taken, never worse.
+ * tests/fuzz/fuzz_authkeys.c - any bytes as a key file: refused with a mistake or taken, never
+ * worse.
  */
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	for (int weak = 0; weak < 2; weak++) {
-		struct conf_mistakes m = { 0 };
+		struct conf_mistakes m = {0};
 		struct authkeys keys;
 		bool ok = authkeys_parse((const char *)data, size, weak == 1, &keys, &m);
 

@@ -1,6 +1,7 @@
 /*
- * tests/fuzz/fuzz_conf.c - any bytes as mailpair.conf: refused with a mistake or taken, never worse.
- * What the scan accepts, libconfuse must accept too. The file is a memfd, so that the way through conf_load() is the real one.
+ * tests/fuzz/fuzz_conf.c - any bytes as mailpair.conf: refused with a mistake or taken, never
+ * worse. What the scan accepts, libconfuse must accept too. The file is a memfd, so that the way
+ * through conf_load() is the real one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct conf_mistakes m = { 0 };
+	struct conf_mistakes m = {0};
 	struct conf *conf = NULL;
 	char path[64];
 	int fd = memfd_create("conf", MFD_CLOEXEC);

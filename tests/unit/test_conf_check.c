@@ -106,6 +106,7 @@ CHANGE(bind_below, now->bind[0].path = "/srv/mail/x")
 CHANGE(bind_absolute_from, now->bind[0].from = "/postfix")
 CHANGE(bind_dots, now->bind[0].from = "a/../..")
 CHANGE(bind_seal, now->bind[0].from = ".mailpair/x")
+CHANGE(bind_twice, now->bind[1] = now->bind[0]; now->bind[1].line = 32; now->binds = 2)
 CHANGE(bind_no_from, now->bind[0].from = NULL)
 CHANGE(address_twice, now->address[1] = now->address[0])
 CHANGE(address_no_interface, now->address[0].interface = NULL)
@@ -174,6 +175,7 @@ static const struct { void (*change)(void); int line; const char *mistake; } rul
 	{ bind_absolute_from, 31, "bind \"/var/spool/postfix\": from = \"/postfix\" is wrong" },
 	{ bind_dots, 31, "bind \"/var/spool/postfix\": from = \"a/../..\" is wrong" },
 	{ bind_seal, 31, "bind \"/var/spool/postfix\": from = \".mailpair/x\" is wrong" },
+	{ bind_twice, 32, "bind \"/var/spool/postfix\" stands here twice; the first is in line 31" },
 	{ bind_no_from, 31, "bind \"/var/spool/postfix\": from is missing" },
 	{ address_twice, 40, "address \"192.0.2.5/24\" is the same as address \"192.0.2.5/24\" in line 40" },
 	{ address_no_interface, 40, "address \"192.0.2.5/24\": interface is missing" },
@@ -317,6 +319,9 @@ START_TEST(mistakes_are_sorted_by_line_and_stay_in_order_within_it)
 END_TEST
 
 /* What a running daemon cannot take. */
+CHANGE(other_bind, now->bind[0].path = "/var/other")
+CHANGE(fewer_addresses, now->addresses = 1)
+CHANGE(other_self, now->self = 1)
 CHANGE(other_pair, now->pair = "other")
 CHANGE(other_node, now->node[1] = "mx3")
 CHANGE(other_device, now->storage.node_device[1] = "/dev/sdc")
@@ -333,6 +338,9 @@ CHANGE(other_interface, now->address[0].interface = "eth1")
 static const struct { void (*change)(void); const char *text; } fixed[] = {
 	{ other_pair, "pair cannot change while the daemon runs (it is \"mail\", the new file says \"other\"): "
 	    "restart mailpaird on both nodes, one after the other" },
+	{ other_bind, "the path of a bind cannot change" },
+	{ fewer_addresses, "the number of address sections cannot change" },
+	{ other_self, "the own node cannot change while the daemon runs (it is \"mx1\", the new file says \"mx2\")" },
 	{ other_node, "the second node cannot change while the daemon runs (it is \"mx2\", the new file says \"mx3\")" },
 	{ other_device, "storage: device of the second node cannot change" },
 	{ other_mountpoint, "storage: mountpoint cannot change" },
