@@ -174,36 +174,53 @@ look_at_descriptors(struct scan *s, pid_t pid, int task)
 	closedir(dir);
 }
 
-/* Mapped files need no descriptor any more; /proc/PID/maps names the device of each. */
+/* One line of maps that has the device's number in it: is it the device's field, and of a file? */
+static bool
+map_line(struct scan *s, pid_t pid, const char *line)
+{
+	unsigned int major_no, minor_no;
+	unsigned long inode;
+	int at = 0;
+
+	if (sscanf(line, "%*s %*s %*s %x:%x %lu %n", &major_no, &minor_no, &inode, &at) < 3)
+		return false;
+	if (inode == 0 || makedev(major_no, minor_no) != s->dev)
+		return false;
+	add(s, HOLDER_MAP, pid, line + at);
+	return true;
+}
+
+/*
+ * Mapped files need no descriptor any more; /proc/PID/maps names the device of each. Most lines are of
+ * other devices, so they are not parsed but searched for the device's number.
+ */
 static void
 look_at_maps(struct scan *s, pid_t pid, int task)
 {
 	int fd = openat(task, "maps", O_RDONLY | O_CLOEXEC);
-	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
-	char line[PATH_MAX + 128];
-	bool whole = true;
+	char text[4 * PATH_MAX + 1], needle[32], *line, *end;
+	bool found = false;
+	size_t have = 0;
+	ssize_t n;
 
-	if (f == NULL) {
-		if (fd != -1)
-			close(fd);
+	if (fd == -1)
 		return;
+	snprintf(needle, sizeof(needle), " %02x:%02x ", major(s->dev), minor(s->dev));
+	while (!found && have < sizeof(text) - 1 && (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0) {
+		have += (size_t)n;
+		text[have] = '\0';
+		line = text;
+		if (strstr(text, needle) == NULL && (end = strrchr(text, '\n')) != NULL)
+			line = end + 1;
+		while (!found && (end = strchr(line, '\n')) != NULL) {
+			*end = '\0';
+			found = strstr(line, needle) != NULL && map_line(s, pid, line);
+			line = end + 1;
+		}
+		have -= (size_t)(line - text);
+		memmove(text, line, have);
 	}
-	while (fgets(line, sizeof(line), f) != NULL) {
-		unsigned int major_no, minor_no;
-		unsigned long inode;
-		bool begins = whole;
-		int at = 0;
-
-		whole = strchr(line, '\n') != NULL;
-		if (!begins || sscanf(line, "%*s %*s %*s %x:%x %lu %n", &major_no, &minor_no, &inode, &at) < 3)
-			continue;
-		if (inode == 0 || makedev(major_no, minor_no) != s->dev)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		add(s, HOLDER_MAP, pid, line + at);
-		break;
-	}
-	fclose(f);
+	close(fd);
 }
 
 static void
@@ -235,10 +252,13 @@ static void
 look_at_threads(struct scan *s, pid_t pid, int process)
 {
 	int fd = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
-	struct dirent *entry;
 	size_t before = s->len;
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
 
+	/* The link count is that of a directory with one subdirectory a thread. */
+	dir = fd == -1 || fstat(fd, &st) == -1 || st.st_nlink <= 3 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
 		if (fd != -1)
 			close(fd);
