@@ -407,6 +407,9 @@ engine_consider(struct engine *en)
 		if (engine_level(en, EV_INTERFACE_DEAD, en->interface_dead))
 			goto out;
 	}
+	/* kept away by the operator before this daemon was started */
+	if (en->role == ROLE_STANDBY && en->state.offline)
+		engine_step(en, EV_OP_STANDBY);
 	if (en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
 	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
 	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&

@@ -88,7 +88,7 @@ engine_ask_power(struct engine *en, bool hint)
 
 	if (en->job[JOB_POWER] != NULL || en->fencing)
 		return;
-	if (!hint && now < en->fence_blocked_ms)
+	if (!hint && (now < en->fence_blocked_ms || now - en->power_asked_ms < POWER_AGAIN_MS))
 		return;
 	power_begin(en, 1 - en->conf->self, EDGE_POWER_STATUS);
 }

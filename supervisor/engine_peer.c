@@ -231,8 +231,10 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 	}
 	if ((b->flags & BEAT_LEAVING) != 0 && b->holds == FACT_NO) {
 		en->peer_left = true;
-		if (!was_left)
+		if (!was_left) {
 			engine_event(en, "peer-left", true, "%s said goodbye; it holds nothing", engine_peer_name(en));
+			engine_step(en, EV_PEER_LEFT);
+		}
 	}
 	/* a fresh word of the peer that it holds nothing, or that it knows our tenure, ends our doubt */
 	if (en->doubtful && (b->holds == FACT_NO || b->tenure <= en->own_tenure)) {

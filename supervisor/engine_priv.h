@@ -10,7 +10,7 @@
 #define QUEUE_COUNT_EVERY 6	/* ... and its queue counted: every so many surveys */
 #define PREPARE_STANDBY_MS 60000
 #define PREPARE_OWNER_MS 300000
-#define POWER_AGAIN_MS 1000	/* a level event asks for the power status at most so often */
+#define POWER_AGAIN_MS 200	/* the power status is asked for at most so often */
 #define OFFER_WAIT_MS 5000	/* how long an offer stands before the offerer may claim again */
 #define FIRST_WAIT_MS 2000	/* ... and the second in line for the first, where that is not well */
 #define PROBE_AGAIN_MS 2000
