@@ -398,7 +398,7 @@ main(void)
 	if (!disk_possible("test_bind"))
 		return 0;
 	tcase_add_checked_fixture(bind, world, NULL);
-	tcase_set_timeout(bind, 30);
+	tcase_set_timeout(bind, 60);
 	tcase_add_test(bind, up_shows_the_spool_and_down_shows_what_was_there);
 	tcase_add_test(bind, twice_is_as_good_as_once);
 	tcase_add_test(bind, half_of_them_is_neither_up_nor_down);
@@ -410,14 +410,14 @@ main(void)
 	tcase_add_test(bind, a_busy_bind_is_named_and_left_and_the_storage_driver_frees_it);
 	suite_add_tcase(suite, bind);
 	tcase_add_checked_fixture(dead, world, NULL);
-	tcase_set_timeout(dead, 30);
+	tcase_set_timeout(dead, 60);
 	tcase_add_test(dead, every_state_a_dead_run_can_leave_is_put_right_by_up_and_by_down);
 	tcase_add_test(dead, a_path_changes_its_method_without_a_trace);
 	tcase_add_test(dead, what_is_not_ours_is_not_touched);
 	tcase_add_test(dead, no_binds_at_all_are_held_by_nobody);
 	suite_add_tcase(suite, dead);
 	tcase_add_checked_fixture(seal, world, NULL);
-	tcase_set_timeout(seal, 30);
+	tcase_set_timeout(seal, 60);
 	tcase_add_test(seal, a_fresh_spool_has_no_seal_and_then_the_one_that_was_written);
 	tcase_add_test(seal, a_seal_that_is_there_but_not_readable_is_never_a_fresh_spool);
 	tcase_add_test(seal, an_unmounted_mountpoint_is_no_fresh_spool);

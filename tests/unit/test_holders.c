@@ -378,7 +378,7 @@ main(void)
 	if (!disk_possible("test_holders"))
 		return 0;
 	tcase_add_checked_fixture(find, world, NULL);
-	tcase_set_timeout(find, 30);
+	tcase_set_timeout(find, 60);
 	tcase_add_test(find, a_mount_that_nobody_uses_has_no_holders);
 	tcase_add_test(find, each_way_to_hold_it_is_found_with_process_and_path);
 	tcase_add_test(find, a_program_that_runs_from_it_is_found);
@@ -388,7 +388,7 @@ main(void)
 	tcase_add_test(find, hundreds_of_processes_are_searched_within_a_moment);
 	suite_add_tcase(suite, find);
 	tcase_add_checked_fixture(stop, world, NULL);
-	tcase_set_timeout(stop, 30);
+	tcase_set_timeout(stop, 60);
 	tcase_add_test(stop, exactly_the_holders_get_the_signal_each_once);
 	tcase_add_test(stop, another_process_with_the_number_of_a_holder_is_not_hit);
 	tcase_add_test(stop, waiting_ends_with_the_processes_or_with_the_time);

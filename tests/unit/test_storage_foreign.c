@@ -1,0 +1,154 @@
+/*
+ * tests/unit/test_storage_foreign.c - when another node has the spool by right: seen, and let go without
+ * writing. The other node is a second loop device on the same image.
+ */
+#include "supervisor/storage.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/storage_world.h"
+
+static bool
+abandon(const struct conf *c, struct spawn_out *out, struct err *err)
+{
+	return storage_shared.abandon(c, out, err);
+}
+
+/* See the disk as the other node would: through another loop device, in this kernel. */
+static void
+other_node_mounts(const char *point)
+{
+	char name[32];
+
+	ck_assert(mkdir(point, 0755) == 0);
+	disk_attach(DISK_ROOT "/image", false, name);
+	ck_assert_msg(mount(name, point, conf.storage.fstype, 0, strcmp(conf.storage.fstype, "xfs") == 0 ? "nouuid" : NULL) == 0,
+	    "%s", strerror(errno));
+}
+
+START_TEST(abandoned_means_synced_is_there_and_unsynced_never_gets_there)
+{
+	struct disk_work w;
+	pid_t child;
+
+	must_up();
+	disk_file(DISK_POINT "/synced", "kept", true);
+	child = disk_child(hold_file, DISK_POINT "/held", true);
+	disk_file(DISK_POINT "/unsynced", "lost", false);
+	ck_assert_msg(disk_act(abandon, &conf, &w), "%s", w.err.text);
+	ck_assert_int_eq(disk_ended_by(child), SIGKILL);
+	ck_assert(nobody_has_it());
+	ck_assert_int_eq(storage_shared.held(&conf, NULL), FACT_NO);
+	other_node_mounts(DISK_ROOT "/other");
+	ck_assert(access(DISK_ROOT "/other/synced", F_OK) == 0);
+	ck_assert(access(DISK_ROOT "/other/unsynced", F_OK) == -1);
+	ck_assert(umount2(DISK_ROOT "/other", 0) == 0);
+	ck_assert_msg(disk_act(abandon, &conf, &w), "%s", w.err.text);
+}
+END_TEST
+
+START_TEST(abandoning_reaches_a_spool_that_only_another_namespace_sees)
+{
+	struct disk_work w;
+	pid_t child;
+
+	must_up();
+	disk_file(DISK_POINT "/synced", "kept", true);
+	disk_file(DISK_POINT "/unsynced", "lost", false);
+	child = disk_child(hold_namespace, "", false);
+	ck_assert(umount2(DISK_POINT, 0) == 0);
+	ck_assert_msg(disk_act(abandon, &conf, &w), "%s", w.err.text);
+	ck_assert(nobody_has_it());
+	other_node_mounts(DISK_ROOT "/other");
+	ck_assert(access(DISK_ROOT "/other/unsynced", F_OK) == -1);
+	kill(child, SIGKILL);
+	disk_ended_by(child);
+}
+END_TEST
+
+START_TEST(a_mount_by_another_node_is_noticed)
+{
+	struct disk_work w;
+	struct err err;
+
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_UNKNOWN);
+	must_up();
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_NO);
+	other_node_mounts(DISK_ROOT "/other");
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_YES);
+	ck_assert_msg(disk_act(abandon, &conf, &w), "%s", w.err.text);
+}
+END_TEST
+
+START_TEST(our_own_writes_and_remounts_are_no_foreign_mount)
+{
+	struct err err;
+
+	must_up();
+	for (int i = 0; i < 50; i++) {
+		disk_file(DISK_POINT "/file", "text", true);
+		ck_assert(unlink(DISK_POINT "/file") == 0);
+	}
+	sync();
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_NO);
+	ck_assert(mount(NULL, DISK_POINT, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+	ck_assert(mount(NULL, DISK_POINT, NULL, MS_REMOUNT, NULL) == 0);
+	sync();
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_NO);
+}
+END_TEST
+
+/* Our kernel has the super block dirty: looking must not write it over what another one has there. */
+START_TEST(looking_for_another_nodes_mount_writes_nothing)
+{
+	uint8_t before[4096], after[4096];
+	struct err err;
+	enum fact fact;
+	int fd, held;
+
+	must_up();
+	disk_file(DISK_POINT "/doomed", "text", true);
+	held = open(DISK_POINT "/doomed", O_RDWR | O_CLOEXEC);
+	ck_assert(held != -1 && unlink(DISK_POINT "/doomed") == 0);	/* an orphan: noted in the super block ... */
+	disk_file(DISK_POINT "/file", "text", true);			/* ... committed to the journal, dirty in place */
+	fd = open(DISK_ROOT "/image", O_RDONLY | O_CLOEXEC);
+	ck_assert(fd != -1 && pread(fd, before, sizeof(before), 0) == sizeof(before));
+	fact = storage_shared.touched(&conf, &err);
+	ck_assert(pread(fd, after, sizeof(after), 0) == sizeof(after));
+	ck_assert_msg(memcmp(before, after, sizeof(before)) == 0, "the question wrote the super block");
+	ck_assert_msg(fact == FACT_UNKNOWN, "%s: the super block was not dirty, this test proves nothing", fact_name(fact));
+	close(held);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_file_system_without_stamps_leaves_it_unknown)
+{
+	struct err err;
+
+	must_up();
+	ck_assert_int_eq(storage_shared.touched(&conf, &err), FACT_UNKNOWN);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("storage_foreign");
+	TCase *ext4 = tcase_create("ext4"), *xfs = tcase_create("xfs");
+
+	if (!disk_possible("test_storage_foreign"))
+		return 0;
+	tcase_add_checked_fixture(ext4, world_ext4, NULL);
+	tcase_set_timeout(ext4, 60);
+	tcase_add_test(ext4, abandoned_means_synced_is_there_and_unsynced_never_gets_there);
+	tcase_add_test(ext4, abandoning_reaches_a_spool_that_only_another_namespace_sees);
+	tcase_add_test(ext4, a_mount_by_another_node_is_noticed);
+	tcase_add_test(ext4, our_own_writes_and_remounts_are_no_foreign_mount);
+	tcase_add_test(ext4, looking_for_another_nodes_mount_writes_nothing);
+	suite_add_tcase(suite, ext4);
+	tcase_add_checked_fixture(xfs, world_xfs, NULL);
+	tcase_set_timeout(xfs, 60);
+	tcase_add_test(xfs, abandoned_means_synced_is_there_and_unsynced_never_gets_there);
+	tcase_add_test(xfs, a_file_system_without_stamps_leaves_it_unknown);
+	suite_add_tcase(suite, xfs);
+	return unit_main(suite);
+}
