@@ -1,10 +1,10 @@
 /*
- * mta/mta_postfix.c - the Postfix driver: ties the parts postfix_*.c to the interface of mta/mta.h.
- * Runs in workers; blocks up to the limit that the caller gives.
+ * mta/mta_postfix.c - the Postfix driver: ties the parts postfix_*.c to the interface of
+ * mta/mta.h. Runs in workers; blocks up to the limit that the caller gives.
  *
- * "postfix start" spends nearly all of its time in shell scripts that check. The same checks are made
- * by us, most of them ahead of time, and master is started directly; where Postfix's own scripts
- * know something we do not, they are run instead.
+ * "postfix start" spends nearly all of its time in shell scripts that check. The same checks are
+ * made by us, most of them ahead of time, and master is started directly; where Postfix's own
+ * scripts know something we do not, they are run instead.
  */
 #include "mta/mta.h"
 

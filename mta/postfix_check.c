@@ -236,7 +236,9 @@ check_log(const struct postfix_conf *conf, struct err *err)
 	    "\"postfix upgrade-configuration\"", conf->value[PF_CONFIG_DIR]);
 }
 
-/* Debian's start refuses a myorigin that belongs to the distributor. It may be the name of a file. */
+/*
+ * Debian's start refuses a myorigin that belongs to the distributor. It may be the name of a file.
+ */
 static bool
 check_origin(const struct postfix_conf *conf, struct postfix_plan *plan, struct err *err)
 {
@@ -270,7 +272,10 @@ warn_about(const char *path, uid_t uid, struct spawn_out *out)
 		spawn_say(out, "warning", "%s can be written by group or others", path);
 }
 
-/* What check-warn of postfix-script tells of what is shared by all instances and of our own directory. */
+/*
+ * What check-warn of postfix-script tells of what is shared by all instances and of our own
+ * directory.
+ */
 static void
 warn_of_owners(const struct postfix_conf *conf, struct spawn_out *out)
 {

@@ -46,8 +46,8 @@ struct postfix_plan {
 };
 
 /*
- * First half. False: Postfix could not start with this configuration; *err says why. Warnings, which
- * do not hinder a start, are reported as "warning" when out is not NULL.
+ * First half. False: Postfix could not start with this configuration; *err says why. Warnings,
+ * which do not hinder a start, are reported as "warning" when out is not NULL.
  */
 bool	postfix_check_config(const struct postfix_conf *, struct postfix_plan *ret,
 	    struct spawn_out *out, struct err *);
@@ -57,9 +57,9 @@ bool	postfix_plan_save(const struct mta_params *, const struct postfix_plan *, s
 bool	postfix_plan_load(const struct mta_params *, struct postfix_plan *ret, struct err *);
 
 /*
- * Second half: directories of the queue are there (missing ones are made as Postfix would make them)
- * and are what they must be; every message stands under the right name, else postsuper mends it.
- * Reports "made PATH", "renamed yes".
+ * Second half: directories of the queue are there (missing ones are made as Postfix would make
+ * them) and are what they must be; every message stands under the right name, else postsuper mends
+ * it. Reports "made PATH", "renamed yes".
  */
 bool	postfix_check_queue(const struct postfix_conf *, const struct postfix_plan *,
 	    uint64_t deadline_ms, struct spawn_out *, struct err *);

@@ -164,7 +164,10 @@ same_content(const char *a, const char *b, off_t size)
 	return same;
 }
 
-/* Is the copy what the original is? A copy of ours has the original's time, so that one stat tells. */
+/*
+ * Is the copy what the original is? A copy of ours has the original's time, so that one stat
+ * tells.
+ */
 static bool
 up_to_date(const char *from, const struct stat *original, const char *to)
 {

@@ -16,8 +16,9 @@
 bool	postfix_chroot_plan(const struct postfix_conf *, struct postfix_plan *, struct err *);
 
 /*
- * With the queue: copy what differs. Certificates that differ are left to the distribution's script,
- * which also makes their hash names. Reports "chroot refreshed N" and, where it ran, "script MS".
+ * With the queue: copy what differs. Certificates that differ are left to the distribution's
+ * script, which also makes their hash names. Reports "chroot refreshed N" and, where it ran,
+ * "script MS".
  */
 bool	postfix_chroot_refresh(const struct postfix_conf *, const struct postfix_plan *,
 	    uint64_t deadline_ms, struct spawn_out *, struct err *);

@@ -121,7 +121,10 @@ cache_head(const struct mta_params *params, char *buf, size_t size)
 	snprintf(buf, size, CACHE_HEAD "config %s\n", params->config != NULL ? params->config : "-");
 }
 
-/* Lines "seen ...", an empty line, then postconf's own lines. False: not there or not valid any more. */
+/*
+ * Lines "seen ...", an empty line, then postconf's own lines. False: not there or not valid any
+ * more.
+ */
 static bool
 cache_read(const struct mta_params *params, struct postfix_conf *conf)
 {

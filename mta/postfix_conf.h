@@ -74,7 +74,10 @@ bool	postfix_conf_services(struct postfix_conf *, const char *text, bool chroot_
 /* "name = value" lines as postconf prints them into value[]. Pure. */
 bool	postfix_conf_values(struct postfix_conf *, const char *text, struct err *);
 
-/* Where a client on this host finds the first plain SMTP service. Pure but for a look into /etc/services. */
+/*
+ * Where a client on this host finds the first plain SMTP service. Pure but for a look into
+ * /etc/services.
+ */
 bool	postfix_conf_target(const struct postfix_conf *, struct smtp_target *ret, struct err *);
 
 /* Is queue one of hash_queue_names? How deep then, else 0. Pure. */

@@ -23,7 +23,10 @@ struct postfix_seen {
 
 struct postfix_seen_list { struct postfix_seen file[POSTFIX_SEEN_MAX]; size_t len; };
 
-/* Look now and note it. False when the list is full or the path too long. A path twice is kept once. */
+/*
+ * Look now and note it. False when the list is full or the path too long. A path twice is kept
+ * once.
+ */
 bool	postfix_see(struct postfix_seen_list *, const char *path, struct err *);
 /* The first file that is not as it was seen, NULL when all are. */
 const char *postfix_seen_changed(const struct postfix_seen_list *);

@@ -1,6 +1,6 @@
 /*
- * mta/postfix_plan.c - run_dir/mta.prepared: what the first half of the checks found, as text, and the
- * state of all files it depends on. Runs in a worker; blocks in stat(2) and one small file.
+ * mta/postfix_plan.c - run_dir/mta.prepared: what the first half of the checks found, as text, and
+ * the state of all files it depends on. Runs in a worker; blocks in stat(2) and one small file.
  */
 #include "mta/postfix_check.h"
 

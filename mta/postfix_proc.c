@@ -87,8 +87,10 @@ holds_lock(pid_t pid, const struct stat *file)
 	return holds;
 }
 
-/* Who is written in /proc/locks for this inode? The device number is not compared: overlay and btrfs
- * show another one there than stat(2) does. holds_lock() decides. */
+/*
+ * Who is written in /proc/locks for this inode? The device number is not compared: overlay and
+ * btrfs show another one there than stat(2) does. holds_lock() decides.
+ */
 static pid_t
 holder_in_kernel_list(const struct stat *file)
 {
@@ -125,8 +127,8 @@ written_pid(int fd)
 }
 
 /*
- * One lock file. The lock itself is tried only when no holder is seen, and for an instant and shared:
- * a master that starts just then gives up when it cannot have its own.
+ * One lock file. The lock itself is tried only when no holder is seen, and for an instant and
+ * shared: a master that starts just then gives up when it cannot have its own.
  */
 static enum fact
 lock_held(const char *path, pid_t *ret_pid, struct err *err)

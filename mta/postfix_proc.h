@@ -1,6 +1,6 @@
 /*
- * mta/postfix_proc.h - the processes of one Postfix instance: who holds its locks, who else is there,
- * and how they are ended. Blocks; for workers.
+ * mta/postfix_proc.h - the processes of one Postfix instance: who holds its locks, who else is
+ * there, and how they are ended. Blocks; for workers.
  */
 #ifndef MTA_POSTFIX_PROC_H
 #define MTA_POSTFIX_PROC_H
@@ -36,8 +36,8 @@ struct postfix_instance {
 };
 
 /*
- * master: the lock holder, whose working directory then is the queue directory of the instance, also
- * where queue_directory now is another one or unmounted; 0: take queue_directory.
+ * master: the lock holder, whose working directory then is the queue directory of the instance,
+ * also where queue_directory now is another one or unmounted; 0: take queue_directory.
  */
 bool	postfix_instance(const struct postfix_conf *, pid_t master, struct postfix_instance *ret,
 	    struct err *);

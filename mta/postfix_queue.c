@@ -113,7 +113,10 @@ postfix_name_is_wrong(const char *name, uint64_t inode, bool long_ids, bool mess
 	return false;
 }
 
-/* One entry. A mismatch is confirmed by stat(2): some file systems give other numbers in readdir(3). */
+/*
+ * One entry. A mismatch is confirmed by stat(2): some file systems give other numbers in
+ * readdir(3).
+ */
 static void
 walk_entry(struct walk *walk, int dir, const struct dirent *entry)
 {
@@ -215,7 +218,10 @@ postfix_queue_count(const struct postfix_conf *conf, struct mta_queue_counts *re
 enum fact
 postfix_queue_named_well(const struct postfix_conf *conf, uint64_t deadline_ms, struct err *err)
 {
-	/* those that postsuper goes through; logs have the name of their message, not of their inode */
+	/*
+	 * those that postsuper goes through; logs have the name of their message, not of their
+	 * inode
+	 */
 	static const struct { const char *name; bool message; } queue[] = {
 		{ "bounce", false }, { "defer", false }, { "trace", false }, { "maildrop", true },
 		{ "incoming", true }, { "active", true }, { "deferred", true }, { "hold", true },

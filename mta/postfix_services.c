@@ -66,7 +66,9 @@ add_service(struct postfix_conf *conf, const char *line, size_t len, bool chroot
 	return true;
 }
 
-/* Lines that begin with a blank go on with the one before; comments and empty lines do not count. */
+/*
+ * Lines that begin with a blank go on with the one before; comments and empty lines do not count.
+ */
 bool
 postfix_conf_services(struct postfix_conf *conf, const char *text, bool chroot_default,
     struct err *err)

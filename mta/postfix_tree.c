@@ -3,10 +3,11 @@
  * queue, and every message under its right name. Runs in a worker; blocks in a few dozen stat(2)
  * and one pass of readdir(3) over the queue, and in postsuper where that finds something.
  *
- * "postfix start" runs postsuper in any case, for two things: it renames files whose name does not fit
- * their inode (done here only when there is one), and it deletes unfinished files that are a week
- * old (not done: nothing waits for it, and in a restored queue with lost mode bits they are mail). What
- * is in active/ is not moved back to incoming/ here: qmgr does that first thing when it starts.
+ * "postfix start" runs postsuper in any case, for two things: it renames files whose name does not
+ * fit their inode (done here only when there is one), and it deletes unfinished files that are a
+ * week old (not done: nothing waits for it, and in a restored queue with lost mode bits they are
+ * mail). What is in active/ is not moved back to incoming/ here: qmgr does that first thing when
+ * it starts.
  */
 #include "mta/postfix_check.h"
 
@@ -18,6 +19,8 @@
 
 #include "common/clock.h"
 #include "mta/postfix_queue.h"
+
+#define RENAME_TRIES 2		/* a second one finishes what the first could not, "#FIX" names */
 
 static bool
 make_directory(const struct postfix_dir *dir, struct spawn_out *out, struct err *err)
@@ -65,10 +68,12 @@ check_directory(const struct postfix_conf *conf, const struct postfix_plan *plan
 	return true;
 }
 
-/* Renaming without postsuper's -p, which deletes. */
-static bool
-rename_all(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out,
-    struct err *err)
+/*
+ * Renaming without postsuper's -p, which deletes. Its status is told but not believed: it may
+ * rename all and fail to log it. Whether the names are right is looked at again.
+ */
+static void
+rename_all(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out)
 {
 	char program[POSTFIX_PATH_MAX], errout[1024] = "";
 	const char *const argv[] = { program, "-c", conf->value[PF_CONFIG_DIR], "-s", NULL };
@@ -80,34 +85,43 @@ rename_all(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_o
 	snprintf(program, sizeof program, "%s/postsuper", conf->value[PF_COMMAND_DIR]);
 	status = spawn_run(&cmd, now < deadline_ms ? (uint32_t)(deadline_ms - now) : 0, NULL, 0,
 	    errout, sizeof errout, &why);
-	if (status == 0) {
-		spawn_say(out, "renamed", "yes");
-		return true;
+	if (status != 0)
+		spawn_say(out, "warning", "\"postsuper -s\" ended with status %d: %.300s", status,
+		    status == -1 ? why.text : errout);
+}
+
+static bool
+check_names(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out,
+    struct err *err)
+{
+	struct err why = { 0 };
+
+	for (int tries = 0; ; tries++) {
+		switch (postfix_queue_named_well(conf, deadline_ms, &why)) {
+		case FACT_YES:
+			if (tries != 0)
+				spawn_say(out, "renamed", "yes");
+			return true;
+		case FACT_NO:
+			break;
+		case FACT_UNKNOWN:
+		case FACT_COUNT:
+			return err_set(err, 0, "%s", why.text);
+		}
+		if (tries == RENAME_TRIES)
+			return err_set(err, 0, "%s in %s, and \"postsuper -s\" could not mend it",
+			    why.text, conf->value[PF_QUEUE_DIR]);
+		spawn_say(out, "warning", "%s", why.text);
+		rename_all(conf, deadline_ms, out);
 	}
-	if (status != -1)
-		err_set(&why, 0, "status %d: %.300s", status, errout);
-	return err_set(err, 0, "messages in %s do not stand under their right names, and \"postsuper "
-	    "-s\" could not mend it: %s", conf->value[PF_QUEUE_DIR], why.text);
 }
 
 bool
 postfix_check_queue(const struct postfix_conf *conf, const struct postfix_plan *plan,
     uint64_t deadline_ms, struct spawn_out *out, struct err *err)
 {
-	struct err why = { 0 };
-
 	for (size_t i = 0; i < plan->dirs; i++)
 		if (!check_directory(conf, plan, &plan->dir[i], out, err))
 			return false;
-	switch (postfix_queue_named_well(conf, deadline_ms, &why)) {
-	case FACT_YES:
-		return true;
-	case FACT_NO:
-		spawn_say(out, "warning", "%s", why.text);
-		return rename_all(conf, deadline_ms, out, err);
-	case FACT_UNKNOWN:
-	case FACT_COUNT:
-		break;
-	}
-	return err_set(err, 0, "%s", why.text);
+	return check_names(conf, deadline_ms, out, err);
 }

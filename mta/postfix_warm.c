@@ -1,6 +1,7 @@
 /*
- * mta/postfix_warm.c - warms the page cache of a standby: programs, libraries, configuration, maps.
- * Runs in a worker; blocks while the disk reads. Nothing here can fail: a cold start is only slower.
+ * mta/postfix_warm.c - warms the page cache of a standby: programs, libraries, configuration,
+ * maps. Runs in a worker; blocks while the disk reads. Nothing here can fail: a cold start is only
+ * slower.
  */
 #include "mta/postfix_warm.h"
 

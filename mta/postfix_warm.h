@@ -1,5 +1,6 @@
 /*
- * mta/postfix_warm.h - read what a start of Postfix will need into the page cache. Blocks; for workers.
+ * mta/postfix_warm.h - read what a start of Postfix will need into the page cache. Blocks; for
+ * workers.
  */
 #ifndef MTA_POSTFIX_WARM_H
 #define MTA_POSTFIX_WARM_H

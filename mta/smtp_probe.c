@@ -20,7 +20,10 @@
 
 #include "common/clock.h"
 
-/* RFC 5321 4.5.3.1.5 allows 512 bytes a line; who sends this much without an end is no mail server. */
+/*
+ * RFC 5321 4.5.3.1.5 allows 512 bytes a line; who sends this much without an end is no mail
+ * server.
+ */
 #define REPLY_MAX 8192
 
 enum step { STEP_OK, STEP_TIMEOUT, STEP_CLOSED, STEP_FOREIGN };

