@@ -6,6 +6,7 @@
  * translate what happened into facts and events and call engine_step(); nothing here waits.
  *
  *   engine.c        step, the queue of actions, the turn of the loop (engine_consider)
+ *   engine_tell.c   journal, log, watchers, the record of a transition
  *   engine_acts.c   what each action starts, and what its report means
  *   engine_peer.c   beats in and out, the view of the peer, claims and grants
  *   engine_fence.c  power status, fencing, the proof of death

@@ -18,13 +18,17 @@
 
 /* engine.c */
 void	engine_run_queue(struct engine *);
-void	engine_tell(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* to watchers */
-void	engine_event(struct engine *, const char *name, bool ok, const char *fmt, ...)
-	    __attribute__((format(printf, 4, 5)));	/* a journal row and a log line */
 void	engine_save(struct engine *);			/* write the durable state, soon */
 void	engine_soon(struct engine *);			/* consider again at the next turn */
 const char *engine_peer_name(const struct engine *);
 void	engine_job_start(struct engine *, enum engine_job, const char *name, spawn_work_f *, uint32_t limit_ms, spawn_done_f *);
+
+/* engine_tell.c */
+void	engine_journal(struct engine *, struct journal_event *);	/* fills time and tenure */
+void	engine_told_role(struct engine *);		/* watchers: a role changed or actions ended */
+void	engine_tell(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* to watchers */
+void	engine_event(struct engine *, const char *name, bool ok, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));	/* a journal row and a log line */
 void	engine_trans_begin(struct engine *, const char *kind, const char *from, const char *to, const char *reason);
 void	engine_trans_end(struct engine *, bool ok);
 
