@@ -53,7 +53,7 @@ class Bench:
         """Every attempt of the last moments, all of them after an event, was good."""
         end = time.monotonic() + limit
         while time.monotonic() < end:
-            time.sleep(0.05)            # sampling period of a measurement, not a wait for an event
+            time.sleep(0.05)            # tidy: the sampling period of a measurement
             self.prober.read()
             since = now_ns() - int(SETTLE * 1e9)
             last = [t for t in self.prober.tries[-2000:] if t[1] >= since]
@@ -84,7 +84,7 @@ class Bench:
         self.load.start(150)
         end = time.monotonic() + 20
         while len(self.load.acked()) < 300 and time.monotonic() < end:
-            time.sleep(0.05)            # sampling period
+            time.sleep(0.05)            # tidy: the sampling period of a measurement
         self.load.stop()
 
     def cut(self, name):
@@ -168,7 +168,7 @@ class Bench:
                 if sa.get('role') == 'active' and sb.get('role') == 'standby' and sa.get('peer_view') == 'alive' and \
                         sa.get('healthy') and sb.get('healthy'):
                     return self.world.hosts[a], self.world.hosts[b]
-            time.sleep(0.05)            # sampling period
+            time.sleep(0.05)            # tidy: the sampling period of a measurement
         raise RuntimeError('the pair is not whole: %s' % self.roles())
 
     def ours(self, **changes):
@@ -238,9 +238,9 @@ class Bench:
         self.wait_pair()
         busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(os.cpu_count())]
         try:
-            time.sleep(10)              # the first moments of a daemon are not idle
+            time.sleep(10)              # tidy: the first moments of a daemon are not idle
             before = {n: self.usage(h) for n, h in self.world.hosts.items()}
-            time.sleep(self.args.idle)  # the length of the measurement
+            time.sleep(self.args.idle)  # tidy: this is the length of the measurement
             after = {n: self.usage(h) for n, h in self.world.hosts.items()}
             status = {n: h.status() for n, h in self.world.hosts.items()}
         finally:
