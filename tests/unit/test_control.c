@@ -25,11 +25,12 @@
 #include "common/log.h"
 #include "supervisor/control.h"
 
-#define PATIENCE_MS 400
+#define PATIENCE_MS 300
 #define HELD_MAX 256
 
 static char dir[64], path[96];
 static pid_t server_pid;
+static uint64_t patience_ms = PATIENCE_MS;
 
 /* ---------------------------------------------------------------- the server */
 
@@ -38,7 +39,24 @@ struct server {
 	struct client	*held[HELD_MAX];
 	size_t		 held_len;
 	struct client	*watched;	/* waits to see it go */
+	struct client	*stepped;	/* gets a line of 1 KiB each millisecond */
+	struct loop_timer *step_timer;
+	int		 step, steps;
 };
+
+static void
+step(void *arg)
+{
+	struct server *sv = arg;
+
+	client_outf(sv->stepped, "%06d%*s", sv->step, 1015, "");
+	if (++sv->step < sv->steps) {
+		loop_timer_in(sv->step_timer, 1);
+	} else {
+		client_end(sv->stepped, 0);
+		sv->stepped = NULL;
+	}
+}
 
 static void
 answer(void *arg, struct client *cl, const struct control_request *request)
@@ -50,7 +68,14 @@ answer(void *arg, struct client *cl, const struct control_request *request)
 		client_outf(cl, "%s json %d", control_arg(request, "text"), request->json);
 		client_errf(cl, "one\ntwo\n");
 		client_end(cl, 3);
+	} else if (strcmp(request->command, "steps") == 0) {
+		sv->stepped = cl;
+		sv->step = 0;
+		sv->steps = (int)strtol(control_arg(request, "count"), NULL, 10);
+		step(sv);
 	} else if (strcmp(request->command, "hold") == 0) {
+		if (control_arg(request, "first") != NULL)
+			client_out(cl, control_arg(request, "first"));
 		sv->held[sv->held_len++] = cl;
 	} else if (strcmp(request->command, "watch") == 0) {
 		sv->watched = cl;
@@ -109,12 +134,13 @@ serve(const char *group, rlim_t files_max, int ready)
 	struct err err;
 	struct control *co = control_new(sv.loop, path, group, answer, &sv, &err);
 
+	sv.step_timer = loop_timer_new(sv.loop, step, &sv);
 	log_to(silent_log, NULL);
 	if (co == NULL) {
 		fprintf(stderr, "server: %s\n", err.text);
 		_exit(9);
 	}
-	control_patience(co, PATIENCE_MS);
+	control_patience(co, patience_ms);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = files_max;
 	if (files_max > 0 && setrlimit(RLIMIT_NOFILE, &limit) == -1)
@@ -127,6 +153,9 @@ serve(const char *group, rlim_t files_max, int ready)
 	end_held(0, &sv);	/* after control_free(): owed ends are harmless */
 	if (sv.watched != NULL)
 		client_end(sv.watched, 0);
+	if (sv.stepped != NULL)
+		client_end(sv.stepped, 0);
+	loop_timer_free(sv.step_timer);
 	loop_signal_free(term);
 	loop_signal_free(usr1);
 	loop_free(sv.loop);
@@ -399,6 +428,53 @@ START_TEST(a_slow_reader_is_cut_and_holds_up_nobody)
 }
 END_TEST
 
+/* Lines come while others still wait to be sent. */
+START_TEST(a_reply_made_in_steps_keeps_its_order)
+{
+	char *reply = malloc(2000000), want[16];
+	size_t len = 0;
+	int fd;
+
+	patience_ms = 8000;		/* each test is a process of its own, so this is for this one */
+	server_start(NULL, 0);
+	fd = dial();
+	say(fd, "steps count=600\n", 16);
+	poll(NULL, 0, PATIENCE_MS / 2);
+	for (int i = 0; i < 300; i++) {		/* as fast as it is written, so that something always waits */
+		ssize_t n = recv(fd, reply + len, 1024, 0);
+
+		ck_assert_int_gt(n, 0);
+		len += (size_t)n;
+		poll(NULL, 0, 1);
+	}
+	ck_assert_int_eq((ssize_t)len + hear(fd, reply + len, 1000000), 600 * 1024 + 4);
+	for (int i = 0; i < 600; i++) {
+		snprintf(want, sizeof(want), "o %06d ", i);
+		ck_assert_int_eq(strncmp(reply + i * 1024, want, strlen(want)), 0);
+	}
+	ck_assert_str_eq(reply + 600 * 1024, "x 0\n");
+	close(fd);
+	free(reply);
+	server_stop();
+}
+END_TEST
+
+START_TEST(a_client_that_reads_nothing_of_many_small_replies_is_cut)
+{
+	char *reply = malloc(2000000);
+	int fd;
+
+	server_start(NULL, 0);
+	fd = dial();
+	say(fd, "steps count=500\n", 16);
+	poll(NULL, 0, 500 * 2 + 2 * PATIENCE_MS);
+	ck_assert_int_lt(hear(fd, reply, 2000000), 500 * 1024);
+	close(fd);
+	free(reply);
+	server_stop();
+}
+END_TEST
+
 START_TEST(a_reply_beyond_the_limit_cuts_the_client)
 {
 	char *reply = malloc(8000000);
@@ -422,7 +498,8 @@ START_TEST(a_waiting_client_is_not_cut_and_a_gone_one_is_noticed)
 
 	server_start(NULL, 0);
 	held = dial();
-	say(held, "hold\n", 5);
+	say(held, "hold first=begun\n", 17);
+	shutdown(held, SHUT_WR);		/* that alone is not gone */
 	fd = dial();
 	say(fd, "watch\n", 6);
 	poll(NULL, 0, 2 * PATIENCE_MS);		/* patience is with clients, not with handlers */
@@ -432,7 +509,7 @@ START_TEST(a_waiting_client_is_not_cut_and_a_gone_one_is_noticed)
 		ck_assert_int_lt(i, 1000);
 	ck_assert_int_eq(kill(server_pid, SIGUSR1), 0);
 	hear(held, reply, sizeof(reply));
-	ck_assert_str_eq(reply, "o held\nx 0\n");
+	ck_assert_str_eq(reply, "o begun\no held\nx 0\n");
 	close(held);
 	server_stop();
 }
@@ -637,6 +714,8 @@ main(void)
 	tcase_add_test(tc, half_a_request_is_cut_even_when_it_drips);
 	tcase_add_test(tc, a_long_reply_comes_whole_to_a_client_that_reads);
 	tcase_add_test(tc, a_slow_reader_is_cut_and_holds_up_nobody);
+	tcase_add_test(tc, a_reply_made_in_steps_keeps_its_order);
+	tcase_add_test(tc, a_client_that_reads_nothing_of_many_small_replies_is_cut);
 	tcase_add_test(tc, a_reply_beyond_the_limit_cuts_the_client);
 	tcase_add_test(tc, a_waiting_client_is_not_cut_and_a_gone_one_is_noticed);
 	tcase_add_test(tc, of_200_clients_the_first_64_are_served_and_the_others_told);
