@@ -381,6 +381,10 @@ class Engine:
         self.load.read()
         return sum(1 for at, _ in self.load.acks if at > since) >= count
 
+    def is_put_off(self, since, count):
+        self.load.read()
+        return sum(1 for at, code in self.load.refusals if at > since and code.startswith('4')) >= count
+
     def is_asked(self, since, name, action):
         return any(by == name and what == action and at > self.marked
                    for at, by, what, host, answer in self.world.asked)

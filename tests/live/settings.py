@@ -32,7 +32,7 @@ def sections():
     for node in NODES:
         yield 'node', node, []
     yield 'heartbeat', None, [('keepalive', '50ms'), ('warntime', '250ms'), ('deadtime', '500ms'),
-                              ('initdead', '2s')]
+                              ('initdead', '1s')]
     yield 'link', 'cross', [('transport', quoted('udp')), ('mx1', quoted('198.51.100.1')),
                             ('mx2', quoted('198.51.100.2')), ('port', '694'), ('interface', quoted('eth1')),
                             ('direct', 'yes')]
@@ -44,7 +44,7 @@ def sections():
     for node in NODES:
         yield 'fence', 'bmc-' + node, [('node', quoted(node)), ('agent', quoted('/usr/local/sbin/fence_host')),
                                        ('options', '{"plug=%s", "socket=/run/bmc/socket"}' % node),
-                                       ('timeout', '3s'), ('retries', '0'), ('monitor', '10s')]
+                                       ('timeout', '3s'), ('retries', '0'), ('monitor', '2s')]
     yield 'storage', 'spool', [('type', quoted('shared')), ('device', quoted('/dev/san')),
                                ('mountpoint', quoted('/srv/mail')), ('fstype', quoted('ext4')),
                                ('options', quoted('noatime'))]

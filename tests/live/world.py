@@ -85,12 +85,16 @@ class Host:
     def __init__(self, world, name):
         self.world, self.name = world, name
         self.dir = '%s/hosts/%s' % (world.dir, name)
-        self.netns = '/run/netns/' + name
+        self.life = 0                   # how often it was switched on; each life has a network stack of its own
         self.pid, self.proc = 0, None
         self.clock = False              # the daemon runs with a wall clock that the test can shift
         for d in ('upper', 'work', 'root'):
             os.makedirs(self.dir + '/' + d)
         self.furnish()
+
+    @property
+    def netns(self):
+        return '%s.%d' % (self.name, self.life)
 
     def path(self, inside):
         """A path of the running host, seen from here."""
@@ -139,20 +143,20 @@ class Host:
         if self.pid:
             return
         self.world.wait_disk_gone(self)
-        self.world.address_up(self.name)
+        self.world.new_stack(self)
         log = open('%s/log/boot-%s' % (self.world.dir, self.name), 'ab')
         preload = 'LD_PRELOAD=/usr/local/lib/wallclock.so ' if self.clock else ''
         self.write('/etc/rc.live', settings.RC % preload, 0o755)
         self.proc = subprocess.Popen(
-            [self.world.tool('host'), self.name, self.netns, self.dir, self.world.loop[self.name][0],
+            [self.world.tool('host'), self.name, '/run/netns/' + self.netns, self.dir, self.world.loop[self.name][0],
              self.world.tty[self.name], '%s/bmc/%s' % (self.world.dir, self.name), '/etc/rc.live'],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=ENV, text=True)
-        first, second = self.proc.stdout.readline().split(), self.proc.stdout.readline().strip()
-        if second != 'up':
+        said = sorted(self.proc.stdout.readline().split() for _ in range(2))    # in either order
+        if ['up'] not in said or said[0][:1] != ['pid']:
             log.flush()
             with open(log.name) as f:
                 raise WorldError('%s does not boot: %s' % (self.name, f.read()))
-        self.pid = int(first[1])
+        self.pid = int(said[0][1])
         self.world.power.tell('on %s %d' % (self.name, self.pid))
         self.world.watch.tell('on %s %d' % (self.name, self.pid))
         self.world.note('%s boots' % self.name)
@@ -214,6 +218,10 @@ class Tool:
     def __init__(self, args, heard):
         self.proc = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV, text=True,
                                      bufsize=1)
+        try:                            # it plays hardware, which does not wait for a processor
+            os.sched_setscheduler(self.proc.pid, os.SCHED_RR, os.sched_param(20))
+        except OSError:
+            pass
         self.thread = threading.Thread(target=self.listen, args=(heard,), daemon=True)
         self.thread.start()
 
@@ -254,9 +262,11 @@ class World:
         for name in settings.NODES:
             self.loop[name] = loop_attach(self.dir + '/san.img')
         self.make_cable()
+        for name in settings.NODES:
+            self.hosts[name] = Host(self, name)
         args = []
         for name in settings.NODES:
-            args += [name, '/run/netns/' + name, '%s/bmc/%s/socket' % (self.dir, name)]
+            args += [name, '%s/bmc/%s/socket' % (self.dir, name)]
         ready = threading.Event()
         self.power = Tool([self.tool('power')] + args,
                           lambda w: ready.set() if w == ['ready'] else self.power_says(w))
@@ -266,31 +276,48 @@ class World:
         for name in settings.NODES:
             args += [name, os.path.basename(self.loop[name][0])]
         self.watch = Tool([self.tool('watch')] + args, self.watch_says)
-        for name in settings.NODES:
-            self.hosts[name] = Host(self, name)
 
     def make_net(self):
         os.makedirs('/run/netns', exist_ok=True)
         run(['mount', '-t', 'tmpfs', 'netns', '/run/netns'])
-        names = ('switch', 'mx1', 'mx2', 'client', 'other')
+        names = ('switch', 'mx1.0', 'mx2.0', 'client', 'other')
         run(['ip', '-batch', '-'], ''.join('netns add %s\n' % n for n in names))
         batch = ['link add lan type bridge mcast_snooping 0 stp_state 0', 'link set lan up']
         for n in settings.LAN:
-            batch += ['link add p-%s type veth peer name eth0 netns %s' % (n, n), 'link set p-%s master lan up' % n]
+            batch += ['link add p-%s type veth peer name eth0 netns %s' % (n, self.netns(n)),
+                      'link set p-%s master lan up' % n]
         run(['ip', '-n', 'switch', '-batch', '-'], '\n'.join(batch) + '\n')
-        run(['ip', '-n', 'mx1', 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', 'eth1', 'netns', 'mx2'])
-        for n in settings.LAN:
+        run(['ip', '-n', 'mx1.0', 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', 'eth1', 'netns', 'mx2.0'])
+        for n in ('client', 'other'):
             self.address_up(n)
         self.in_net('client', ['sysctl', '-qw', 'net.ipv4.ip_local_port_range=2048 65535'])
 
+    def netns(self, name):
+        """The network namespace of a host as it is now."""
+        return self.hosts[name].netns if name in self.hosts else name + '.0' * (name in settings.NODES)
+
+    def new_stack(self, host):
+        """
+        The interfaces move to a new namespace, as they come to a new kernel at a boot: what the former life of
+        the host had in its sockets, and would still send, is gone with the old one.
+        """
+        old = host.netns
+        host.life += 1
+        batch = ['netns add ' + host.netns]
+        for dev in ('eth0', 'eth1'):
+            batch.append('-n %s link set %s down netns %s' % (old, dev, host.netns))
+        for line in batch:
+            run(['ip'] + line.split())
+        run(['ip', 'netns', 'del', old])
+        self.address_up(host.name)
+
     def address_up(self, name):
-        """The host's own addresses and no other: service addresses of a former life are gone after a boot."""
-        batch = ['link set lo up', 'addr flush dev eth0', 'link set eth0 up'] + [
+        batch = ['link set lo up', 'link set eth0 up'] + [
             'addr add %s dev eth0%s' % (a, ' nodad' if ':' in a else '') for a in settings.lan(name)]
         if name in settings.CROSS:
-            batch += ['addr flush dev eth1', 'link set eth1 up'] + [
+            batch += ['link set eth1 up'] + [
                 'addr add %s dev eth1%s' % (a, ' nodad' if ':' in a else '') for a in settings.cross(name)]
-        run(['ip', '-n', name, '-batch', '-'], '\n'.join(batch) + '\n')
+        run(['ip', '-n', self.netns(name), '-batch', '-'], '\n'.join(batch) + '\n')
 
     def make_cable(self):
         names, ready = [], threading.Event()
@@ -305,10 +332,10 @@ class World:
         self.tty = dict(zip(settings.NODES, names))
 
     def in_net(self, name, args, text=None, check=True):
-        return run(['nsenter', '--net=/run/netns/' + name] + args, text, check)
+        return run(['nsenter', '--net=/run/netns/' + self.netns(name)] + args, text, check)
 
     def in_net_start(self, name, args):
-        return subprocess.Popen(['nsenter', '--net=/run/netns/' + name] + args, stdin=subprocess.DEVNULL, env=ENV)
+        return subprocess.Popen(['nsenter', '--net=/run/netns/' + self.netns(name)] + args, stdin=subprocess.DEVNULL, env=ENV)
 
     # ---- what the tools tell (in their threads)
     def power_says(self, w):
@@ -399,7 +426,7 @@ class World:
             self.cable.tell('cut' + ('' if node is None else ' 01' if node == 'mx1' else ' 10'))
         elif link == 'cross':
             if node is None and not silently:
-                run(['ip', '-n', 'mx1', 'link', 'set', 'eth1', 'down'])
+                run(['ip', '-n', self.netns('mx1'), 'link', 'set', 'eth1', 'down'])
                 return
             for n in settings.NODES:
                 if node in (None, OTHER[n]):
@@ -415,9 +442,9 @@ class World:
         if link == 'serial':
             self.cable.tell('heal')
         elif link == 'cross':
-            run(['ip', '-n', 'mx1', 'link', 'set', 'eth1', 'up'])
+            run(['ip', '-n', self.netns('mx1'), 'link', 'set', 'eth1', 'up'])
             for a in settings.cross('mx1')[1:]:     # the kernel forgets IPv6 addresses of an interface that is down
-                run(['ip', '-n', 'mx1', 'addr', 'replace', a, 'dev', 'eth1', 'nodad'])
+                run(['ip', '-n', self.netns('mx1'), 'addr', 'replace', a, 'dev', 'eth1', 'nodad'])
             for n in settings.NODES:
                 self.undrop(n, 'eth1', 'cut')
         elif link == 'lan':

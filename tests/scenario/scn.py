@@ -57,6 +57,7 @@ CLAIMS = [
     ('history', 'history of NODE has TEXT'),
     ('service', 'the service answers'),
     ('acked', 'COUNT more messages are acknowledged'),
+    ('put-off', 'COUNT messages are put off'),
     ('asked', 'NODE asked the fence device for TEXT'),
     ('not-asked', 'NODE never asked the fence device for TEXT'),
     ('status', 'status of NODE has TEXT = TEXT'),

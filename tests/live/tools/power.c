@@ -1,8 +1,7 @@
 /*
  * tests/live/tools/power.c - the power controllers (BMCs) of the hosts, and the only thing that cuts power.
  *
- * usage: power NAME NETNS SOCKET...      (three for each host)
- *   NAME    of the host      NETNS  its network namespace      SOCKET  where the host reaches all controllers
+ * usage: power NAME SOCKET...      (two for each host: its name, and where it reaches all controllers)
  *
  * Fence agents in the hosts connect to their own host's SOCKET and send "ACTION NAME"; the answer is "ok", "on",
  * "off" or a sentence. The test obeys and steers through standard input, a line each:
@@ -263,6 +262,30 @@ client_new(int from)
 }
 
 static void
+host_on(struct host *h, pid_t pid)
+{
+	char path[64];
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	there = open(path, O_RDONLY | O_CLOEXEC);
+	h->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	h->pid = h->pidfd == -1 ? 0 : pid;
+	if (h->net_fd != -1)
+		close(h->net_fd);
+	h->net_fd = -1;
+	if (home != -1 && there != -1 && setns(there, CLONE_NEWNET) == 0) {
+		h->net_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (setns(home, CLONE_NEWNET) == -1)
+			exit(1);
+	}
+	if (home != -1)
+		close(home);
+	if (there != -1)
+		close(there);
+}
+
+static void
 obey(const char *line)
 {
 	char verb[16] = "", name[64] = "", what[64] = "", more[64] = "";
@@ -272,10 +295,7 @@ obey(const char *line)
 	if (i == -1) {
 		fprintf(stderr, "power: not understood: %s\n", line);
 	} else if (strcmp(verb, "on") == 0) {
-		host[i].pid = (pid_t)strtol(what, NULL, 10);
-		host[i].pidfd = (int)syscall(SYS_pidfd_open, host[i].pid, 0);
-		if (host[i].pidfd == -1)
-			host[i].pid = 0;
+		host_on(&host[i], (pid_t)strtol(what, NULL, 10));
 	} else if (strcmp(verb, "cut") == 0) {
 		host_cut(&host[i], "by the test");
 	} else if (strcmp(verb, "fault") == 0) {
@@ -317,22 +337,13 @@ static bool
 host_open(struct host *h, char **argv)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = open(argv[1], O_RDONLY | O_CLOEXEC);
 
 	h->name = argv[0];
-	h->pidfd = -1;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", argv[2]);
+	h->pidfd = h->net_fd = -1;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", argv[1]);
 	h->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (bind(h->listen_fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 || listen(h->listen_fd, 16) == -1)
-		return false;
-	if (home == -1 || there == -1 || setns(there, CLONE_NEWNET) == -1)
-		return false;
-	h->net_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (setns(home, CLONE_NEWNET) == -1 || h->net_fd == -1)
-		return false;
-	close(home);
-	close(there);
-	return true;
+	return h->listen_fd != -1 && bind(h->listen_fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    listen(h->listen_fd, 16) == 0;
 }
 
 /* How long may poll sleep: until the next late answer is due. */
@@ -384,13 +395,13 @@ main(int argc, char **argv)
 {
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		client[i].fd = -1;
-	for (int i = 1; i + 2 < argc && hosts < HOSTS_MAX; i += 3)
+	for (int i = 1; i + 1 < argc && hosts < HOSTS_MAX; i += 2)
 		if (!host_open(&host[hosts++], argv + i)) {
 			perror("power");
 			return 1;
 		}
 	if (hosts == 0) {
-		fprintf(stderr, "usage: power NAME NETNS SOCKET...\n");
+		fprintf(stderr, "usage: power NAME SOCKET...\n");
 		return 2;
 	}
 	printf("ready\n");

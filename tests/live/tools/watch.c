@@ -5,17 +5,27 @@
  * Standard input: "on NAME PID" when a host is up. Standard output, a line for each change:
  *   TIME NAME disk|mta|address yes|no    TIME in nanoseconds of CLOCK_MONOTONIC
  * disk: the kernel has a super block of that device (looked at every millisecond); mta: something listens on
- * port 25; address: 192.0.2.10 is an address of the host (both every 5 ms). It asks the kernel only,
- * never the programs under test. A host that is off has lost the latter two when its namespace says so.
+ * TCP port 25; address: 192.0.2.10 is an address of the host (both every 5 ms, asked through sockets in the
+ * host's network namespace). It asks the kernel only, never the programs under test.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -23,6 +33,9 @@
 
 #define HOSTS_MAX 4
 #define SLOW_EVERY 5		/* ticks of a millisecond */
+#define INTERFACES_MAX 32
+#define SMTP_PORT 25
+#define SERVICE "192.0.2.10"
 
 enum what { DISK, MTA, ADDRESS, WHAT_COUNT };
 static const char *const what_names[] = { "disk", "mta", "address" };
@@ -30,7 +43,7 @@ static const char *const what_names[] = { "disk", "mta", "address" };
 struct host {
 	const char	*name;
 	char		 sysfs[64];
-	long		 pid;
+	int		 diag_fd, inet_fd;	/* sockets in its network namespace, -1 before it was on */
 	bool		 has[WHAT_COUNT];
 };
 
@@ -47,33 +60,83 @@ noticed(struct host *h, enum what what, bool has)
 	printf("%lld %s %s %s\n", ts.tv_sec * 1000000000LL + ts.tv_nsec, h->name, what_names[what], has ? "yes" : "no");
 }
 
-/* Does a file of the host's /proc/net contain the text? */
-static bool
-net_file_has(const struct host *h, const char *file, const char *text)
+/* Sockets stay in the namespace in which they were made. */
+static void
+host_on(struct host *h, long pid)
 {
-	static char buf[262144];
 	char path[64];
-	size_t len = 0;
-	ssize_t n;
-	int fd;
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there;
 
-	snprintf(path, sizeof(path), "/proc/%ld/net/%s", h->pid, file);
-	fd = h->pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd == -1)
-		return false;
-	while (len < sizeof(buf) - 1 && (n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd);
-	buf[len] = '\0';
-	return strstr(buf, text) != NULL;
+	snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
+	there = open(path, O_RDONLY | O_CLOEXEC);
+	if (h->diag_fd != -1)
+		close(h->diag_fd);
+	if (h->inet_fd != -1)
+		close(h->inet_fd);
+	h->diag_fd = h->inet_fd = -1;
+	if (home != -1 && there != -1 && setns(there, CLONE_NEWNET) == 0) {
+		h->diag_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+		h->inet_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (setns(home, CLONE_NEWNET) == -1)
+			exit(1);
+	}
+	if (home != -1)
+		close(home);
+	if (there != -1)
+		close(there);
 }
 
-/* Local port 25 in state LISTEN, as /proc/net/tcp writes it. */
+/* One answer of the dump; *ret_more: another will follow. */
 static bool
-listens(const struct host *h)
+answer_has_port(int fd, bool *ret_more)
 {
-	return net_file_has(h, "tcp", ":0019 00000000:0000 0A") ||
-	    net_file_has(h, "tcp6", ":0019 00000000000000000000000000000000:0000 0A");
+	static char buf[32768] __attribute__((aligned(8)));
+	bool found = false;
+	ssize_t n = recv(fd, buf, sizeof(buf), 0);
+	size_t left = n > 0 ? (size_t)n : 0;
+
+	*ret_more = n > 0;
+	for (struct nlmsghdr *nh = (struct nlmsghdr *)(void *)buf; NLMSG_OK(nh, left); nh = NLMSG_NEXT(nh, left)) {
+		const struct inet_diag_msg *m = NLMSG_DATA(nh);
+
+		if (nh->nlmsg_type == NLMSG_DONE || nh->nlmsg_type == NLMSG_ERROR)
+			*ret_more = false;
+		else if (ntohs(m->id.idiag_sport) == SMTP_PORT)
+			found = true;
+	}
+	return found;
+}
+
+static bool
+listens(const struct host *h, unsigned char family)
+{
+	struct { struct nlmsghdr nh; struct inet_diag_req_v2 req; } ask = {
+		.nh = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.req = { .sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1U << TCP_LISTEN },
+	};
+	bool more = true, found = false;
+
+	if (h->diag_fd == -1 || send(h->diag_fd, &ask, sizeof(ask), 0) == -1)
+		return false;
+	while (more)
+		found |= answer_has_port(h->diag_fd, &more);
+	return found;
+}
+
+static bool
+has_address(const struct host *h)
+{
+	struct ifreq ifr[INTERFACES_MAX];
+	struct ifconf list = { .ifc_len = sizeof(ifr), .ifc_req = ifr };
+	in_addr_t wanted = inet_addr(SERVICE);
+
+	if (h->inet_fd == -1 || ioctl(h->inet_fd, SIOCGIFCONF, &list) == -1)
+		return false;
+	for (size_t i = 0; i < (size_t)list.ifc_len / sizeof(ifr[0]); i++)
+		if (((const struct sockaddr_in *)(const void *)&ifr[i].ifr_addr)->sin_addr.s_addr == wanted)
+			return true;
+	return false;
 }
 
 /*
@@ -90,8 +153,8 @@ look(bool slow)
 		memcpy(has[i], host[i].has, sizeof(has[i]));
 		has[i][DISK] = stat(host[i].sysfs, &st) == 0;
 		if (slow) {
-			has[i][MTA] = listens(&host[i]);
-			has[i][ADDRESS] = net_file_has(&host[i], "fib_trie", "|-- 192.0.2.10\n");
+			has[i][MTA] = listens(&host[i], AF_INET) || listens(&host[i], AF_INET6);
+			has[i][ADDRESS] = has_address(&host[i]);
 		}
 	}
 	for (int now = 0; now <= 1; now++)
@@ -115,7 +178,7 @@ steered(void)
 	for (char *save, *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		for (int i = 0; sscanf(line, "on %63s %ld", name, &pid) == 2 && i < hosts; i++)
 			if (strcmp(host[i].name, name) == 0)
-				host[i].pid = pid;
+				host_on(&host[i], pid);
 	return true;
 }
 
@@ -128,7 +191,7 @@ main(int argc, char **argv)
 	uint64_t missed;
 
 	for (int i = 1; i + 1 < argc && hosts < HOSTS_MAX; i += 2) {
-		host[hosts].name = argv[i];
+		host[hosts] = (struct host){ .name = argv[i], .diag_fd = -1, .inet_fd = -1 };
 		snprintf(host[hosts++].sysfs, sizeof(host[0].sysfs), "/sys/fs/ext4/%s", argv[i + 1]);
 	}
 	pfd[0] = (struct pollfd){ .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), .events = POLLIN };
