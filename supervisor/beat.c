@@ -19,8 +19,9 @@
 #define FLAGS_KNOWN (BEAT_HEALTHY | BEAT_LEAVING | BEAT_MAINTENANCE | BEAT_GAVE_UP)
 
 static const char *const role_names[ROLE_COUNT] = {
-	[ROLE_JOINING] = "joining",	[ROLE_STANDBY] = "standby",	[ROLE_ACQUIRING] = "acquiring",
-	[ROLE_ACTIVE] = "active",	[ROLE_RELEASING] = "releasing",	[ROLE_STOPPED] = "stopped",
+	[ROLE_JOINING] = "joining",	[ROLE_STANDBY] = "standby",
+	[ROLE_ACQUIRING] = "acquiring",	[ROLE_ACTIVE] = "active",
+	[ROLE_RELEASING] = "releasing",	[ROLE_STOPPED] = "stopped",
 	[ROLE_FAILED] = "failed",
 };
 
@@ -64,7 +65,10 @@ get(const uint8_t **at, size_t len)
 	return value;
 }
 
-/* Names only address a message (the MAC proves it), so a short digest in place of 64 bytes will do. */
+/*
+ * Names only address a message (the MAC proves it), so a short digest in place of 64 bytes will
+ * do.
+ */
 static void
 name_digest(const char *name, uint8_t ret[NAME_LEN])
 {
@@ -84,8 +88,8 @@ name_fits(const uint8_t *sent, const char *name)
 }
 
 void
-beat_encode(const struct beat *beat, const char *pair, const char *from_node, const struct authkeys *keys,
-    uint8_t ret_bytes[BEAT_LEN])
+beat_encode(const struct beat *beat, const char *pair, const char *from_node,
+    const struct authkeys *keys, uint8_t ret_bytes[BEAT_LEN])
 {
 	uint8_t *at = ret_bytes;
 
@@ -141,7 +145,10 @@ mac_fits(const uint8_t *bytes, uint8_t id, const struct authkeys *keys)
 	return false;
 }
 
-/* Unknown flags are dropped and reserved bytes not looked at: a later minor release may use them. */
+/*
+ * Unknown flags are dropped and reserved bytes not looked at: a later minor release may use
+ * them.
+ */
 static bool
 body_read(const uint8_t *at, struct beat *ret)
 {
@@ -185,8 +192,8 @@ body_read(const uint8_t *at, struct beat *ret)
  * and no value of it is looked at.
  */
 enum beat_verdict
-beat_decode(const uint8_t *bytes, size_t len, const char *pair, const char *self_node, const char *peer_node,
-    const struct authkeys *keys, struct beat *ret)
+beat_decode(const uint8_t *bytes, size_t len, const char *pair, const char *self_node,
+    const char *peer_node, const struct authkeys *keys, struct beat *ret)
 {
 	const uint8_t *at = bytes;
 	uint8_t version, key_id;

@@ -15,10 +15,16 @@
  */
 #define LAG_MAX 32
 
-/* A clock that is right to a thousandth: more than the 500 ppm that a disciplined one is allowed. */
+/*
+ * A clock that is right to a thousandth: more than the 500 ppm that a disciplined one is
+ * allowed.
+ */
 #define DRIFT_US(us) ((us) / 1000 + 1000)
 
-/* The finaliser of splitmix64: each session's ticket in a draw, the same for each copy of a beat. */
+/*
+ * The finaliser of splitmix64: each session's ticket in a draw, the same for each copy of a
+ * beat.
+ */
 static uint64_t
 ticket(uint64_t draw, uint64_t session)
 {
@@ -30,10 +36,11 @@ ticket(uint64_t draw, uint64_t session)
 }
 
 /*
- * We know no session of the peer yet. Recordings of its former ones may be played to us beside the
- * live one, in any number and at any rate, and only the live one can answer. So each second beat
- * of ours echoes the session that came last and the others one drawn by lot, where a session has one ticket
- * however often it is repeated: N recorded sessions delay the live one by about 2 (N + 1) beats.
+ * We know no session of the peer yet. Recordings of its former ones may be played to us beside
+ * the live one, in any number and at any rate, and only the live one can answer. So each second
+ * beat of ours echoes the session that came last and the others one drawn by lot, where a session
+ * has one ticket however often it is repeated: N recorded sessions delay the live one by about 2
+ * (N + 1) beats.
  */
 static void
 note(struct beat_memory *m, const struct beat *b, uint64_t now_us)
@@ -74,7 +81,8 @@ beat_fresh(struct beat_memory *m, const struct beat *b, uint64_t now_us, bool *r
 		if (m->peer != 0 && b->echo_us <= m->echo_us)
 			return BEAT_REPLAYED;
 		accept_session(m, b->session);
-	} else if (b->seq <= m->link_seq[b->link] || (b->seq < m->seq && m->seq - b->seq > LAG_MAX)) {
+	} else if (b->seq <= m->link_seq[b->link] ||
+	    (b->seq < m->seq && m->seq - b->seq > LAG_MAX)) {
 		return BEAT_REPLAYED;
 	}
 	m->link_seq[b->link] = b->seq;

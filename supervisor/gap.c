@@ -1,8 +1,8 @@
 /*
  * supervisor/gap.c - histogram of the gaps between the beats of one link.
  *
- * Buckets: each power of two of milliseconds in four equal parts, so a bound is never more than a quarter
- * above the gap that it stands for. Pure; runs in mailpaird; nothing blocks.
+ * Buckets: each power of two of milliseconds in four equal parts, so a bound is never more than a
+ * quarter above the gap that it stands for. Pure; runs in mailpaird; nothing blocks.
  */
 #include "supervisor/gap.h"
 
@@ -63,7 +63,9 @@ gap_pause(struct gap *gap)
 uint64_t
 gap_percentile_us(const struct gap *gap, unsigned int percent)
 {
-	/* rank of the gap asked for, from 1; counts far above any real one would overflow a product */
+	/*
+	 * rank of the gap asked for, from 1; counts far above any real one would overflow a product
+	 */
 	uint64_t rank = gap->count / 100 * percent + (gap->count % 100 * percent + 99) / 100;
 	uint64_t seen = 0;
 

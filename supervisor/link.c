@@ -1,5 +1,6 @@
 /*
- * supervisor/link.c - what all heartbeat links have in common: opening late, opening again, counting.
+ * supervisor/link.c - what all heartbeat links have in common: opening late, opening again,
+ * counting.
  *
  * Transports (link_udp.c, link_serial.c) move the bytes; meaning and keys are the caller's. Runs in
  * mailpaird's main process; nothing blocks.

@@ -22,7 +22,7 @@ struct serial {
 	int			 fd;
 	struct loop_io		*io;
 	struct link_deframe	 in;
-	uint8_t			 out[FRAME_MAX];	/* one frame, of which out_done bytes are written */
+	uint8_t			 out[FRAME_MAX];	/* one frame, written up to out_done */
 	size_t			 out_len, out_done;
 };
 
@@ -110,9 +110,11 @@ serial_raw(int fd, const struct conf_link *conf, struct err *err)
 		if (speeds[i].baud == conf->baud)
 			speed = speeds[i].speed;
 	if (speed == B0)
-		return err_set(err, 0, "link %s: no serial line runs at %u baud", conf->name, conf->baud);
+		return err_set(err, 0, "link %s: no serial line runs at %u baud", conf->name,
+		    conf->baud);
 	if (tcgetattr(fd, &t) == -1)
-		return err_set(err, errno, "link %s: %s is not a serial line", conf->name, conf->device);
+		return err_set(err, errno, "link %s: %s is not a serial line", conf->name,
+		    conf->device);
 	cfmakeraw(&t);
 	t.c_cflag &= ~(tcflag_t)(CSTOPB | PARENB | CRTSCTS | HUPCL);
 	t.c_cflag |= CLOCAL | CREAD;
@@ -133,12 +135,13 @@ serial_open(struct link *l, struct err *err)
 	int fd = open(l->conf->device, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd == -1)
-		return err_set(err, errno, "link %s: cannot open %s", l->conf->name, l->conf->device);
+		return err_set(err, errno, "link %s: cannot open %s", l->conf->name,
+		    l->conf->device);
 	if (!serial_raw(fd, l->conf, err)) {
 		close(fd);
 		return false;
 	}
-	/* A second reader would eat beats. A line that cannot be had alone is still better than none. */
+	/* A second reader would eat beats. A line not to be had alone is still better than none. */
 	(void)ioctl(fd, TIOCEXCL);
 	(void)tcflush(fd, TCIFLUSH);	/* what came before we listened */
 	s = calloc(1, sizeof(*s));
@@ -174,8 +177,8 @@ serial_send(struct link *l, const uint8_t *bytes, size_t len, struct err *err)
 	int queued = 0;
 
 	if (s->out_done < s->out_len || (ioctl(s->fd, TIOCOUTQ, &queued) == 0 && queued > 0))
-		return err_set(err, 0, "link %s: %s is still busy with the beat before", l->conf->name,
-		    l->conf->device);
+		return err_set(err, 0, "link %s: %s is still busy with the beat before",
+		    l->conf->name, l->conf->device);
 	s->out_done = 0;
 	s->out_len = link_frame(bytes, len, s->out, sizeof(s->out));
 	if (serial_flush(l, s))

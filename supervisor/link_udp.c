@@ -63,7 +63,8 @@ refused_by_peer(struct msghdr *msg, const struct sockaddr_storage *peer)
 			continue;
 		memcpy(&said, CMSG_DATA(c), len < sizeof(said) ? len : sizeof(said));
 		if (said.e.ee_errno == ECONNREFUSED &&
-		    (said.e.ee_origin == SO_EE_ORIGIN_ICMP || said.e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+		    (said.e.ee_origin == SO_EE_ORIGIN_ICMP ||
+			said.e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
 		    same_host((const struct sockaddr *)&said.offender, peer))
 			return true;
 	}
@@ -108,14 +109,16 @@ udp_readable(int fd, unsigned int ready, void *arg)
 
 		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		if (n <= 0)	/* an error that the kernel kept for us (now taken), or an empty datagram */
+		/* an error that the kernel kept for us (now taken), or an empty datagram */
+		if (n <= 0)
 			continue;
 		if ((size_t)n > LINK_DATAGRAM_MAX) {
 			l->dropped++;
 			continue;
 		}
 		/* broadcasts, and multicast on some devices, come back to whoever sent them */
-		if (u->sock.shared && (size_t)n == u->last_len && memcmp(bytes, u->last, u->last_len) == 0)
+		if (u->sock.shared && (size_t)n == u->last_len &&
+		    memcmp(bytes, u->last, u->last_len) == 0)
 			continue;
 		u->refused = false;
 		link_received(l, bytes, (size_t)n);

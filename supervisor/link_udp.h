@@ -17,7 +17,10 @@ struct udp_socket {
 	bool			 shared;	/* multicast or broadcast: not connected */
 };
 
-/* Make, tie, filter; also fills l->ifname where the configuration does not name it. No name look-up. */
+/*
+ * Make, tie, filter; also fills l->ifname where the configuration does not name it. No name
+ * look-up.
+ */
 bool	udp_socket_open(struct link *l, struct udp_socket *ret, struct err *);
 
 #endif

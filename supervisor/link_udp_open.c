@@ -21,7 +21,8 @@
 
 #include "supervisor/beat.h"
 
-#define TRAFFIC_CLASS_CS6 0xc0	/* RFC 4594: network control; beats must pass where mail queues up */
+/* RFC 4594: network control; beats must pass where mail queues up */
+#define TRAFFIC_CLASS_CS6 0xc0
 #define PRIORITY 6		/* the highest that needs no privilege */
 #define UDP_HEADER 8
 
@@ -64,8 +65,8 @@ numeric(const char *text, uint16_t port, struct sockaddr_storage *ret, socklen_t
 	const char *scope = strchr(text, '%');
 	char host[INET6_ADDRSTRLEN];
 
-	if (snprintf(host, sizeof(host), "%.*s", scope != NULL ? (int)(scope - text) : (int)strlen(text),
-	    text) >= (int)sizeof(host))
+	if (snprintf(host, sizeof(host), "%.*s",
+	    scope != NULL ? (int)(scope - text) : (int)strlen(text), text) >= (int)sizeof(host))
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	ret_ifname[0] = '\0';
@@ -90,8 +91,9 @@ set_int(int fd, int level, int option, int value)
 }
 
 /*
- * A socket with all that the transports have in common. The filter comes before the binding, so that
- * nothing unfiltered is ever queued. Priority, class and filter are improvements: none is needed.
+ * A socket with all that the transports have in common. The filter comes before the binding, so
+ * that nothing unfiltered is ever queued. Priority, class and filter are improvements: none is
+ * needed.
  */
 static int
 beat_socket(int family)
@@ -107,7 +109,8 @@ beat_socket(int family)
 		(void)set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		(void)set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, TRAFFIC_CLASS_CS6);
 	}
-	(void)set_int(fd, SOL_SOCKET, SO_PRIORITY, PRIORITY);	/* after the class, which sets it too */
+	/* after the class, which sets it too */
+	(void)set_int(fd, SOL_SOCKET, SO_PRIORITY, PRIORITY);
 	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	return fd;
 }
@@ -156,12 +159,14 @@ ends(struct link *l, struct sockaddr_storage *from, struct udp_socket *ret, stru
 	if (!numeric(peer, l->conf->port, &ret->to, &ret->to_len, peer_if))
 		return err_set(err, 0, "link %s: %s is no numeric address", l->conf->name, peer);
 	if (len != ret->to_len)
-		return err_set(err, 0, "link %s: %s and %s are of different kinds", l->conf->name, own, peer);
+		return err_set(err, 0, "link %s: %s and %s are of different kinds", l->conf->name,
+		    own, peer);
 	if (own_if[0] == '\0')
 		return true;
 	ret->ifindex = if_nametoindex(own_if);
 	if (ret->ifindex == 0)
-		return err_set(err, errno, "link %s: this node has no interface %s", l->conf->name, own_if);
+		return err_set(err, errno, "link %s: this node has no interface %s", l->conf->name,
+		    own_if);
 	((struct sockaddr_in6 *)(void *)from)->sin6_scope_id = ret->ifindex;
 	((struct sockaddr_in6 *)(void *)&ret->to)->sin6_scope_id = ret->ifindex;
 	snprintf(l->ifname, sizeof(l->ifname), "%s", own_if);
@@ -237,7 +242,8 @@ open_multicast(struct link *l, struct udp_socket *ret, struct err *err)
 	int fd;
 
 	if (!numeric(conf->group, conf->port, &ret->to, &ret->to_len, scope))
-		return err_set(err, 0, "link %s: %s is no multicast group", conf->name, conf->group);
+		return err_set(err, 0, "link %s: %s is no multicast group", conf->name,
+		    conf->group);
 	if (ret->to.ss_family == AF_INET6)
 		((struct sockaddr_in6 *)(void *)&ret->to)->sin6_scope_id = ret->ifindex;
 	fd = beat_socket(ret->to.ss_family);
@@ -247,8 +253,8 @@ open_multicast(struct link *l, struct udp_socket *ret, struct err *err)
 	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, l->ifname, (socklen_t)strlen(l->ifname));
 	if (bind(fd, (struct sockaddr *)&ret->to, ret->to_len) == -1 ||
 	    !join(fd, &ret->to, ret->ifindex, conf->ttl)) {
-		err_set(err, errno, "link %s: cannot join %s port %u on %s", conf->name, conf->group,
-		    conf->port, l->ifname);
+		err_set(err, errno, "link %s: cannot join %s port %u on %s", conf->name,
+		    conf->group, conf->port, l->ifname);
 		close(fd);
 		return false;
 	}
@@ -298,8 +304,8 @@ open_broadcast(struct link *l, struct udp_socket *ret, struct err *err)
 	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, l->ifname, (socklen_t)strlen(l->ifname));
 	if (!set_int(fd, SOL_SOCKET, SO_BROADCAST, 1) ||
 	    bind(fd, (struct sockaddr *)&all, sizeof(all)) == -1) {
-		err_set(err, errno, "link %s: cannot listen for broadcasts on %s port %u", l->conf->name,
-		    l->ifname, l->conf->port);
+		err_set(err, errno, "link %s: cannot listen for broadcasts on %s port %u",
+		    l->conf->name, l->ifname, l->conf->port);
 		close(fd);
 		return false;
 	}
@@ -316,8 +322,8 @@ udp_socket_open(struct link *l, struct udp_socket *ret, struct err *err)
 	if (l->conf->transport != CONF_UDP) {
 		sock.ifindex = if_nametoindex(l->ifname);
 		if (sock.ifindex == 0)
-			return err_set(err, errno, "link %s: this node has no interface %s", l->conf->name,
-			    l->ifname);
+			return err_set(err, errno, "link %s: this node has no interface %s",
+			    l->conf->name, l->ifname);
 	}
 	switch (l->conf->transport) {
 	case CONF_UDP:

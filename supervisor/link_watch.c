@@ -2,8 +2,8 @@
  * supervisor/link_watch.c - interfaces that lose their carrier, go down or vanish, as hints.
  *
  * One rtnetlink socket for all links. Keeps what it knows of *every* interface, since a link may
- * learn late through which one it goes. Hints are given for changes only, never for how things stood at
- * the start. Runs in mailpaird's main process; the socket is non-blocking.
+ * learn late through which one it goes. Hints are given for changes only, never for how things
+ * stood at the start. Runs in mailpaird's main process; the socket is non-blocking.
  */
 #include "supervisor/link.h"
 
@@ -35,14 +35,14 @@ struct link_watch {
 	int			 fd;
 	struct loop_io		*io;
 	struct link		*links[CONF_LINKS_MAX];
-	bool			 told[CONF_LINKS_MAX];	/* a bad hint was given and not taken back */
+	bool			 told[CONF_LINKS_MAX];	/* a bad hint not taken back yet */
 	size_t			 links_len;
 	struct iface		*iface;
 	size_t			 iface_len;
 	unsigned int		 survey;	/* number of the last list that we asked for */
-	bool			 lost;		/* messages were lost: ask for another list after this one */
+	bool			 lost;		/* messages were: ask for another list */
 	bool			 surveying;
-	uint8_t			 message[MESSAGE_MAX];
+	_Alignas(struct nlmsghdr) uint8_t message[MESSAGE_MAX];
 };
 
 /* What a change means for a link that goes through that interface; false: nothing. */
@@ -135,7 +135,8 @@ link_message(struct link_watch *w, const struct nlmsghdr *h)
 	len = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof(*info)));
 	for (const struct rtattr *a = IFLA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
 		if (a->rta_type == IFLA_IFNAME)
-			snprintf(name, sizeof(name), "%.*s", (int)RTA_PAYLOAD(a), (const char *)RTA_DATA(a));
+			snprintf(name, sizeof(name), "%.*s", (int)RTA_PAYLOAD(a),
+			    (const char *)RTA_DATA(a));
 	if (h->nlmsg_type == RTM_DELLINK) {
 		iface_gone(w, info->ifi_index);
 		return;

@@ -1,8 +1,8 @@
 /*
  * supervisor/pulse.c - when the peer is late, silent, and when that is only our own pause.
  *
- * Every answer is a function of the times that were noted, so a late timer cannot lose a change. Leaves
- * to the caller what follows from a view. Pure; runs in mailpaird; nothing blocks.
+ * Every answer is a function of the times that were noted, so a late timer cannot lose a change.
+ * Leaves to the caller what follows from a view. Pure; runs in mailpaird; nothing blocks.
  */
 #include "supervisor/pulse.h"
 
@@ -42,8 +42,8 @@ pause_limit(const struct pulse *pulse)
 }
 
 /*
- * The time to judge by. In the first moments after a pause other callbacks may run before the tick that
- * notices it; what they are told must not count the pause as the peer's silence.
+ * The time to judge by. In the first moments after a pause other callbacks may run before the
+ * tick that notices it; what they are told must not count the pause as the peer's silence.
  */
 static uint64_t
 awake_ms(const struct pulse *pulse, uint64_t now_ms)
