@@ -79,7 +79,7 @@ typedef void ctl_line_f(void *arg, char kind, const char *text);	/* 'o' or 'e' *
 /* Lines are handed over as they come. Waits for at most quiet_ms without any (-1: for ever). Returns
  * mailpaird's exit code, or -1 with a sentence that says what to do. */
 int	ctl_talk(const struct ctl *, const struct ctl_request *, int quiet_ms, ctl_line_f *, void *arg, struct err *);
-/* The same with lines printed as they come, or with --json collected into one document. */
+/* The same with lines printed as they come; with --json there is always a document. */
 int	ctl_ask(const struct ctl *, const struct ctl_request *);
 /* Directories of the configuration, where it can be read, else the defaults; --conf must be readable. */
 bool	ctl_directory(const struct ctl *, bool state, char *buf, size_t size, struct err *);

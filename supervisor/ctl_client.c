@@ -259,10 +259,9 @@ ctl_talk(const struct ctl *ctl, const struct ctl_request *request, int quiet_ms,
 
 /* ---------------------------------------------------------------- printing */
 
-struct lines {
-	char	**item;
-	char	 *kind;
-	size_t	  len;
+struct heard {
+	bool	document;		/* something came for standard output */
+	char	messages[1024];		/* what came for people, in one line */
 };
 
 /* What a device or script said may stand in a line: it must not steer the terminal. */
@@ -278,87 +277,52 @@ print_line(FILE *file, const char *text)
 static void
 print_as_it_comes(void *arg, char kind, const char *text)
 {
-	(void)arg;
+	struct heard *heard = arg;
+	size_t len = strlen(heard->messages);
+
+	if (kind == 'o')
+		heard->document = true;
+	else
+		snprintf(heard->messages + len, sizeof(heard->messages) - len, "%s%s", len > 0 ? " " : "", text);
 	print_line(kind == 'o' ? stdout : stderr, text);
 }
 
+/* The document of a command that came to no document of its own: there is always one. */
 static void
-collect(void *arg, char kind, const char *text)
+print_document(int code, const char *message)
 {
-	struct lines *lines = arg;
-	char **item = realloc(lines->item, (lines->len + 1) * sizeof(*item));
-	char *kinds = realloc(lines->kind, lines->len + 1);
-
-	if (item != NULL)
-		lines->item = item;
-	if (kinds != NULL)
-		lines->kind = kinds;
-	if (item == NULL || kinds == NULL)
-		return;
-	lines->item[lines->len] = strdup(text);
-	lines->kind[lines->len++] = kind;
-	if (kind == 'e')
-		print_line(stderr, text);
-}
-
-static size_t
-render(const char *command, int code, const struct lines *lines, char *buf, size_t size)
-{
+	static const char *const results[] = { "done", "no", "cannot", "refused" };
+	char buf[8192];
 	struct json j;
 
-	json_init(&j, buf, size);
+	json_init(&j, buf, sizeof(buf));
 	json_object(&j, NULL);
-	json_string(&j, "command", command);
-	json_int(&j, "exit", code);
-	json_bool(&j, "done", code == CTL_DONE);
-	for (const char *kind = "oe"; *kind != '\0'; kind++) {
-		json_array(&j, *kind == 'o' ? "output" : "messages");
-		for (size_t i = 0; i < lines->len; i++)
-			if (lines->kind[i] == *kind)
-				json_string(&j, NULL, lines->item[i]);
-		json_array_end(&j);
-	}
+	json_string(&j, "result", code >= CTL_DONE && code <= CTL_REFUSED ? results[code] : "cannot");
+	json_string(&j, "message", message);
+	json_array(&j, "steps");
+	json_array_end(&j);
 	json_object_end(&j);
-	return json_finish(&j);
-}
-
-static int
-ask_json(const struct ctl *ctl, const struct ctl_request *request)
-{
-	struct lines lines = { NULL, NULL, 0 };
-	struct err err;
-	int code = ctl_talk(ctl, request, -1, collect, &lines, &err);
-	size_t len;
-	char *buf;
-
-	if (code == -1) {
-		collect(&lines, 'e', err.text);
-		code = CTL_CANNOT;
-	}
-	len = render(ctl->command->name, code, &lines, NULL, 0);
-	buf = malloc(len + 1);
-	if (buf == NULL)
-		return ctl_fail(CTL_CANNOT, "There is not enough memory.");
-	render(ctl->command->name, code, &lines, buf, len + 1);
+	json_finish(&j);
 	fputs(buf, stdout);
-	free(buf);
-	for (size_t i = 0; i < lines.len; i++)
-		free(lines.item[i]);
-	free(lines.item);
-	free(lines.kind);
-	return code;
 }
 
 int
-ctl_ask(const struct ctl *ctl, const struct ctl_request *request)
+ctl_ask(const struct ctl *ctl, const struct ctl_request *plain)
 {
+	struct heard heard = { .document = false };
+	struct ctl_request request = *plain;
 	struct err err;
 	int code;
 
 	if (ctl->json)
-		return ask_json(ctl, request);
-	code = ctl_talk(ctl, request, -1, print_as_it_comes, NULL, &err);
-	if (code == -1)
-		return ctl_fail(CTL_CANNOT, "%s", err.text);
+		ctl_request_add(&request, "json", "yes");
+	code = ctl_talk(ctl, &request, -1, print_as_it_comes, &heard, &err);
+	if (code == -1) {
+		ctl_fail(CTL_CANNOT, "%s", err.text);
+		code = CTL_CANNOT;
+		snprintf(heard.messages, sizeof(heard.messages), "%s", err.text);
+	}
+	if (ctl->json && !heard.document)
+		print_document(code, heard.messages);
 	return code;
 }

@@ -63,7 +63,7 @@ expect "top needs a terminal" 2 - "terminal" top
 expect "no daemon: what to do" 2 - "systemctl start mailpair" --socket "$socket" status
 expect "no daemon, as JSON" 2 '"healthy": false' "does not run" --socket "$socket" status --json
 expect "no daemon, switchover" 2 - "does not run" switchover --socket="$socket"
-expect "no daemon, switchover as JSON" 2 '"exit": 2' "does not run" switchover --json --socket="$socket"
+expect "no daemon, switchover as JSON" 2 '"result": "cannot"' "does not run" switchover --json --socket="$socket"
 expect "no daemon: may not start" 2 - "must not be started by hand" services may-start --socket "$socket"
 expect "a socket path that is too long" 2 - "cannot be as long" status --socket "/$(printf 'x%.0s' {1..200})"
 expect "an unreadable configuration" 2 - "cannot be" status --conf "$work/none.conf"
@@ -174,13 +174,14 @@ asked "status asks for JSON" "status json=yes"
 reply 'o 0.10 s stop\ne mx2 is not well\nx 3\n'
 expect "lines go where they belong" 3 "^0.10 s stop$" "^mx2 is not well$" switchover "${with[@]}" --to=mx2 --timeout 1min
 asked "switchover names node and time" "switchover to=mx2 timeout=60000"
-expect "any command has JSON" 3 '"output": \["0.10 s stop"\]' "" --json standby "${with[@]}"
-asked "standby" "standby"
-if grep -q '"messages": \["mx2 is not well"\]' "$work/out" && grep -q '"done": false' "$work/out"; then
-	ok
-else
-	bad "the document has the messages"
-fi
+reply 'o {"result": "refused"}\nx 3\n'
+expect "the daemon's document is printed" 3 '^{"result": "refused"}$' - --json standby "${with[@]}"
+asked "standby as JSON" "standby json=yes"
+reply 'e mailpaird is busy.\nx 2\n'
+expect "there is always a document" 2 '"message": "mailpaird is busy."' "^mailpaird is busy.$" --json standby "${with[@]}"
+if grep -q '"result": "cannot"' "$work/out"; then ok; else bad "the document has the result"; fi
+reply 'o {"half":\n'
+expect "a document that was cut is not completed" 2 '^{"half":$' "went away" --json standby "${with[@]}"
 reply 'x 0\n'
 expect "online" 0 - - online "${with[@]}"
 asked "online" "online"
