@@ -428,6 +428,14 @@ storage_release(const struct conf *conf, uint32_t limit_ms, struct spawn_out *ou
 
 /* ---------------------------------------------------------------- abandoning */
 
+/*
+ * What a shutdown without log flush is worth: nothing that was not yet committed reaches the disk, on
+ * any of the file systems. XFS writes nothing at all from then on. ext4 keeps metadata in the device's
+ * own cache; blocks that its journal has committed are still written to their places, by the unmount
+ * or by the kernel's write-back soon after, and only a reset of the node would prevent it. They are
+ * what the other node's replay has written too, but older than what it may have changed since.
+ */
+
 enum shut { SHUT_DONE, SHUT_ELSEWHERE, SHUT_FAILED };
 
 /*
