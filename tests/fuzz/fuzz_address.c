@@ -1,6 +1,6 @@
 /*
- * tests/fuzz/fuzz_address.c - any packet on the wire while service addresses are probed: nothing is read
- * out of bounds, and what we send ourselves is understood as what it is.
+ * tests/fuzz/fuzz_address.c - any packet on the wire while service addresses are probed: nothing is
+ * read out of bounds, and what we send ourselves is understood as what it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,9 @@ must(bool law)
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	static const uint8_t from[6] = { 2, 0, 0, 0, 0, 1 }, v4[4] = { 192, 0, 2, 53 };
-	static const uint8_t v6[16] = { 0xfd, [15] = 0x53 };
-	uint8_t *copy = malloc(len == 0 ? 1 : len), mac[6], ip[16] = { 0 };
+	static const uint8_t from[6] = {2, 0, 0, 0, 0, 1}, v4[4] = {192, 0, 2, 53};
+	static const uint8_t v6[16] = {0xfd, [15] = 0x53};
+	uint8_t *copy = malloc(len == 0 ? 1 : len), mac[6], ip[16] = {0};
 	struct frame frame;
 
 	must(copy != NULL);

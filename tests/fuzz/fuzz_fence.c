@@ -1,7 +1,7 @@
 /*
- * tests/fuzz/fuzz_fence.c - any output of a fence agent: the first byte is its exit status, a NUL parts
- * stdout from stderr. Nothing is read out of bounds, "off" needs exit 2, what reaches a report is one
- * printable line, and no secret is in it.
+ * tests/fuzz/fuzz_fence.c - any output of a fence agent: the first byte is its exit status, a NUL
+ * parts stdout from stderr. Nothing is read out of bounds, "off" needs exit 2, what reaches a
+ * report is one printable line, and no secret is in it.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,9 +30,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct conf_fence f = {
-		.options = { "ip=192.0.2.1", "password=hidden", "snmp_priv_passwd=\"hid\"",
-			"token=den-more", "community=", "password_script=/etc/pw" },
-		.options_len = 6,
+	    .options = {"ip=192.0.2.1", "password=hidden", "snmp_priv_passwd=\"hid\"",
+		"token=den-more", "community=", "password_script=/etc/pw"},
+	    .options_len = 6,
 	};
 	char sentence[FENCE_SENTENCE_MAX], *out, *errout;
 	size_t out_len, before;

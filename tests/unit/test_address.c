@@ -1,11 +1,12 @@
 /*
- * tests/unit/test_address.c - service addresses on real interfaces: every test makes its own network
- * namespaces (this node "a", another host "b", a client "c") around one bridge, and they vanish with
- * the test's process. Needs root.
+ * tests/unit/test_address.c - service addresses on real interfaces: every test makes its own
+ * network namespaces (this node "a", another host "b", a client "c") around one bridge, and they
+ * vanish with the test's process. Needs root.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@
 #include "tests/unit/harness.h"
 
 #define PROBE_MS 150
-#define MAC_A "02:00:00:00:00:0a"
-#define MAC_B "02:00:00:00:00:0b"
+#define MAC_A	 "02:00:00:00:00:0a"
+#define MAC_B	 "02:00:00:00:00:0b"
 
 static struct {
 	int a, b, c, bridge; /* network namespaces */
@@ -36,7 +37,7 @@ ip(const char *fmt, ...)
 {
 	static char out[8192];
 	char line[512], errout[512], *word[40], *next = line;
-	struct spawn_cmd cmd = { .argv = (const char *const *)word };
+	struct spawn_cmd cmd = {.argv = (const char *const *)word};
 	size_t n = 0;
 	va_list ap;
 
@@ -201,10 +202,41 @@ START_TEST(this_host_itself_is_not_a_foreign_owner)
 }
 END_TEST
 
-/* Not both of them need to: the first that sees the other stops asking, perhaps before it was heard. */
+/* b has the address on another network, says so all the time, and does not answer for it on this
+ * one. */
+START_TEST(a_claim_on_another_interface_is_none_on_this_one)
+{
+	int fd;
+	pid_t pid;
+
+	go(net.a);
+	ip("link add eth1 type veth peer name eth1 netns /proc/%d/fd/%d", (int)getpid(), net.b);
+	ip("link set eth1 up");
+	go(net.b);
+	ip("link set eth1 up");
+	ip("address add 192.0.2.53/24 dev eth1");
+	fd = open("/proc/sys/net/ipv4/conf/all/arp_ignore", O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(write(fd, "1", 1), 1);
+	close(fd);
+	want("192.0.2.53/24", "eth1");
+	pid = fork();
+	while (pid == 0 && getppid() != 1)
+		addresses_announce(&conf, NULL);
+	conf.addresses = 0;
+	want("192.0.2.53/24", "eth0");
+	want("192.0.2.54/24", "eth1");
+	go(net.a);
+	ck_assert_msg(addresses_probe(&conf, 500, NULL, &err), "%s", err.text);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+/* Not both of them need to: the first that sees the other stops asking, perhaps before it was
+ * heard. */
 START_TEST(of_two_hosts_that_probe_for_one_address_not_both_take_it)
 {
-	static const char *const text[] = { "192.0.2.53/24", "fd00::53/64" };
+	static const char *const text[] = {"192.0.2.53/24", "fd00::53/64"};
 	bool free_for_us;
 	int status;
 	pid_t pid;
@@ -230,7 +262,8 @@ START_TEST(many_addresses_are_probed_in_the_time_of_one)
 	uint64_t start;
 
 	for (int i = 0; i < CONF_ADDRESSES_MAX; i++) {
-		snprintf(text[i], sizeof(text[i]), i % 2 == 0 ? "192.0.2.%d/24" : "fd00::%d/64", i + 1);
+		snprintf(
+		    text[i], sizeof(text[i]), i % 2 == 0 ? "192.0.2.%d/24" : "fd00::%d/64", i + 1);
 		want(text[i], "eth0");
 	}
 	start = clock_mono_ms();
@@ -482,58 +515,6 @@ START_TEST(a_worker_reports_how_long_each_step_took)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- binding before it is there */
-
-static char setting[2];
-
-static const char *
-nonlocal(const char *family, char value)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/%s/ip_nonlocal_bind", family);
-	fd = open(path, (value != '\0' ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
-	ck_assert_int_ne(fd, -1);
-	if (value != '\0')
-		ck_assert_int_eq(write(fd, &value, 1), 1);
-	else
-		ck_assert_int_eq(read(fd, setting, 1), 1);
-	close(fd);
-	return setting;
-}
-
-START_TEST(the_former_binding_rule_comes_back_whatever_happened_between)
-{
-	char dir[] = "/tmp/test_address.XXXXXX", note[64];
-
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	conf.run_dir = dir;
-	snprintf(note, sizeof(note), "%s/nonlocal-bind", dir);
-	ck_assert_msg(address_nonlocal_restore(&conf, &err), "%s", err.text);
-	nonlocal("ipv6", '1');
-	for (int i = 0; i < 2; i++) { /* the second time it must not take its own work for the former rule */
-		ck_assert_msg(address_nonlocal_allow(&conf, &err), "%s", err.text);
-		ck_assert_str_eq(nonlocal("ipv4", '\0'), "1");
-		ck_assert_str_eq(nonlocal("ipv6", '\0'), "1");
-	}
-	ck_assert_int_eq(access(note, F_OK), 0);
-	for (int i = 0; i < 2; i++) {
-		ck_assert_msg(address_nonlocal_restore(&conf, &err), "%s", err.text);
-		ck_assert_str_eq(nonlocal("ipv4", '\0'), "0");
-		ck_assert_str_eq(nonlocal("ipv6", '\0'), "1");
-	}
-	ck_assert_int_eq(access(note, F_OK), -1);
-	close(open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); /* an empty note says nothing: no guess */
-	ck_assert(!address_nonlocal_allow(&conf, &err));
-	ck_assert_msg(strstr(err.text, note) != NULL, "%s", err.text);
-	ck_assert(!address_nonlocal_restore(&conf, &err));
-	ck_assert_str_eq(nonlocal("ipv4", '\0'), "0");
-	unlink(note);
-	rmdir(dir);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -552,6 +533,7 @@ main(void)
 	tcase_add_test(tc, a_foreign_owner_of_an_ipv4_address_stops_the_taking);
 	tcase_add_test(tc, a_foreign_owner_of_an_ipv6_address_stops_the_taking);
 	tcase_add_test(tc, this_host_itself_is_not_a_foreign_owner);
+	tcase_add_test(tc, a_claim_on_another_interface_is_none_on_this_one);
 	tcase_add_loop_test(tc, of_two_hosts_that_probe_for_one_address_not_both_take_it, 0, 2);
 	tcase_add_test(tc, many_addresses_are_probed_in_the_time_of_one);
 	tcase_add_test(tc, an_announcement_changes_the_arp_cache_of_a_client);
@@ -567,7 +549,6 @@ main(void)
 	tcase_add_test(tc, an_address_that_lost_its_duplicate_detection_is_not_held);
 	tcase_add_test(tc, interfaces_without_neighbours_are_not_probed);
 	tcase_add_test(tc, a_worker_reports_how_long_each_step_took);
-	tcase_add_test(tc, the_former_binding_rule_comes_back_whatever_happened_between);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }

@@ -1,23 +1,23 @@
 /*
- * tests/unit/test_address_frame.c - the packets that claim an address: their bytes as the RFCs want them,
- * and which received ones mean that somebody else has it.
+ * tests/unit/test_address_frame.c - the packets that claim an address: their bytes as the RFCs want
+ * them, and which received ones mean that somebody else has it.
  */
 #include <string.h>
 
 #include "supervisor/address_frame.h"
 #include "tests/unit/harness.h"
 
-static const uint8_t own_mac[6] = { 0x02, 0, 0, 0, 0, 0x0a };
-static const uint8_t other_mac[6] = { 0x02, 0, 0, 0, 0, 0x0b };
-static const uint8_t v4[4] = { 192, 0, 2, 53 };
-static const uint8_t v4_next[4] = { 192, 0, 2, 54 };
-static const uint8_t v6[16] = { 0xfd, [13] = 0xaa, [14] = 0xbb, [15] = 0x53 };
-static const uint8_t v6_next[16] = { 0xfd, [13] = 0xaa, [14] = 0xbb, [15] = 0x54 };
+static const uint8_t own_mac[6] = {0x02, 0, 0, 0, 0, 0x0a};
+static const uint8_t other_mac[6] = {0x02, 0, 0, 0, 0, 0x0b};
+static const uint8_t v4[4] = {192, 0, 2, 53};
+static const uint8_t v4_next[4] = {192, 0, 2, 54};
+static const uint8_t v6[16] = {0xfd, [13] = 0xaa, [14] = 0xbb, [15] = 0x53};
+static const uint8_t v6_next[16] = {0xfd, [13] = 0xaa, [14] = 0xbb, [15] = 0x54};
 
 START_TEST(an_arp_probe_names_no_sender_address)
 {
-	static const uint8_t want[28] = { 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 0x0a, 0, 0, 0, 0,
-		0, 0, 0, 0, 0, 0, 192, 0, 2, 53 };
+	static const uint8_t want[28] = {0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 0x0a, 0, 0, 0, 0, 0,
+	    0, 0, 0, 0, 0, 192, 0, 2, 53};
 	struct frame f;
 
 	frame_arp(&f, FRAME_ARP_PROBE, own_mac, v4);
@@ -29,8 +29,8 @@ END_TEST
 
 START_TEST(a_gratuitous_reply_is_addressed_to_its_own_sender)
 {
-	static const uint8_t want[28] = { 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 0x0a, 192, 0, 2, 53,
-		2, 0, 0, 0, 0, 0x0a, 192, 0, 2, 53 };
+	static const uint8_t want[28] = {0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 0x0a, 192, 0, 2, 53,
+	    2, 0, 0, 0, 0, 0x0a, 192, 0, 2, 53};
 	struct frame f;
 
 	frame_arp(&f, FRAME_ARP_REPLY, own_mac, v4);
@@ -40,7 +40,7 @@ END_TEST
 
 START_TEST(a_solicitation_goes_to_the_group_of_the_address_and_from_nobody)
 {
-	static const uint8_t group[16] = { 0xff, 2, [11] = 1, [12] = 0xff, 0xaa, 0xbb, 0x53 };
+	static const uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff, 0xaa, 0xbb, 0x53};
 	struct frame f;
 
 	frame_solicit(&f, v6);
@@ -70,7 +70,7 @@ END_TEST
 
 START_TEST(every_form_of_arp_from_its_owner_claims_the_address)
 {
-	uint8_t mac[6] = { 0 };
+	uint8_t mac[6] = {0};
 	struct frame f;
 
 	frame_arp(&f, FRAME_ARP_REQUEST, other_mac, v4);
@@ -85,7 +85,7 @@ END_TEST
 
 START_TEST(arp_about_another_address_claims_nothing)
 {
-	uint8_t mac[6] = { 0 };
+	uint8_t mac[6] = {0};
 	struct frame f;
 
 	for (int form = 0; form < FRAME_ARP_COUNT; form++) {
@@ -102,17 +102,19 @@ END_TEST
 
 START_TEST(neighbour_messages_of_the_owner_and_of_a_rival_are_told_apart)
 {
-	uint8_t mac[6] = { 0 };
+	uint8_t mac[6] = {0};
 	struct frame f;
 
 	frame_advertise(&f, other_mac, v6, false);
 	ck_assert_int_eq(frame_neighbour_claim(f.bytes, f.len, own_mac, v6, mac), FRAME_OWNED);
 	ck_assert_mem_eq(mac, other_mac, 6);
-	ck_assert_int_eq(frame_neighbour_claim(f.bytes, f.len, own_mac, v6_next, mac), FRAME_SILENT);
+	ck_assert_int_eq(
+	    frame_neighbour_claim(f.bytes, f.len, own_mac, v6_next, mac), FRAME_SILENT);
 	frame_solicit(&f, v6);
 	ck_assert_int_eq(frame_neighbour_claim(f.bytes, f.len, own_mac, v6, mac), FRAME_PROBED);
 	ck_assert_mem_eq(mac, own_mac, 6);
-	ck_assert_int_eq(frame_neighbour_claim(f.bytes, f.len, own_mac, v6_next, mac), FRAME_SILENT);
+	ck_assert_int_eq(
+	    frame_neighbour_claim(f.bytes, f.len, own_mac, v6_next, mac), FRAME_SILENT);
 }
 END_TEST
 
@@ -142,7 +144,8 @@ START_TEST(one_changed_byte_makes_a_neighbour_message_invalid)
 			continue; /* traffic class and flow label are covered by nothing */
 		frame_advertise(&f, other_mac, v6, false);
 		f.bytes[at] ^= 0x11;
-		ck_assert_msg(frame_neighbour_claim(f.bytes, f.len, own_mac, v6, mac) == FRAME_SILENT,
+		ck_assert_msg(
+		    frame_neighbour_claim(f.bytes, f.len, own_mac, v6, mac) == FRAME_SILENT,
 		    "byte %zu changed and the message still counts", at);
 	}
 }

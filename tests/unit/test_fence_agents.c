@@ -1,7 +1,7 @@
 /*
- * tests/unit/test_fence_agents.c - the same laws with agents of the distribution: fence_dummy, which keeps
- * its power in a file, and fence_ipmilan against a simulated BMC (ipmi_sim) on loopback. What is not
- * installed is skipped with a line. No root needed.
+ * tests/unit/test_fence_agents.c - the same laws with agents of the distribution: fence_dummy,
+ * which keeps its power in a file, and fence_ipmilan against a simulated BMC (ipmi_sim) on
+ * loopback. What is not installed is skipped with a line. No root needed.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static struct err err;
 static bool
 installed(const char *program)
 {
-	static const char *const places[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+	static const char *const places[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -44,8 +44,8 @@ device(const char *agent)
 	conf.node[0] = "mx1";
 	conf.node[1] = "mx2";
 	conf.fences = 1;
-	conf.fence[0] = (struct conf_fence){ .name = "bmc", .node = 1, .agent = agent,
-		.timeout_ms = 60000, .level = 1 };
+	conf.fence[0] = (struct conf_fence){
+	    .name = "bmc", .node = 1, .agent = agent, .timeout_ms = 60000, .level = 1};
 	return &conf.fence[0];
 }
 
@@ -72,8 +72,8 @@ set_up(void)
 static void
 tear_down(void)
 {
-	const char *argv[] = { "rm", "-r", dir, NULL };
-	struct spawn_cmd cmd = { .argv = argv };
+	const char *argv[] = {"rm", "-r", dir, NULL};
+	struct spawn_cmd cmd = {.argv = argv};
 
 	ck_assert_int_eq(spawn_run(&cmd, 10000, NULL, 0, NULL, 0, NULL), 0);
 }
@@ -118,7 +118,7 @@ END_TEST
 static unsigned int
 free_port(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(at);
 
@@ -135,18 +135,23 @@ bmc_start(unsigned int port)
 	pid_t pid;
 
 	file_put("power", 0600, "1");
-	snprintf(control, sizeof(control), "#!/bin/sh\ncase \"$2 $3\" in\n'get power') echo power:$(cat "
-	    "%s/power);;\n'set power') echo $4 >%s/power;;\nesac\n", dir, dir);
+	snprintf(control, sizeof(control),
+	    "#!/bin/sh\ncase \"$2 $3\" in\n'get power') echo power:$(cat "
+	    "%s/power);;\n'set power') echo $4 >%s/power;;\nesac\n",
+	    dir, dir);
 	file_put("control", 0700, control);
-	file_put("sim.emu", 0600, "mc_setbmc 0x20\n"
+	file_put("sim.emu", 0600,
+	    "mc_setbmc 0x20\n"
 	    "mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\nmc_enable 0x20\n");
-	snprintf(lan, sizeof(lan), "name \"bmc\"\nstartlan 1\n  addr 127.0.0.1 %u\n  priv_limit admin\n"
+	snprintf(lan, sizeof(lan),
+	    "name \"bmc\"\nstartlan 1\n  addr 127.0.0.1 %u\n  priv_limit admin\n"
 	    "  allowed_auths_admin none md2 md5 straight\n"
 	    "  allowed_auths_operator none md2 md5 straight\n"
 	    "  allowed_auths_user none md2 md5 straight\n"
 	    "  allowed_auths_callback none md2 md5 straight\n"
 	    "  guid a123456789abcdefa123456789abcdef\nendlan\nchassis_control \"%s/control 0x20\"\n"
-	    "user 2 true \"mailpair\" \"s3cr3t\" admin 10 none md2 md5 straight\n", port, dir);
+	    "user 2 true \"mailpair\" \"s3cr3t\" admin 10 none md2 md5 straight\n",
+	    port, dir);
 	file_put("lan.conf", 0600, lan);
 	snprintf(lan_path, sizeof(lan_path), "%s/lan.conf", dir);
 	snprintf(emu_path, sizeof(emu_path), "%s/sim.emu", dir);
