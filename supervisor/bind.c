@@ -2,8 +2,8 @@
  * supervisor/bind.c - directories of the spool seen at their usual places, as bind mounts; and what
  * both methods share: the list, the source on the spool, the order.
  *
- * bind_link.c has the symbolic links. Whoever keeps a bind busy is named and left alone: stopping is
- * the storage driver's, which then unmounts the bind too. Runs in workers; blocks on the spool.
+ * bind_link.c has the symbolic links. Whoever keeps a bind busy is named and left alone: stopping
+ * is the storage driver's, which then unmounts the bind too. Runs in workers; blocks on the spool.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,8 @@
 
 /*
  * Open the source below the spool, component by component: no symbolic link, no "..", no other file
- * system, so that nothing on the spool can lead a bind out of it. Returns an O_PATH descriptor or -1.
+ * system, so that nothing on the spool can lead a bind out of it. Returns an O_PATH descriptor or
+ * -1.
  */
 static int
 source_open(const char *point, const char *from, struct err *err)
@@ -55,14 +56,18 @@ source_open(const char *point, const char *from, struct err *err)
 		}
 		next = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (next == -1) {
-			err_set(err, errno, "cannot find %.100s on the spool at %.200s", name, point);
+			err_set(
+			    err, errno, "cannot find %.100s on the spool at %.200s", name, point);
 			goto failed;
 		}
 		close(fd);
 		fd = next;
 		if (fstat(fd, &st) == -1 || S_ISLNK(st.st_mode) || st.st_dev != spool.st_dev) {
-			err_set(err, 0, "%.100s on the spool at %.200s is a symbolic link or another file system: "
-			    "a bind must stay on the spool", name, point);
+			err_set(err, 0,
+			    "%.100s on the spool at %.200s is a symbolic link or another file "
+			    "system: "
+			    "a bind must stay on the spool",
+			    name, point);
 			goto failed;
 		}
 	}
@@ -91,8 +96,9 @@ mounted_from_spool(const struct binds *b, const char *path, bool *ret_yes, struc
 	if (!mounts_read("/proc/self/mountinfo", &m, err))
 		return false;
 	top = mounts_top(&m, path);
-	*ret_yes = top != NULL && (storage_device_is(&b->device, top) || (b->dev != 0 && top->dev == b->dev) ||
-	                              (b->device.nodes == 0 && strcmp(top->source, b->device.configured) == 0));
+	*ret_yes = top != NULL &&
+		   (storage_device_is(&b->device, top) || (b->dev != 0 && top->dev == b->dev) ||
+		       (b->device.nodes == 0 && strcmp(top->source, b->device.configured) == 0));
 	mounts_free(&m);
 	return true;
 }
@@ -118,9 +124,11 @@ bind_unmount(const struct binds *b, const char *path, struct spawn_out *out, str
 			continue;
 		}
 		sys = errno;
-		if (sys == EBUSY && stat(path, &st) == 0 && holders_find(st.st_dev, path, &h, &len, NULL)) {
+		if (sys == EBUSY && stat(path, &st) == 0 &&
+		    holders_find(st.st_dev, path, &h, &len, NULL)) {
 			for (size_t i = 0; i < len; i++)
-				spawn_say(out, "holder", "%d %s %s", (int)h[i].pid, h[i].command, h[i].path);
+				spawn_say(out, "holder", "%d %s %s", (int)h[i].pid, h[i].command,
+				    h[i].path);
 			free(h);
 		}
 		return err_set(err, sys, "cannot remove the bind mount on %.200s", path);
@@ -148,20 +156,20 @@ target_make(const char *path, const struct stat *source, struct spawn_out *out, 
 
 /* *ret_done: it was not there before. */
 static bool
-mount_up(const struct binds *b, const char *path, int source_fd, const struct stat *source, struct spawn_out *out,
-    bool *ret_done, struct err *err)
+mount_up(const struct binds *b, const char *path, int source_fd, const struct stat *source,
+    struct spawn_out *out, bool *ret_done, struct err *err)
 {
 	char source_path[48];
 	struct stat st;
 	bool from_spool;
 
-	if (!bind_link_down(b, path, out, err))		/* left by a run that was configured for links */
+	if (!bind_link_down(b, path, out, err)) /* left by a run that was configured for links */
 		return false;
 	if (!mounted_from_spool(b, path, &from_spool, err))
 		return false;
 	if (from_spool && lstat(path, &st) == 0 && bind_same_file(&st, source))
 		return true;
-	if (from_spool && !bind_unmount(b, path, out, err))	/* left by a run with another "from" */
+	if (from_spool && !bind_unmount(b, path, out, err)) /* left by a run with another "from" */
 		return false;
 	if (lstat(path, &st) == -1) {
 		if (errno != ENOENT)
@@ -171,9 +179,15 @@ mount_up(const struct binds *b, const char *path, int source_fd, const struct st
 		st = *source;
 	}
 	if (S_ISLNK(st.st_mode))
-		return err_set(err, 0, "%.200s is a symbolic link: bind over what it leads to, or use method = \"symlink\"", path);
+		return err_set(err, 0,
+		    "%.200s is a symbolic link: bind over what it leads to, or use method = "
+		    "\"symlink\"",
+		    path);
 	if (S_ISDIR(st.st_mode) != S_ISDIR(source->st_mode))
-		return err_set(err, 0, "%.200s and its source on the spool are not of the same type (directory or file)", path);
+		return err_set(err, 0,
+		    "%.200s and its source on the spool are not of the same type (directory or "
+		    "file)",
+		    path);
 	snprintf(source_path, sizeof(source_path), "/proc/self/fd/%d", source_fd);
 	if (mount(source_path, path, NULL, MS_BIND, NULL) == -1)
 		return err_set(err, errno, "cannot bind the spool's directory over %.200s", path);
@@ -196,7 +210,8 @@ binds_open(const struct conf *conf, struct binds *ret, struct err *err)
 	storage_mountpoint(conf, ret->point);
 	if (!storage_device_find(conf, &ret->device, &why)) {
 		/* No device any more: the names that the mounts were made by still tell. */
-		ret->device = (struct storage_device){.configured = conf->storage.node_device[conf->self]};
+		ret->device =
+		    (struct storage_device){.configured = conf->storage.node_device[conf->self]};
 	}
 	if (!mounts_read("/proc/self/mountinfo", &m, err))
 		return false;
@@ -210,7 +225,8 @@ binds_open(const struct conf *conf, struct binds *ret, struct err *err)
 }
 
 static bool
-one_up(const struct binds *b, const struct conf_bind *bind, struct spawn_out *out, bool *ret_done, struct err *err)
+one_up(const struct binds *b, const struct conf_bind *bind, struct spawn_out *out, bool *ret_done,
+    struct err *err)
 {
 	char path[PATH_MAX];
 	struct stat source;
@@ -225,7 +241,8 @@ one_up(const struct binds *b, const struct conf_bind *bind, struct spawn_out *ou
 	if (fstat(fd, &source) == -1)
 		ok = err_set(err, errno, "cannot look at %.200s on the spool", bind->from);
 	else if (bind->symlink)
-		ok = bind_unmount(b, path, out, err) && bind_link_up(b, path, bind->from, out, ret_done, err);
+		ok = bind_unmount(b, path, out, err) &&
+		     bind_link_up(b, path, bind->from, out, ret_done, err);
 	else
 		ok = mount_up(b, path, fd, &source, out, ret_done, err);
 	close(fd);
@@ -234,14 +251,15 @@ one_up(const struct binds *b, const struct conf_bind *bind, struct spawn_out *ou
 
 /* Both methods, whichever is configured: the last run may have had the other. */
 static bool
-one_down(const struct binds *b, const struct conf_bind *bind, struct spawn_out *out, struct err *err)
+one_down(
+    const struct binds *b, const struct conf_bind *bind, struct spawn_out *out, struct err *err)
 {
 	char path[PATH_MAX];
 	struct err why;
 
 	if (!mounts_canonical(bind->path, true, path, sizeof(path), &why)) {
 		if (why.sys == ENOENT)
-			return true;	/* its directory is not there, so nothing can be */
+			return true; /* its directory is not there, so nothing can be */
 		if (err != NULL)
 			*err = why;
 		return false;
@@ -258,8 +276,9 @@ binds_up(const struct conf *conf, struct spawn_out *out, struct err *err)
 	if (!binds_open(conf, &b, err))
 		return false;
 	if (conf->binds > 0 && !b.mounted)
-		return err_set(err, 0, "the spool %.200s is not mounted on %.200s: nothing can be bound from it", b.device.configured,
-		    b.point);
+		return err_set(err, 0,
+		    "the spool %.200s is not mounted on %.200s: nothing can be bound from it",
+		    b.device.configured, b.point);
 	for (size_t i = 0; i < conf->binds; i++) {
 		if (one_up(&b, &conf->bind[i], out, &done[i], err))
 			continue;
@@ -285,7 +304,7 @@ binds_down(const struct conf *conf, struct spawn_out *out, struct err *err)
 			continue;
 		if (ok)
 			first = why;
-		ok = false;	/* the others are still put back */
+		ok = false; /* the others are still put back */
 	}
 	if (!ok && err != NULL)
 		*err = first;

@@ -1,10 +1,11 @@
 /*
  * supervisor/bind_link.c - symbolic links into the spool, the original kept as PATH.drbdlinks.
  *
- * The suffix is that of an older program, so that a machine it has left half-way is understood. Link
- * and original change places by one exchange, so that the path exists at every moment; where the file
- * system cannot exchange, it is missing between two system calls. Links outlive a crash of the machine:
- * what they lead to is told from their text, since the spool need not be mounted. Runs in workers.
+ * The suffix is that of an older program, so that a machine it has left half-way is understood.
+ * Link and original change places by one exchange, so that the path exists at every moment; where
+ * the file system cannot exchange, it is missing between two system calls. Links outlive a crash of
+ * the machine: what they lead to is told from their text, since the spool need not be mounted. Runs
+ * in workers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,8 @@
 
 enum place {
 	PLACE_ABSENT,
-	PLACE_LINK,		/* our link, into the spool */
-	PLACE_ORIGINAL		/* anything else */
+	PLACE_LINK,    /* our link, into the spool */
+	PLACE_ORIGINAL /* anything else */
 };
 
 bool
@@ -57,7 +58,8 @@ place_of(const struct binds *b, const char *path, enum place *ret, struct err *e
 	return true;
 }
 
-/* So that the change survives the machine; a directory that cannot be synced is no reason to fail. */
+/* So that the change survives the machine; a directory that cannot be synced is no reason to fail.
+ */
 static void
 sync_directory(const char *path)
 {
@@ -131,8 +133,8 @@ put_original(const char *path, const char *kept, struct err *err)
 }
 
 static bool
-names(const char *path, char kept[PATH_MAX], enum place *ret_there, enum place *ret_kept, const struct binds *b,
-    struct err *err)
+names(const char *path, char kept[PATH_MAX], enum place *ret_there, enum place *ret_kept,
+    const struct binds *b, struct err *err)
 {
 	if (snprintf(kept, PATH_MAX, "%s%s", path, BIND_SUFFIX) >= PATH_MAX)
 		return err_set(err, ENAMETOOLONG, "%.200s", path);
@@ -140,8 +142,8 @@ names(const char *path, char kept[PATH_MAX], enum place *ret_there, enum place *
 }
 
 bool
-bind_link_up(const struct binds *b, const char *path, const char *from, struct spawn_out *out, bool *ret_done,
-    struct err *err)
+bind_link_up(const struct binds *b, const char *path, const char *from, struct spawn_out *out,
+    bool *ret_done, struct err *err)
 {
 	char kept[PATH_MAX], target[2 * PATH_MAX], now[2 * PATH_MAX] = "";
 	enum place there, original;
@@ -158,7 +160,8 @@ bind_link_up(const struct binds *b, const char *path, const char *from, struct s
 		spawn_say(out, "created", "%s", path);
 	} else {
 		if (original == PLACE_ORIGINAL)
-			return err_set(err, EEXIST, "%.200s and %.200s are both there: move one of them away", path, kept);
+			return err_set(err, EEXIST,
+			    "%.200s and %.200s are both there: move one of them away", path, kept);
 		if (!put_link(path, kept, target, err))
 			return false;
 	}
@@ -204,7 +207,8 @@ bind_link_down(const struct binds *b, const char *path, struct spawn_out *out, s
 	}
 	if (there == PLACE_ABSENT && original == PLACE_ORIGINAL) {
 		if (renameat2(AT_FDCWD, kept, AT_FDCWD, path, RENAME_NOREPLACE) == -1)
-			return err_set(err, errno, "cannot rename %.200s back to %.200s", kept, path);
+			return err_set(
+			    err, errno, "cannot rename %.200s back to %.200s", kept, path);
 		changed = true;
 	}
 	if (changed) {

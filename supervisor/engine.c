@@ -111,11 +111,14 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 		char reason[300];
 
 		const char *kind = on == EV_PROOF ? "takeover" : en->claim != 0 ? "start" :
-		    en->request == BEAT_ASK_GIVE ? "switchover" : en->peer.flags & BEAT_GAVE_UP ? "move" : "switchover";
+		    en->request == BEAT_ASK_GIVE ? (en->failing_back ? "failback" : "switchover") :
+		    (en->peer.flags & BEAT_GAVE_UP) != 0 ? "move" : "switchover";
 
 		snprintf(reason, sizeof(reason), "%s", on == EV_PROOF ? en->proof.text :
 		    on == EV_AGREED && en->claim != 0 ? "nobody owned the spool and the peer agreed" : "the peer handed over");
 		engine_trans_begin(en, kind, on == EV_AGREED && en->claim != 0 ? "" : peer, self, reason);
+		/* the peer's later beats take the grant back, since it sees that it was used */
+		en->agreed = on == EV_AGREED ? en->peer.grant : 0;
 		engine_address_probe(en);
 		break;
 	}
@@ -306,8 +309,10 @@ engine_consider(struct engine *en)
 	if (en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
 	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
 	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&
-	    now - en->standby_ms >= en->conf->takeover.failback_after_ms)
+	    now - en->standby_ms >= en->conf->takeover.failback_after_ms) {
+		en->failing_back = true;
 		engine_step(en, EV_FAILBACK_DUE);
+	}
 out:
 	en->considering = false;
 }

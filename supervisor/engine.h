@@ -122,6 +122,8 @@ struct engine {
 	uint64_t		 seq, session, beats_sent;
 	uint64_t		 claim, grant;		/* in our beats */
 	bool			 offered;		/* grant is an offer of our own */
+	uint64_t		 agreed;		/* the peer's grant on which the present acquisition rests */
+	bool			 failing_back;		/* our request to hand over is a failback */
 	uint64_t		 offer_ms;
 	enum beat_request	 request;
 	uint64_t		 request_ms;		/* when the request was made */

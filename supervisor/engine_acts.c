@@ -220,7 +220,7 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 		ctx->proof = en->proof.kind;
 	} else {
 		ctx->proof = PROOF_RELEASED;
-		ctx->released = en->peer.grant != 0 ? en->peer.grant - 1 : 0;
+		ctx->released = en->agreed != 0 ? en->agreed - 1 : 0;
 	}
 	switch (act) {
 	case ACT_STORAGE_UP:

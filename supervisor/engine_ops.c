@@ -94,6 +94,7 @@ engine_op_switchover(struct engine *en, const char *to, struct err *err)
 		err_set(err, 0, "this node could not take the spool: %s", en->hold.ready_text);
 		return OP_UNSAFE;
 	}
+	en->failing_back = false;
 	engine_step(en, EV_OP_TAKE);
 	return OP_STARTED;
 }

@@ -52,7 +52,7 @@ agent_find_in(const char *dirs, const char *name, char ret[PATH_MAX], struct err
 			memcpy(ret, path, sizeof(path));
 			return true;
 		}
-		if (why.sys != ENOENT && err != NULL)
+		if (why.sys == 0 && err != NULL)
 			*err = why; /* one that is there but unfit explains more than "not found" */
 	}
 	return false;

@@ -1,9 +1,10 @@
 /*
- * supervisor/holders.c - who keeps a mount busy, from /proc, /sys and the kernel's list of Unix sockets.
+ * supervisor/holders.c - who keeps a mount busy, from /proc, /sys and the kernel's list of Unix
+ * sockets.
  *
- * Decides nothing: who is stopped, and how, is the driver's policy. Runs in workers. Files are looked
- * at through /proc with AT_STATX_DONT_SYNC, so that a dead NFS server of some process cannot block us.
- * Processes come and go meanwhile: what vanishes during the scan holds nothing any more.
+ * Decides nothing: who is stopped, and how, is the driver's policy. Runs in workers. Files are
+ * looked at through /proc with AT_STATX_DONT_SYNC, so that a dead NFS server of some process cannot
+ * block us. Processes come and go meanwhile: what vanishes during the scan holds nothing any more.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,17 +24,17 @@
 #include "supervisor/mounts.h"
 
 struct scan {
-	dev_t		 dev;
-	const char	*mountpoint;
-	bool		 by_mount;	/* mount_id is that of the mountpoint, and it is our file system's */
-	uint64_t	 mount_id;
-	struct holder	*found;
-	size_t		 len, room;
-	bool		 out_of_memory;
+	dev_t dev;
+	const char *mountpoint;
+	bool by_mount; /* mount_id is that of the mountpoint, and it is our file system's */
+	uint64_t mount_id;
+	struct holder *found;
+	size_t len, room;
+	bool out_of_memory;
 	struct holders_sockets sockets;
-	int		*id;		/* numbers of all mounts of it, found when they are needed */
-	size_t		 ids;
-	bool		 ids_known;
+	int *id; /* numbers of all mounts of it, found when they are needed */
+	size_t ids;
+	bool ids_known;
 };
 
 static void
@@ -58,7 +59,7 @@ add(struct scan *s, enum holder_kind kind, pid_t pid, const char *path)
 	if (pid == 0)
 		snprintf(h->command, sizeof(h->command), "kernel");
 	else if (!holders_process(pid, h->command, sizeof(h->command), &h->started))
-		return;		/* it has ended meanwhile */
+		return; /* it has ended meanwhile */
 	s->len++;
 }
 
@@ -87,8 +88,8 @@ ids_learn(void *arg, pid_t pid, ino_t ns, const struct mounts *m)
 }
 
 /*
- * A file system that was shut down (XFS) answers EIO to statx. Then the file is opened without being
- * looked at (O_PATH), and the mount it belongs to is what /proc says of the descriptor.
+ * A file system that was shut down (XFS) answers EIO to statx. Then the file is opened without
+ * being looked at (O_PATH), and the mount it belongs to is what /proc says of the descriptor.
  */
 static bool
 leads_there_by_mount(struct scan *s, int dir, const char *name)
@@ -128,7 +129,8 @@ leads_there(struct scan *s, int dir, const char *name)
 {
 	struct statx x;
 
-	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO | STATX_TYPE | STATX_MNT_ID, &x) == -1)
+	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+		STATX_INO | STATX_TYPE | STATX_MNT_ID, &x) == -1)
 		return errno == EIO && leads_there_by_mount(s, dir, name);
 	if (makedev(x.stx_dev_major, x.stx_dev_minor) == s->dev)
 		return true;
@@ -169,7 +171,7 @@ look_at_descriptors(struct scan *s, pid_t pid, int task)
 		    (bound = holders_sockets_path(&s->sockets, st.st_ino)) != NULL)
 			snprintf(path, sizeof(path), "socket %s", bound);
 		add(s, HOLDER_FILE, pid, path);
-		break;		/* one row a process and kind is enough to name it */
+		break; /* one row a process and kind is enough to name it */
 	}
 	closedir(dir);
 }
@@ -191,8 +193,8 @@ map_line(struct scan *s, pid_t pid, const char *line)
 }
 
 /*
- * Mapped files need no descriptor any more; /proc/PID/maps names the device of each. Most lines are of
- * other devices, so they are not parsed but searched for the device's number.
+ * Mapped files need no descriptor any more; /proc/PID/maps names the device of each. Most lines are
+ * of other devices, so they are not parsed but searched for the device's number.
  */
 static void
 look_at_maps(struct scan *s, pid_t pid, int task)
@@ -206,7 +208,8 @@ look_at_maps(struct scan *s, pid_t pid, int task)
 	if (fd == -1)
 		return;
 	snprintf(needle, sizeof(needle), " %02x:%02x ", major(s->dev), minor(s->dev));
-	while (!found && have < sizeof(text) - 1 && (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0) {
+	while (!found && have < sizeof(text) - 1 &&
+	       (n = read(fd, text + have, sizeof(text) - 1 - have)) > 0) {
 		have += (size_t)n;
 		text[have] = '\0';
 		line = text;
@@ -245,8 +248,8 @@ look_at_task(struct scan *s, pid_t pid, int task)
 }
 
 /*
- * Threads share files and directories with their process as a rule, so they are looked at one by one
- * only when the processes alone do not explain why the mount is busy.
+ * Threads share files and directories with their process as a rule, so they are looked at one by
+ * one only when the processes alone do not explain why the mount is busy.
  */
 static void
 look_at_threads(struct scan *s, pid_t pid, int process)
@@ -296,7 +299,8 @@ look_at_processes(struct scan *s, bool threads)
 		if (threads)
 			look_at_threads(s, pid, fd);
 		else if (readlinkat(fd, "exe", target, sizeof(target)) != -1 || errno != ENOENT)
-			look_at_task(s, pid, fd);	/* without a program: a kernel thread or a zombie */
+			look_at_task(
+			    s, pid, fd); /* without a program: a kernel thread or a zombie */
 		close(fd);
 	}
 	if (proc != NULL)
@@ -331,7 +335,7 @@ look_at_loops(struct scan *s)
 		snprintf(path, sizeof(path), "/sys/block/%s/loop/backing_file", entry->d_name);
 		f = fopen(path, "re");
 		if (f == NULL)
-			continue;	/* not attached */
+			continue; /* not attached */
 		if (fgets(file, sizeof(file), f) != NULL)
 			file[strcspn(file, "\n")] = '\0';
 		fclose(f);
@@ -388,14 +392,16 @@ look_at_namespace(void *arg, pid_t pid, ino_t ns, const struct mounts *m)
 }
 
 bool
-holders_find(dev_t dev, const char *mountpoint, struct holder **ret, size_t *ret_len, struct err *err)
+holders_find(
+    dev_t dev, const char *mountpoint, struct holder **ret, size_t *ret_len, struct err *err)
 {
 	struct scan s = {.dev = dev, .mountpoint = mountpoint};
 	struct statx x;
 
-	/* The mount's number catches files of subvolumes, which have device numbers of their own. */
-	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_MNT_ID, &x) == 0 && (x.stx_mask & STATX_MNT_ID) != 0 &&
-	    makedev(x.stx_dev_major, x.stx_dev_minor) == dev) {
+	/* The mount's number catches files of subvolumes, which have device numbers of their own.
+	 */
+	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_MNT_ID, &x) == 0 &&
+	    (x.stx_mask & STATX_MNT_ID) != 0 && makedev(x.stx_dev_major, x.stx_dev_minor) == dev) {
 		s.by_mount = true;
 		s.mount_id = x.stx_mnt_id;
 	}

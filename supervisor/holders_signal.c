@@ -1,9 +1,10 @@
 /*
- * supervisor/holders_signal.c - end exactly the processes that were found, and know when they are gone.
+ * supervisor/holders_signal.c - end exactly the processes that were found, and know when they are
+ * gone.
  *
- * A process is meant by number and start time, and reached through a pidfd: another one that got its
- * number meanwhile is never hit. Never signals this process, its ancestors or process 1. Runs in
- * workers; holders_wait() blocks until the processes end or its time is over.
+ * A process is meant by number and start time, and reached through a pidfd: another one that got
+ * its number meanwhile is never hit. Never signals this process, its ancestors or process 1. Runs
+ * in workers; holders_wait() blocks until the processes end or its time is over.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,7 +21,8 @@
 
 #define ANCESTORS_MAX 64
 
-/* The fields of /proc/PID/stat that matter here; the name stands in brackets and may hold anything. */
+/* The fields of /proc/PID/stat that matter here; the name stands in brackets and may hold anything.
+ */
 static bool
 stat_read(pid_t pid, char *command, size_t size, pid_t *ret_parent, uint64_t *ret_started)
 {
@@ -42,8 +44,9 @@ stat_read(pid_t pid, char *command, size_t size, pid_t *ret_parent, uint64_t *re
 	close_bracket = strrchr(text, ')');
 	if (open_bracket == NULL || close_bracket == NULL || close_bracket < open_bracket)
 		return false;
-	if (sscanf(close_bracket + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	        &parent, &started) != 2)
+	if (sscanf(close_bracket + 1,
+		" %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		&parent, &started) != 2)
 		return false;
 	snprintf(command, size, "%.*s", (int)(close_bracket - open_bracket - 1), open_bracket + 1);
 	*ret_parent = parent;
@@ -66,7 +69,8 @@ holder_endable(const struct holder *h)
 	uint64_t started;
 	char command[64];
 
-	if (h->pid <= 1 || h->kind == HOLDER_LOOP || h->kind == HOLDER_MOUNT || h->kind == HOLDER_NAMESPACE)
+	if (h->pid <= 1 || h->kind == HOLDER_LOOP || h->kind == HOLDER_MOUNT ||
+	    h->kind == HOLDER_NAMESPACE)
 		return false;
 	for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++) {
 		if (h->pid == pid)
@@ -91,7 +95,8 @@ holder_open(const struct holder *h)
 	fd = pidfd_open(h->pid, 0);
 	if (fd == -1)
 		return -1;
-	/* Compared after the descriptor is open: from then on the number cannot mean another process to it. */
+	/* Compared after the descriptor is open: from then on the number cannot mean another
+	 * process to it. */
 	if (!holders_process(h->pid, command, sizeof(command), &started) || started != h->started) {
 		close(fd);
 		return -1;
@@ -149,7 +154,7 @@ holders_wait(const struct holder *h, size_t len, uint32_t ms)
 			if (p[i].fd == -1 || p[i].revents == 0)
 				continue;
 			close(p[i].fd);
-			p[i].fd = -1;	/* poll() leaves it out from now on */
+			p[i].fd = -1; /* poll() leaves it out from now on */
 			p[i].revents = 0;
 			alive--;
 		}

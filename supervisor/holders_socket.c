@@ -1,8 +1,9 @@
 /*
  * supervisor/holders_socket.c - Unix sockets bound on a file system, by sock_diag(7).
  *
- * /proc/net/unix would name only the path as it was bound, which may be relative to a directory nobody
- * knows any more; the diag interface gives the device. Runs in workers; the kernel answers at once.
+ * /proc/net/unix would name only the path as it was bound, which may be relative to a directory
+ * nobody knows any more; the diag interface gives the device. Runs in workers; the kernel answers
+ * at once.
  */
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -29,16 +30,19 @@ socket_learn(dev_t dev, struct nlmsghdr *h, struct holders_sockets *ret)
 	struct holders_socket s = {.inode = msg->udiag_ino}, *grown;
 	bool there = false;
 
-	for (struct rtattr *a = (struct rtattr *)(msg + 1); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+	for (struct rtattr *a = (struct rtattr *)(msg + 1); RTA_OK(a, left);
+	     a = RTA_NEXT(a, left)) {
 		size_t len = RTA_PAYLOAD(a);
 
 		if (a->rta_type == UNIX_DIAG_VFS && len >= sizeof(struct unix_diag_vfs)) {
 			struct unix_diag_vfs vfs;
 
 			memcpy(&vfs, RTA_DATA(a), sizeof(vfs));
-			there = makedev(KERNEL_MAJOR(vfs.udiag_vfs_dev), KERNEL_MINOR(vfs.udiag_vfs_dev)) == dev;
+			there = makedev(KERNEL_MAJOR(vfs.udiag_vfs_dev),
+				    KERNEL_MINOR(vfs.udiag_vfs_dev)) == dev;
 		} else if (a->rta_type == UNIX_DIAG_NAME) {
-			memcpy(s.path, RTA_DATA(a), len < sizeof(s.path) ? len : sizeof(s.path) - 1);
+			memcpy(
+			    s.path, RTA_DATA(a), len < sizeof(s.path) ? len : sizeof(s.path) - 1);
 		}
 	}
 	if (!there)
@@ -54,11 +58,15 @@ void
 holders_sockets_find(dev_t dev, struct holders_sockets *ret)
 {
 	struct {
-		struct nlmsghdr		h;
-		struct unix_diag_req	req;
+		struct nlmsghdr h;
+		struct unix_diag_req req;
 	} ask = {
-	    .h = {.nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-	    .req = {.sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS},
+	    .h = {.nlmsg_len = sizeof(ask),
+		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	    .req = {.sdiag_family = AF_UNIX,
+		.udiag_states = ~0u,
+		.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS},
 	};
 	alignas(struct nlmsghdr) char buf[32768];
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -70,7 +78,8 @@ holders_sockets_find(dev_t dev, struct holders_sockets *ret)
 		size_t left = n > 0 ? (size_t)n : 0;
 
 		more = n > 0;
-		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, left);
+		     h = NLMSG_NEXT(h, left)) {
 			if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 				more = false;
 			else if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)

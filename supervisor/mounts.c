@@ -1,8 +1,9 @@
 /*
  * supervisor/mounts.c - reads and searches the kernel's tables of mounts.
  *
- * Leaves every judgement to its callers. Runs in workers; blocks only on /proc. Other mount namespaces
- * are found by the inode of /proc/PID/ns/mnt, one stat a process, and the table of each is read once.
+ * Leaves every judgement to its callers. Runs in workers; blocks only on /proc. Other mount
+ * namespaces are found by the inode of /proc/PID/ns/mnt, one stat a process, and the table of each
+ * is read once.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +19,8 @@
 #include "supervisor/mounts.h"
 
 #define READ_STEP 16384
-#define NAMESPACES_MAX 256	/* distinct ones remembered; beyond that some are read twice, none is missed */
+#define NAMESPACES_MAX                                                                             \
+	256 /* distinct ones remembered; beyond that some are read twice, none is missed */
 
 /* Undo the kernel's octal escapes (blank, tab, newline, backslash) in place. */
 static void
@@ -27,8 +29,8 @@ unescape(char *s)
 	char *to = s;
 
 	while (*s != '\0') {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-		    s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
 			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
 			s += 4;
 		} else {
@@ -58,7 +60,8 @@ static bool
 row_parse(char *line, struct mount_row *ret)
 {
 	char *at = line;
-	char *id = word(&at), *parent = word(&at), *dev = word(&at), *root = word(&at), *point = word(&at);
+	char *id = word(&at), *parent = word(&at), *dev = word(&at), *root = word(&at),
+	     *point = word(&at);
 	char *options = word(&at), *field, *type, *source;
 	unsigned int major_no, minor_no;
 	int number, above;
@@ -114,7 +117,8 @@ mounts_parse(char *text, struct mounts *ret, struct err *err)
 		}
 		if (!row_parse(line, &m.row[m.len])) {
 			mounts_free(&m);
-			return err_set(err, 0, "cannot understand a line of the kernel's table of mounts");
+			return err_set(
+			    err, 0, "cannot understand a line of the kernel's table of mounts");
 		}
 		m.len++;
 		line = end;
@@ -187,7 +191,8 @@ mounts_top(const struct mounts *m, const char *point)
 
 		if (strcmp(row->point, point) != 0)
 			continue;
-		/* One mounted over another at the same path is its child, whatever the order of the rows. */
+		/* One mounted over another at the same path is its child, whatever the order of the
+		 * rows. */
 		if (top == NULL || row->parent == top->id || top->parent != row->id)
 			top = row;
 	}
@@ -238,10 +243,11 @@ mounts_elsewhere(mounts_visit_f *visit, void *arg)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
 		if (!mounts_read(path, &m, NULL))
-			continue;	/* it ended meanwhile; another process of the namespace is as good */
+			continue; /* it ended meanwhile; another process of the namespace is as good
+				   */
 		/*
-		 * A process that is ending, or a zombie, shows its namespace but an empty table; it must not
-		 * stand for the others that live there.
+		 * A process that is ending, or a zombie, shows its namespace but an empty table; it
+		 * must not stand for the others that live there.
 		 */
 		if (m.len > 0) {
 			if (seen_len < NAMESPACES_MAX)
@@ -279,7 +285,8 @@ mounts_canonical(const char *path, bool keep_last, char *buf, size_t size, struc
 	*slash = '\0';
 	if (realpath(slash == work ? "/" : work, resolved) == NULL)
 		return err_set(err, errno, "cannot find the directory of %.200s", path);
-	if ((size_t)snprintf(buf, size, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, slash + 1) >= size)
+	if ((size_t)snprintf(
+		buf, size, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, slash + 1) >= size)
 		return err_set(err, ENAMETOOLONG, "%.200s", path);
 	return true;
 }

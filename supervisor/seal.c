@@ -13,17 +13,17 @@
 #include "common/digest.h"
 #include "supervisor/seal.h"
 
-#define SEAL_HEAD "mailpair-seal 1\n"
-#define SEAL_SUM  "sum "
-#define WALL_MS_MAX UINT64_C(253402300799999)	/* the end of year 9999 */
+#define SEAL_HEAD   "mailpair-seal 1\n"
+#define SEAL_SUM    "sum "
+#define WALL_MS_MAX UINT64_C(253402300799999) /* the end of year 9999 */
 
 static const char *const proof_names[PROOF_COUNT] = {
-	[PROOF_NONE] = "none",
-	[PROOF_RELEASED] = "released",
-	[PROOF_FENCED] = "fenced",
-	[PROOF_VOUCHED] = "vouched",
-	[PROOF_LEASE] = "lease",
-	[PROOF_HELD] = "held",
+    [PROOF_NONE] = "none",
+    [PROOF_RELEASED] = "released",
+    [PROOF_FENCED] = "fenced",
+    [PROOF_VOUCHED] = "vouched",
+    [PROOF_LEASE] = "lease",
+    [PROOF_HELD] = "held",
 };
 
 const char *
@@ -99,7 +99,8 @@ tenure_take(const char **at, size_t *left, uint64_t *ret)
 	uint64_t v = 0;
 	size_t len;
 
-	if (!line_take(at, left, "tenure", &value, &len) || len == 0 || (len > 1 && value[0] == '0'))
+	if (!line_take(at, left, "tenure", &value, &len) || len == 0 ||
+	    (len > 1 && value[0] == '0'))
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		uint64_t d = (uint64_t)(unsigned char)value[i] - '0';
@@ -140,7 +141,8 @@ time_parse(const char *s, size_t len, uint64_t *ret_ms)
 
 	if (len != 20 && len != 24)
 		return false;
-	if (s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len - 1] != 'Z')
+	if (s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' ||
+	    s[len - 1] != 'Z')
 		return false;
 	if (!digits(s, 4, &year) || !digits(s + 5, 2, &month) || !digits(s + 8, 2, &day))
 		return false;
@@ -152,7 +154,8 @@ time_parse(const char *s, size_t len, uint64_t *ret_ms)
 		return false;
 	if (hour > 23 || minute > 59 || second > 59)
 		return false;
-	*ret_ms = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms;
+	*ret_ms =
+	    (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms;
 	return true;
 }
 
@@ -175,16 +178,20 @@ seal_parse(const char *text, size_t len, struct seal *ret, struct err *err)
 	struct seal s = {.tenure = 0};
 
 	if (left < strlen(SEAL_HEAD) || memcmp(at, SEAL_HEAD, strlen(SEAL_HEAD)) != 0)
-		return err_set(err, 0, "the seal does not begin with \"mailpair-seal 1\": damaged, or of another version");
+		return err_set(err, 0,
+		    "the seal does not begin with \"mailpair-seal 1\": damaged, or of another "
+		    "version");
 	at += strlen(SEAL_HEAD);
 	left -= strlen(SEAL_HEAD);
-	if (!name_take(&at, &left, "pair", s.pair, sizeof(s.pair)) || !name_take(&at, &left, "node", s.node, sizeof(s.node)))
+	if (!name_take(&at, &left, "pair", s.pair, sizeof(s.pair)) ||
+	    !name_take(&at, &left, "node", s.node, sizeof(s.node)))
 		return err_set(err, 0, "the seal is damaged at its line \"pair\" or \"node\"");
 	if (!tenure_take(&at, &left, &s.tenure))
 		return err_set(err, 0, "the seal is damaged at its line \"tenure\"");
 	if (!name_take(&at, &left, "boot", s.boot, sizeof(s.boot)))
 		return err_set(err, 0, "the seal is damaged at its line \"boot\"");
-	if (!line_take(&at, &left, "at", &value, &value_len) || !time_parse(value, value_len, &s.at_wall_ms))
+	if (!line_take(&at, &left, "at", &value, &value_len) ||
+	    !time_parse(value, value_len, &s.at_wall_ms))
 		return err_set(err, 0, "the seal is damaged at its line \"at\"");
 	if (!line_take(&at, &left, "state", &state, &state_len))
 		return err_set(err, 0, "the seal is damaged at its line \"state\"");
@@ -200,7 +207,8 @@ seal_parse(const char *text, size_t len, struct seal *ret, struct err *err)
 	return true;
 }
 
-/* The length, or 0 where the seal cannot be written so that it is read back the same (or does not fit). */
+/* The length, or 0 where the seal cannot be written so that it is read back the same (or does not
+ * fit). */
 size_t
 seal_format(const struct seal *s, char *buf, size_t size)
 {
@@ -208,15 +216,19 @@ seal_format(const struct seal *s, char *buf, size_t size)
 	uint8_t digest[DIGEST_LEN];
 	int body, all;
 
-	if (!is_name(s->pair, strnlen(s->pair, sizeof(s->pair))) || !is_name(s->node, strnlen(s->node, sizeof(s->node))) ||
+	if (!is_name(s->pair, strnlen(s->pair, sizeof(s->pair))) ||
+	    !is_name(s->node, strnlen(s->node, sizeof(s->node))) ||
 	    !is_name(s->boot, strnlen(s->boot, sizeof(s->boot))) || s->at_wall_ms > WALL_MS_MAX)
 		return 0;
-	body = snprintf(buf, size, SEAL_HEAD "pair %s\nnode %s\ntenure %" PRIu64 "\nboot %s\nat %s\nstate %s\n", s->pair, s->node,
-	    s->tenure, s->boot, clock_rfc3339_ms(s->at_wall_ms, at), s->released ? "released" : "owned");
+	body = snprintf(buf, size,
+	    SEAL_HEAD "pair %s\nnode %s\ntenure %" PRIu64 "\nboot %s\nat %s\nstate %s\n", s->pair,
+	    s->node, s->tenure, s->boot, clock_rfc3339_ms(s->at_wall_ms, at),
+	    s->released ? "released" : "owned");
 	if (body < 0 || (size_t)body >= size)
 		return 0;
 	digest_sha256(buf, (size_t)body, digest);
-	all = snprintf(buf + body, size - (size_t)body, SEAL_SUM "%s\n", digest_hex(digest, sizeof(digest), hex));
+	all = snprintf(buf + body, size - (size_t)body, SEAL_SUM "%s\n",
+	    digest_hex(digest, sizeof(digest), hex));
 	return all < 0 || (size_t)all >= size - (size_t)body ? 0 : (size_t)(body + all);
 }
 
@@ -224,7 +236,8 @@ seal_format(const struct seal *s, char *buf, size_t size)
 
 /* Does the proof entitle us to what this seal (perhaps none) says is owned? */
 static bool
-proof_covers(const struct seal *s, const char *self, enum proof_kind proof, uint64_t released, uint64_t known)
+proof_covers(const struct seal *s, const char *self, enum proof_kind proof, uint64_t released,
+    uint64_t known)
 {
 	switch (proof) {
 	case PROOF_RELEASED:
@@ -233,9 +246,11 @@ proof_covers(const struct seal *s, const char *self, enum proof_kind proof, uint
 	case PROOF_VOUCHED:
 		return true;
 	case PROOF_HELD:
-		/* A seal that says "released" says that we did let go, whatever this process remembers. */
-		return s != NULL && strcmp(s->node, self) == 0 && s->tenure == known && !s->released;
-	case PROOF_LEASE:	/* nobody grants leases yet, so nobody can hold one */
+		/* A seal that says "released" says that we did let go, whatever this process
+		 * remembers. */
+		return s != NULL && strcmp(s->node, self) == 0 && s->tenure == known &&
+		       !s->released;
+	case PROOF_LEASE: /* nobody grants leases yet, so nobody can hold one */
 	case PROOF_NONE:
 	case PROOF_COUNT:
 		break;
@@ -244,12 +259,13 @@ proof_covers(const struct seal *s, const char *self, enum proof_kind proof, uint
 }
 
 enum seal_verdict
-seal_judge(const struct seal *s, const char *pair, const char *self, const char *peer, enum proof_kind proof,
-    uint64_t released, uint64_t known, uint64_t *ret_tenure)
+seal_judge(const struct seal *s, const char *pair, const char *self, const char *peer,
+    enum proof_kind proof, uint64_t released, uint64_t known, uint64_t *ret_tenure)
 {
 	uint64_t newest = s != NULL && s->tenure > known ? s->tenure : known;
 
-	/* Whose it is comes before what may be done with it: no proof about our peer speaks for others. */
+	/* Whose it is comes before what may be done with it: no proof about our peer speaks for
+	 * others. */
 	if (s != NULL && strcmp(s->pair, pair) != 0)
 		return SEAL_OTHER_PAIR;
 	if (s != NULL && strcmp(s->node, self) != 0 && strcmp(s->node, peer) != 0)
@@ -261,7 +277,7 @@ seal_judge(const struct seal *s, const char *pair, const char *self, const char 
 		return SEAL_OK;
 	}
 	if (newest == UINT64_MAX)
-		return SEAL_NEWER;	/* there is no next one */
+		return SEAL_NEWER; /* there is no next one */
 	*ret_tenure = newest + 1;
 	return SEAL_OK;
 }

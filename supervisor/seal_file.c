@@ -1,9 +1,10 @@
 /*
  * supervisor/seal_file.c - the seal on a mounted spool: MOUNTPOINT/.mailpair/owner.
  *
- * Runs in workers; blocks on the spool. What is below the mountpoint belongs to mail software as well,
- * so every step is relative to an open directory and follows no symbolic link. A spool that is not
- * mounted has no seal, not a fresh one: the empty directory under it must never look like a spool.
+ * Runs in workers; blocks on the spool. What is below the mountpoint belongs to mail software as
+ * well, so every step is relative to an open directory and follows no symbolic link. A spool that
+ * is not mounted has no seal, not a fresh one: the empty directory under it must never look like a
+ * spool.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@ spool_open(const char *mountpoint, struct err *err)
 		err_set(err, errno, "cannot open the spool %.200s", mountpoint);
 		return -1;
 	}
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &x) == 0 && (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &x) == 0 &&
+	    (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
 	    (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
 		err_set(err, 0, "no spool is mounted on %.200s", mountpoint);
 		close(fd);
@@ -44,12 +46,14 @@ static int
 owner_open(int spool, const char *mountpoint, bool *ret_exists, struct err *err)
 {
 	int dir = openat(spool, SEAL_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int fd = dir == -1 ? -1 : openat(dir, SEAL_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd =
+	    dir == -1 ? -1 : openat(dir, SEAL_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int sys = errno;
 
 	*ret_exists = fd != -1 || sys != ENOENT;
 	if (fd == -1 && *ret_exists)
-		err_set(err, sys, "cannot open the seal %.200s/" SEAL_DIR "/" SEAL_NAME, mountpoint);
+		err_set(
+		    err, sys, "cannot open the seal %.200s/" SEAL_DIR "/" SEAL_NAME, mountpoint);
 	if (dir != -1)
 		close(dir);
 	return fd;
@@ -77,7 +81,8 @@ seal_read(const char *mountpoint, struct seal *ret, bool *ret_exists, struct err
 	}
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
 		close(fd);
-		return err_set(err, 0, "the seal %.200s/" SEAL_DIR "/" SEAL_NAME " is not a regular file", mountpoint);
+		return err_set(err, 0,
+		    "the seal %.200s/" SEAL_DIR "/" SEAL_NAME " is not a regular file", mountpoint);
 	}
 	while (len < sizeof(text) && (n = read(fd, text + len, sizeof(text) - len)) > 0)
 		len += (size_t)n;
@@ -91,12 +96,14 @@ seal_read(const char *mountpoint, struct seal *ret, bool *ret_exists, struct err
 	if (len > SEAL_LEN_MAX)
 		return err_set(err, EFBIG, "cannot use the seal of the spool %.200s", mountpoint);
 	if (!seal_parse(text, len, ret, &why))
-		return err_set(err, 0, "%.200s/" SEAL_DIR "/" SEAL_NAME ": %.250s", mountpoint, why.text);
+		return err_set(
+		    err, 0, "%.200s/" SEAL_DIR "/" SEAL_NAME ": %.250s", mountpoint, why.text);
 	*ret_exists = true;
 	return true;
 }
 
-/* The directory of the seal, made where it is missing; *ret_made: the spool's root must be synced too. */
+/* The directory of the seal, made where it is missing; *ret_made: the spool's root must be synced
+ * too. */
 static int
 directory_open(int spool, bool *ret_made)
 {
@@ -147,14 +154,17 @@ seal_write(const char *mountpoint, const struct seal *s, struct err *err)
 	bool made, ok;
 
 	if (len == 0)
-		return err_set(err, 0, "the seal for %.200s cannot be written: a name in it is empty or has blanks", mountpoint);
+		return err_set(err, 0,
+		    "the seal for %.200s cannot be written: a name in it is empty or has blanks",
+		    mountpoint);
 	spool = spool_open(mountpoint, err);
 	if (spool == -1)
 		return false;
 	dir = directory_open(spool, &made);
 	ok = dir != -1 && owner_write(dir, text, len) && (!made || fsync(spool) == 0);
 	if (!ok)
-		err_set(err, errno, "cannot write the seal %.200s/" SEAL_DIR "/" SEAL_NAME, mountpoint);
+		err_set(
+		    err, errno, "cannot write the seal %.200s/" SEAL_DIR "/" SEAL_NAME, mountpoint);
 	if (dir != -1)
 		close(dir);
 	close(spool);

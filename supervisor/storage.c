@@ -1,15 +1,15 @@
 /*
  * supervisor/storage.c - the list of storage drivers.
  *
- * Holds no policy and touches nothing; a driver is chosen by the configuration's "type". Used by the
- * supervisor itself and by its workers.
+ * Holds no policy and touches nothing; a driver is chosen by the configuration's "type". Used by
+ * the supervisor itself and by its workers.
  */
 #include <string.h>
 
 #include "supervisor/storage.h"
 
 static const struct storage_driver *const drivers[] = {
-	&storage_shared,
+    &storage_shared,
 };
 
 const struct storage_driver *

@@ -1,9 +1,9 @@
 /*
- * supervisor/storage_device.c - the block device of the spool: found by number, an image attached to a
- * loop device, claimed, and whoever else has it named.
+ * supervisor/storage_device.c - the block device of the spool: found by number, an image attached
+ * to a loop device, claimed, and whoever else has it named.
  *
- * Runs in workers; blocks on opening the device. The claim (O_EXCL) is the kernel's own answer for all
- * mount namespaces at once; the tables of /proc and /sys only serve to name who it is.
+ * Runs in workers; blocks on opening the device. The claim (O_EXCL) is the kernel's own answer for
+ * all mount namespaces at once; the tables of /proc and /sys only serve to name who it is.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "supervisor/storage_impl.h"
 
-#define ATTACH_TRIES 16	/* others take free loop devices as well */
+#define ATTACH_TRIES 16 /* others take free loop devices as well */
 
 /* Add the loop devices that are backed by this file, by the file's identity, not by its name. */
 static void
@@ -43,8 +43,9 @@ loops_find(const struct stat *file, struct storage_device *d)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd == -1)
 			continue;
-		backed = ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino &&
-		    info.lo_device == (uint64_t)file->st_dev && fstat(fd, &node) == 0;
+		backed = ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
+			 info.lo_inode == file->st_ino &&
+			 info.lo_device == (uint64_t)file->st_dev && fstat(fd, &node) == 0;
 		close(fd);
 		if (!backed)
 			continue;
@@ -71,7 +72,8 @@ storage_device_find(const struct conf *conf, struct storage_device *ret, struct 
 		d.image = true;
 		loops_find(&st, &d);
 	} else {
-		return err_set(err, 0, "%.200s is neither a block device nor an image file", d.configured);
+		return err_set(
+		    err, 0, "%.200s is neither a block device nor an image file", d.configured);
 	}
 	*ret = d;
 	return true;
@@ -87,7 +89,8 @@ storage_device_attach(struct storage_device *d, struct err *err)
 	file = open(d->configured, O_RDWR | O_CLOEXEC);
 	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	if (file == -1 || control == -1) {
-		err_set(err, errno, "cannot open %s", file == -1 ? d->configured : "/dev/loop-control");
+		err_set(
+		    err, errno, "cannot open %s", file == -1 ? d->configured : "/dev/loop-control");
 		goto out;
 	}
 	config.fd = (uint32_t)file;
@@ -143,7 +146,8 @@ node_path(const struct storage_device *d, size_t node, char *buf, size_t size)
 
 	if (node == 0)
 		return d->path;
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(d->node[node]), minor(d->node[node]));
+	snprintf(
+	    link, sizeof(link), "/sys/dev/block/%u:%u", major(d->node[node]), minor(d->node[node]));
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n <= 0)
 		return d->path;
@@ -167,9 +171,9 @@ storage_device_claim(const struct storage_device *d, size_t node, struct err *er
 /* ---------------------------------------------------------------- who has it */
 
 struct search {
-	const struct storage_device	*device;
-	struct err			*err;
-	bool				 found;
+	const struct storage_device *device;
+	struct err *err;
+	bool found;
 };
 
 static bool
@@ -181,7 +185,8 @@ namespace_seen(void *arg, pid_t pid, ino_t ns, const struct mounts *m)
 		if (!storage_device_is(s->device, &m->row[i]))
 			continue;
 		s->found = true;
-		err_set(s->err, 0, "%.200s is mounted at %.100s in another mount namespace (%llu, of process %d)",
+		err_set(s->err, 0,
+		    "%.200s is mounted at %.100s in another mount namespace (%llu, of process %d)",
 		    s->device->configured, m->row[i].point, (unsigned long long)ns, (int)pid);
 	}
 	return !s->found;
@@ -253,6 +258,7 @@ storage_device_unused(const struct storage_device *d, struct err *err)
 		return err_set(err, 0, "%.200s is in use as swap space", d->configured);
 	for (size_t i = 0; i < d->nodes; i++)
 		if (holder_name(d->node[i], name, sizeof(name)))
-			return err_set(err, 0, "%.200s is part of the block device %.100s", d->configured, name);
+			return err_set(err, 0, "%.200s is part of the block device %.100s",
+			    d->configured, name);
 	return true;
 }

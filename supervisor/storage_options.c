@@ -1,8 +1,9 @@
 /*
  * supervisor/storage_options.c - mount options as mount(2) wants them.
  *
- * Pure: no file, no clock. /bin/mount does the same for people; calling it costs more than the mount
- * itself. What is not known here is passed on to the file system, which refuses what it does not know.
+ * Pure: no file, no clock. /bin/mount does the same for people; calling it costs more than the
+ * mount itself. What is not known here is passed on to the file system, which refuses what it does
+ * not know.
  */
 #include <string.h>
 #include <sys/mount.h>
@@ -12,9 +13,9 @@
 enum effect { EFFECT_SET, EFFECT_CLEAR, EFFECT_DROP, EFFECT_REFUSE };
 
 struct option {
-	const char	*name;
-	enum effect	 effect;
-	unsigned long	 flags;
+	const char *name;
+	enum effect effect;
+	unsigned long flags;
 };
 
 /* clang-format off */
@@ -70,14 +71,15 @@ static bool
 is_comment(const char *word, size_t len)
 {
 	return (len > 2 && (word[0] == 'x' || word[0] == 'X') && word[1] == '-') ||
-	    (len >= 8 && strncmp(word, "comment=", 8) == 0);
+	       (len >= 8 && strncmp(word, "comment=", 8) == 0);
 }
 
 static const struct option *
 option_find(const char *word, size_t len)
 {
 	for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); i++)
-		if (strlen(options_known[i].name) == len && strncmp(options_known[i].name, word, len) == 0)
+		if (strlen(options_known[i].name) == len &&
+		    strncmp(options_known[i].name, word, len) == 0)
 			return &options_known[i];
 	return NULL;
 }
@@ -96,7 +98,8 @@ option_length(const char *s)
 }
 
 bool
-storage_options(const char *options, unsigned long *ret_flags, char data[STORAGE_DATA_MAX], struct err *err)
+storage_options(
+    const char *options, unsigned long *ret_flags, char data[STORAGE_DATA_MAX], struct err *err)
 {
 	unsigned long flags = 0;
 	char rest[STORAGE_DATA_MAX];
@@ -111,7 +114,8 @@ storage_options(const char *options, unsigned long *ret_flags, char data[STORAGE
 		o = option_find(at, len);
 		if (o == NULL) {
 			if (used + len + 2 > sizeof(rest))
-				return err_set(err, 0, "the mount options are longer than %d bytes", STORAGE_DATA_MAX);
+				return err_set(err, 0, "the mount options are longer than %d bytes",
+				    STORAGE_DATA_MAX);
 			if (used > 0)
 				rest[used++] = ',';
 			memcpy(rest + used, at, len);
@@ -128,7 +132,9 @@ storage_options(const char *options, unsigned long *ret_flags, char data[STORAGE
 		case EFFECT_DROP:
 			break;
 		case EFFECT_REFUSE:
-			return err_set(err, 0, "the mount option \"%s\" makes no sense for a spool: remove it", o->name);
+			return err_set(err, 0,
+			    "the mount option \"%s\" makes no sense for a spool: remove it",
+			    o->name);
 		}
 	}
 	rest[used] = '\0';

@@ -1,10 +1,11 @@
 /*
- * supervisor/storage_probe.c - what a super block says: which file system, whether it has a journal,
- * errors, and who mounted it last.
+ * supervisor/storage_probe.c - what a super block says: which file system, whether it has a
+ * journal, errors, and who mounted it last.
  *
- * Runs in workers; blocks on the device. On-disk layouts: the kernel's documentation of ext4 ("Super
- * Block"), XFS ("XFS Algorithms & Data Structures"), jfs_superblock.h, btrfs's wiki, f2fs_fs.h. Only
- * a standby's reads go past the cache, so that no stale page is there when it mounts.
+ * Runs in workers; blocks on the device. On-disk layouts: the kernel's documentation of ext4
+ * ("Super Block"), XFS ("XFS Algorithms & Data Structures"), jfs_superblock.h, btrfs's wiki,
+ * f2fs_fs.h. Only a standby's reads go past the cache, so that no stale page is there when it
+ * mounts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,7 +100,8 @@ ext_parse(const uint8_t *sb, struct storage_super *ret)
 	ret->journalled = (le32(sb + EXT_COMPAT_AT) & EXT_COMPAT_JOURNAL) != 0;
 	ret->replay = (le32(sb + EXT_INCOMPAT_AT) & EXT_NEEDS_RECOVERY) != 0;
 	/* Not valid with a journal to replay is an ordinary crash: the replay makes it valid. */
-	ret->flawed = (state & EXT_STATE_ERROR) != 0 || ((state & EXT_STATE_VALID) == 0 && !ret->replay);
+	ret->flawed =
+	    (state & EXT_STATE_ERROR) != 0 || ((state & EXT_STATE_VALID) == 0 && !ret->replay);
 	ret->stamped = true;
 	ret->mounted_at = le32(sb + EXT_MTIME_AT) | (uint64_t)sb[EXT_MTIME_HI_AT] << 32;
 	ret->mount_count = le16(sb + EXT_MNT_COUNT_AT);
@@ -123,7 +125,8 @@ storage_super_parse(const struct storage_fs *fs, const uint8_t bytes[SUPER_LEN],
 		memcpy(s.uuid, bytes + 32, sizeof(s.uuid));
 		break;
 	case FAMILY_JFS:
-		/* JFS's log is replayed by fsck.jfs, not by the kernel: anything but clean needs it. */
+		/* JFS's log is replayed by fsck.jfs, not by the kernel: anything but clean needs
+		 * it. */
 		known = memcmp(bytes, "JFS1", 4) == 0;
 		s.replay = s.flawed = le32(bytes + JFS_STATE_AT) != 0;
 		memcpy(s.uuid, bytes + JFS_UUID_AT, sizeof(s.uuid));
@@ -140,15 +143,17 @@ storage_super_parse(const struct storage_fs *fs, const uint8_t bytes[SUPER_LEN],
 		break;
 	}
 	if (!known)
-		return err_set(err, 0, "%.200s holds no %s file system: check device and fstype", device, fs->name);
+		return err_set(err, 0, "%.200s holds no %s file system: check device and fstype",
+		    device, fs->name);
 	*ret = s;
 	return true;
 }
 
 /*
- * A plain direct read first writes back what the cache has dirty in the range. On a node that may have
- * lost the device that would put our stale super block over the new owner's, so it is asked for with
- * RWF_NOWAIT, which refuses instead. The kernel gives no event for "clean now", hence the short waits.
+ * A plain direct read first writes back what the cache has dirty in the range. On a node that may
+ * have lost the device that would put our stale super block over the new owner's, so it is asked
+ * for with RWF_NOWAIT, which refuses instead. The kernel gives no event for "clean now", hence the
+ * short waits.
  */
 static ssize_t
 read_without_writing(int fd, void *buf, off_t offset)
@@ -166,8 +171,8 @@ read_without_writing(int fd, void *buf, off_t offset)
 }
 
 bool
-storage_super_read(const struct storage_fs *fs, const char *device, enum storage_view view, struct storage_super *ret,
-    struct err *err)
+storage_super_read(const struct storage_fs *fs, const char *device, enum storage_view view,
+    struct storage_super *ret, struct err *err)
 {
 	int flags = O_RDONLY | O_CLOEXEC | (view == VIEW_KERNEL ? 0 : O_DIRECT);
 	off_t offset = storage_super_offset(fs);
@@ -178,7 +183,8 @@ storage_super_read(const struct storage_fs *fs, const char *device, enum storage
 
 	fd = open(device, flags);
 	if (fd == -1 && errno == EINVAL && view == VIEW_DISK)
-		fd = open(device, flags & ~O_DIRECT);	/* an image on a file system without direct reads */
+		fd = open(
+		    device, flags & ~O_DIRECT); /* an image on a file system without direct reads */
 	if (fd == -1)
 		return err_set(err, errno, "cannot open %.200s", device);
 	if (posix_memalign(&buf, SUPER_LEN, SUPER_LEN) != 0) {
@@ -210,19 +216,22 @@ note_path(const char *run_dir, char *buf, size_t size)
 }
 
 bool
-storage_note_write(const char *run_dir, const char *device, const struct storage_super *s, struct err *err)
+storage_note_write(
+    const char *run_dir, const char *device, const struct storage_super *s, struct err *err)
 {
 	char path[PATH_MAX], text[PATH_MAX + 256], uuid[2 * sizeof(s->uuid) + 1];
 	int len;
 
 	note_path(run_dir, path, sizeof(path));
-	len = snprintf(text, sizeof(text), "mailpair-storage-note 1\ndevice %s\nuuid %s\nmounted %" PRIu64 "\ncount %" PRIu32 "\n",
+	len = snprintf(text, sizeof(text),
+	    "mailpair-storage-note 1\ndevice %s\nuuid %s\nmounted %" PRIu64 "\ncount %" PRIu32 "\n",
 	    device, digest_hex(s->uuid, sizeof(s->uuid), uuid), s->mounted_at, s->mount_count);
 	return durable_write(path, text, (size_t)len, 0644, err);
 }
 
 bool
-storage_note_read(const char *run_dir, const char *device, struct storage_super *ret, struct err *err)
+storage_note_read(
+    const char *run_dir, const char *device, struct storage_super *ret, struct err *err)
 {
 	char path[PATH_MAX], text[PATH_MAX + 256], expected[PATH_MAX + 64];
 	struct storage_super s = {.stamped = true};
@@ -231,7 +240,8 @@ storage_note_read(const char *run_dir, const char *device, struct storage_super 
 	note_path(run_dir, path, sizeof(path));
 	if (durable_read(path, text, sizeof(text), err) < 0)
 		return false;
-	len = (size_t)snprintf(expected, sizeof(expected), "mailpair-storage-note 1\ndevice %s\nuuid ", device);
+	len = (size_t)snprintf(
+	    expected, sizeof(expected), "mailpair-storage-note 1\ndevice %s\nuuid ", device);
 	if (len >= sizeof(expected) || strncmp(text, expected, len) != 0)
 		return err_set(err, 0, "%s is not about %.200s", path, device);
 	for (size_t i = 0; i < sizeof(s.uuid); i++) {
@@ -241,7 +251,8 @@ storage_note_read(const char *run_dir, const char *device, struct storage_super 
 			return err_set(err, 0, "%s cannot be understood", path);
 		s.uuid[i] = (uint8_t)byte;
 	}
-	if (sscanf(text + len + 2 * sizeof(s.uuid), "\nmounted %" SCNu64 "\ncount %" SCNu32, &s.mounted_at, &s.mount_count) != 2)
+	if (sscanf(text + len + 2 * sizeof(s.uuid), "\nmounted %" SCNu64 "\ncount %" SCNu32,
+		&s.mounted_at, &s.mount_count) != 2)
 		return err_set(err, 0, "%s cannot be understood", path);
 	*ret = s;
 	return true;

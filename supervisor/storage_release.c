@@ -2,11 +2,11 @@
  * supervisor/storage_release.c - let go of the spool: unmount all that is mounted from it or on it,
  * stop by policy whoever keeps it busy, and know for certain that this kernel has let go.
  *
- * Certain means: the block device can be claimed (O_EXCL), which no mount namespace, however hidden,
- * survives. A lazy unmount is never used: it only hides what still writes. Runs in workers; umount2(2)
- * blocks while dirty pages are written, which no limit here can shorten: the worker's deadline does.
- * Where something is waited for that the kernel gives no event for (a reference dropped by one of its
- * own threads), it is asked again every RETRY_MS.
+ * Certain means: the block device can be claimed (O_EXCL), which no mount namespace, however
+ * hidden, survives. A lazy unmount is never used: it only hides what still writes. Runs in workers;
+ * umount2(2) blocks while dirty pages are written, which no limit here can shorten: the worker's
+ * deadline does. Where something is waited for that the kernel gives no event for (a reference
+ * dropped by one of its own threads), it is asked again every RETRY_MS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,30 +28,30 @@
 #include "supervisor/holders.h"
 #include "supervisor/storage_impl.h"
 
-#define RETRY_MS	   5
-#define UNEXPLAINED_MS	   500	/* busy, but nobody to stop is seen: wait no longer than this */
-#define TERM_AGAIN_MS	   200	/* policy "term": asked again for newcomers until the limit */
-#define KILLED_MS	   1000	/* what got SIGKILL is expected to be gone by then */
-#define NAMESPACE_MS	   5000
+#define RETRY_MS       5
+#define UNEXPLAINED_MS 500  /* busy, but nobody to stop is seen: wait no longer than this */
+#define TERM_AGAIN_MS  200  /* policy "term": asked again for newcomers until the limit */
+#define KILLED_MS      1000 /* what got SIGKILL is expected to be gone by then */
+#define NAMESPACE_MS   5000
 
 /* linux/fs.h has these only lately, and cannot be included beside sys/mount.h everywhere. */
-#define SHUTDOWN_IOCTL	   _IOR('X', 125, uint32_t)
+#define SHUTDOWN_IOCTL	    _IOR('X', 125, uint32_t)
 #define SHUTDOWN_NOLOGFLUSH 2u
 
 struct release {
-	const struct conf	*conf;
-	struct storage_device	 device;
-	char			 point[PATH_MAX];
-	dev_t			 dev;		/* st_dev of the file system; 0 while it was never seen mounted */
-	uint64_t		 until_ms;
-	enum conf_holders	 policy;
-	bool			 at_once;	/* KILL without TERM */
-	uint64_t		 term_ms, stuck_ms;	/* since when; 0: not yet */
-	size_t			 killed;
-	size_t			 told;		/* holders reported so far */
-	struct spawn_out	*out;
-	struct err		 busy;		/* what the kernel refused last */
-	struct err		 blame;		/* who held it last; empty where nobody was seen */
+	const struct conf *conf;
+	struct storage_device device;
+	char point[PATH_MAX];
+	dev_t dev; /* st_dev of the file system; 0 while it was never seen mounted */
+	uint64_t until_ms;
+	enum conf_holders policy;
+	bool at_once;		    /* KILL without TERM */
+	uint64_t term_ms, stuck_ms; /* since when; 0: not yet */
+	size_t killed;
+	size_t told; /* holders reported so far */
+	struct spawn_out *out;
+	struct err busy;  /* what the kernel refused last */
+	struct err blame; /* who held it last; empty where nobody was seen */
 };
 
 void
@@ -77,7 +77,8 @@ least(uint32_t a, uint32_t b)
 
 /* ---------------------------------------------------------------- unmounting */
 
-/* Mark the mounts of the device and all that is mounted on one of those; parents come before children. */
+/* Mark the mounts of the device and all that is mounted on one of those; parents come before
+ * children. */
 static size_t
 rows_concerned(const struct release *r, const struct mounts *m, bool *concerned)
 {
@@ -142,7 +143,8 @@ unmount_pass(struct release *r, size_t *ret_left, struct err *err)
 				continue;
 			}
 			failed[i] = true;
-			err_set(&r->busy, errno, "cannot unmount %.200s from %.200s", r->device.configured, row->point);
+			err_set(&r->busy, errno, "cannot unmount %.200s from %.200s",
+			    r->device.configured, row->point);
 		}
 	}
 	free(concerned);
@@ -188,7 +190,8 @@ namespace_release(void *arg, pid_t pid, ino_t ns_inode, const struct mounts *m)
 			there = &m->row[i];
 	if (there == NULL)
 		return true;
-	err_set(&r->busy, 0, "%.200s is still mounted at %.100s in the mount namespace %llu of process %d",
+	err_set(&r->busy, 0,
+	    "%.200s is still mounted at %.100s in the mount namespace %llu of process %d",
 	    r->device.configured, there->point, (unsigned long long)ns_inode, (int)pid);
 	if (r->policy != CONF_HOLDERS_KILL || is_own_lineage(pid))
 		return true;
@@ -196,7 +199,8 @@ namespace_release(void *arg, pid_t pid, ino_t ns_inode, const struct mounts *m)
 	ns = open(path, O_RDONLY | O_CLOEXEC);
 	if (ns == -1)
 		return true;
-	spawn_say(r->out, "namespace", "%llu of process %d: %s", (unsigned long long)ns_inode, (int)pid, there->point);
+	spawn_say(r->out, "namespace", "%llu of process %d: %s", (unsigned long long)ns_inode,
+	    (int)pid, there->point);
 	child = fork();
 	if (child == 0)
 		unmount_there(ns, m, r);
@@ -209,7 +213,8 @@ namespace_release(void *arg, pid_t pid, ino_t ns_inode, const struct mounts *m)
 
 		if (poll(&p, 1, (int)least(left_ms(r), NAMESPACE_MS)) == 0)
 			kill(child, SIGKILL);
-		/* Not yet reapable means stuck in the kernel; it is init's when this worker ends. */
+		/* Not yet reapable means stuck in the kernel; it is init's when this worker ends.
+		 */
 		waitpid(child, NULL, poll(&p, 1, 0) == 1 ? 0 : WNOHANG);
 		close(fd);
 	}
@@ -222,7 +227,7 @@ static void
 holders_tell(struct release *r, const struct holder *h, size_t len)
 {
 	if (len <= r->told)
-		return;		/* the same ones again, or fewer */
+		return; /* the same ones again, or fewer */
 	for (size_t i = 0; i < len; i++)
 		spawn_say(r->out, "holder", "%d %s %s", (int)h[i].pid, h[i].command, h[i].path);
 	r->told = len;
@@ -237,13 +242,14 @@ holders_blame(struct release *r, const struct holder *h, size_t len)
 	r->blame = (struct err){0};
 	for (size_t i = len; i-- > 0;)
 		if (h[i].kind != HOLDER_MOUNT && h[i].kind != HOLDER_NAMESPACE)
-			shown = i;	/* mounts are a consequence as a rule, the others a cause */
+			shown = i; /* mounts are a consequence as a rule, the others a cause */
 	if (shown == len)
 		shown = 0;
 	if (len == 0)
 		return;
-	err_set(&r->blame, 0, "%.150s cannot be let go: still held by %s[%d] (%.150s)%s", r->device.configured,
-	    h[shown].command, (int)h[shown].pid, h[shown].path, len > 1 ? " and others" : "");
+	err_set(&r->blame, 0, "%.150s cannot be let go: still held by %s[%d] (%.150s)%s",
+	    r->device.configured, h[shown].command, (int)h[shown].pid, h[shown].path,
+	    len > 1 ? " and others" : "");
 }
 
 static size_t
@@ -283,13 +289,16 @@ busy_handle(struct release *r)
 	r->stuck_ms = 0;
 	if (r->term_ms == 0)
 		r->term_ms = now;
-	if (r->policy == CONF_HOLDERS_KILL && (r->at_once || now - r->term_ms >= r->conf->kill_ms)) {
+	if (r->policy == CONF_HOLDERS_KILL &&
+	    (r->at_once || now - r->term_ms >= r->conf->kill_ms)) {
 		n = holders_signal(h, len, SIGKILL);
 		n -= holders_wait(h, len, least(KILLED_MS, left_ms(r)));
 		r->killed += n;
 	} else {
 		holders_signal(h, len, SIGTERM);
-		wait = now - r->term_ms < r->conf->kill_ms ? (uint32_t)(r->conf->kill_ms - (now - r->term_ms)) : TERM_AGAIN_MS;
+		wait = now - r->term_ms < r->conf->kill_ms
+			   ? (uint32_t)(r->conf->kill_ms - (now - r->term_ms))
+			   : TERM_AGAIN_MS;
 		/* Some of the time is kept for what ignores TERM. */
 		if (r->policy == CONF_HOLDERS_KILL && wait > left_ms(r) / 2) {
 			wait = left_ms(r) / 2;
@@ -311,8 +320,8 @@ is_free(struct release *r, struct err *ret_why)
 		int fd = storage_device_claim(&r->device, i, ret_why);
 
 		if (fd == -1)
-			return ret_why->sys == ENXIO || ret_why->sys == ENODEV || ret_why->sys == ENOENT ||
-			    ret_why->sys == ENOMEDIUM;
+			return ret_why->sys == ENXIO || ret_why->sys == ENODEV ||
+			       ret_why->sys == ENOENT || ret_why->sys == ENOMEDIUM;
 		close(fd);
 	}
 	return true;
@@ -357,14 +366,16 @@ release_without_device(struct release *r, const struct err *why, struct err *err
 	}
 	if (!mounts_read("/proc/self/mountinfo", &m, err))
 		return false;
-	/* The vanished node's number is still in the table: let go of that file system as of any other. */
+	/* The vanished node's number is still in the table: let go of that file system as of any
+	 * other. */
 	for (size_t i = 0; i < m.len && r->device.nodes == 0; i++)
 		if (strcmp(m.row[i].source, r->device.configured) == 0)
 			r->device.node[r->device.nodes++] = m.row[i].dev;
 	row = mounts_top(&m, r->point);
 	if (row != NULL && r->device.nodes == 0)
-		ok = err_set(err, 0, "%s is mounted from %.150s, and the device %.150s is not there to compare", r->point,
-		    row->source, r->device.configured);
+		ok = err_set(err, 0,
+		    "%s is mounted from %.150s, and the device %.150s is not there to compare",
+		    r->point, row->source, r->device.configured);
 	mounts_free(&m);
 	return ok && release_loop(r, err);
 }
@@ -429,18 +440,20 @@ storage_release(const struct conf *conf, uint32_t limit_ms, struct spawn_out *ou
 /* ---------------------------------------------------------------- abandoning */
 
 /*
- * What a shutdown without log flush is worth: nothing that was not yet committed reaches the disk, on
- * any of the file systems. XFS writes nothing at all from then on. ext4 keeps metadata in the device's
- * own cache; blocks that its journal has committed are still written to their places, by the unmount
- * or by the kernel's write-back soon after, and only a reset of the node would prevent it. They are
- * what the other node's replay has written too, but older than what it may have changed since.
+ * What a shutdown without log flush is worth: nothing that was not yet committed reaches the disk,
+ * on any of the file systems. XFS writes nothing at all from then on. ext4 keeps metadata in the
+ * device's own cache; blocks that its journal has committed are still written to their places, by
+ * the unmount or by the kernel's write-back soon after, and only a reset of the node would prevent
+ * it. They are what the other node's replay has written too, but older than what it may have
+ * changed since.
  */
 
 enum shut { SHUT_DONE, SHUT_ELSEWHERE, SHUT_FAILED };
 
 /*
- * Stop the file system where it stands. ELSEWHERE: this path leads to another file system (one mounted
- * over it), which must not be touched. A file system that was shut down before may answer EIO.
+ * Stop the file system where it stands. ELSEWHERE: this path leads to another file system (one
+ * mounted over it), which must not be touched. A file system that was shut down before may answer
+ * EIO.
  */
 static enum shut
 shut_down(const char *point, const struct mount_row *row, struct err *err)
@@ -452,7 +465,9 @@ shut_down(const char *point, const struct mount_row *row, struct err *err)
 	int fd;
 
 	if (fs == NULL || !fs->shutdown) {
-		err_set(err, 0, "%s on %.200s cannot be let go without writing: this node must be reset", row->fstype, point);
+		err_set(err, 0,
+		    "%s on %.200s cannot be let go without writing: this node must be reset",
+		    row->fstype, point);
 		return SHUT_FAILED;
 	}
 	fd = open(point, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -462,10 +477,14 @@ shut_down(const char *point, const struct mount_row *row, struct err *err)
 		err_set(err, errno, "cannot open %.200s to shut it down", point);
 		result = SHUT_FAILED;
 	} else if (st.st_dev != row->dev) {
-		err_set(err, 0, "%.200s leads to another file system: the spool's cannot be shut down from there", point);
+		err_set(err, 0,
+		    "%.200s leads to another file system: the spool's cannot be shut down from "
+		    "there",
+		    point);
 		result = SHUT_ELSEWHERE;
 	} else if (ioctl(fd, SHUTDOWN_IOCTL, &how) == -1 && errno != EIO) {
-		err_set(err, errno, "cannot shut down the file system on %.200s: this node must be reset", point);
+		err_set(err, errno,
+		    "cannot shut down the file system on %.200s: this node must be reset", point);
 		result = SHUT_FAILED;
 	}
 	if (fd != -1)
@@ -474,9 +493,9 @@ shut_down(const char *point, const struct mount_row *row, struct err *err)
 }
 
 struct abandon {
-	const struct storage_device	*device;
-	enum shut			 result;
-	struct err			 err;
+	const struct storage_device *device;
+	enum shut result;
+	struct err err;
 };
 
 /* A mounts_visit_f. pid 0: our own namespace. One place where it can be reached is enough. */
@@ -523,7 +542,8 @@ storage_abandon(const struct conf *conf, struct spawn_out *out, struct err *err)
 		if (a.result == SHUT_DONE) {
 			spawn_say(out, "shutdown", "%s", device.configured);
 		} else if (a.err.text[0] != '\0') {
-			/* It is mounted and cannot be stopped: unmounting would write what must not be written. */
+			/* It is mounted and cannot be stopped: unmounting would write what must not
+			 * be written. */
 			if (err != NULL)
 				*err = a.err;
 			return false;

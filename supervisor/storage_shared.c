@@ -1,11 +1,11 @@
 /*
- * supervisor/storage_shared.c - storage driver "shared": a block device or image that both nodes reach
- * and only the active one mounts.
+ * supervisor/storage_shared.c - storage driver "shared": a block device or image that both nodes
+ * reach and only the active one mounts.
  *
  * Whether this node may mount it is decided elsewhere (proof, seal); here it is made sure that this
- * kernel does not have it twice. Takeovers wait for up(), so it is direct system calls: no /bin/mount,
- * no fsck unless the super block asks for it, since a journal is replayed by the mount itself. Runs in
- * workers; blocks on the device.
+ * kernel does not have it twice. Takeovers wait for up(), so it is direct system calls: no
+ * /bin/mount, no fsck unless the super block asks for it, since a journal is replayed by the mount
+ * itself. Runs in workers; blocks on the device.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,8 +24,8 @@
 #include "supervisor/storage.h"
 #include "supervisor/storage_impl.h"
 
-#define CLAIM_MS	250	/* a device that is just being let go: no event tells when */
-#define CLAIM_RETRY_MS	5
+#define CLAIM_MS       250 /* a device that is just being let go: no event tells when */
+#define CLAIM_RETRY_MS 5
 
 /* The file system's description, or a sentence about what would be right. */
 static const struct storage_fs *
@@ -34,8 +34,10 @@ fs_of(const struct conf *conf, struct err *err)
 	const struct storage_fs *fs = storage_fs_find(conf->storage.fstype);
 
 	if (fs == NULL)
-		err_set(err, 0, "the file system type %.100s of storage %.60s is not known to have a journal: "
-		    "use ext4, ext3, xfs, jfs, btrfs or f2fs", conf->storage.fstype, conf->storage.name);
+		err_set(err, 0,
+		    "the file system type %.100s of storage %.60s is not known to have a journal: "
+		    "use ext4, ext3, xfs, jfs, btrfs or f2fs",
+		    conf->storage.fstype, conf->storage.name);
 	return fs;
 }
 
@@ -63,9 +65,12 @@ held_here(const struct conf *conf, const struct storage_device *d, struct err *e
 			continue;
 		result = FACT_UNKNOWN;
 		if (strcmp(m.row[i].point, point) == 0)
-			err_set(err, 0, "%.200s is mounted on %.200s, but something else is mounted over it", d->configured, point);
+			err_set(err, 0,
+			    "%.200s is mounted on %.200s, but something else is mounted over it",
+			    d->configured, point);
 		else
-			err_set(err, 0, "%.200s is mounted on %.200s instead of %.200s", d->configured, m.row[i].point, point);
+			err_set(err, 0, "%.200s is mounted on %.200s instead of %.200s",
+			    d->configured, m.row[i].point, point);
 	}
 	mounts_free(&m);
 	return result;
@@ -84,7 +89,8 @@ shared_held(const struct conf *conf, struct err *err)
 	if (storage_device_find(conf, &d, &why)) {
 		result = held_here(conf, &d, err);
 		if (result == FACT_NO && !storage_device_unused(&d, err))
-			return FACT_UNKNOWN;	/* another namespace of this kernel has it, or the tables cannot be read */
+			return FACT_UNKNOWN; /* another namespace of this kernel has it, or the
+						tables cannot be read */
 		return result;
 	}
 	/* No device node: what is mounted at the mountpoint may still be it. */
@@ -137,13 +143,15 @@ kernel_knows(const char *fstype, struct err *err)
 		if (file_mentions(path, text))
 			return true;
 	}
-	return err_set(err, 0, "this node's kernel has no %s file system: install its module", fstype);
+	return err_set(
+	    err, 0, "this node's kernel has no %s file system: install its module", fstype);
 }
 
 static bool
 program_there(const char *program, struct err *err)
 {
-	static const char *const directories[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"};
+	static const char *const directories[] = {
+	    "/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"};
 	char path[256];
 
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
@@ -151,7 +159,8 @@ program_there(const char *program, struct err *err)
 		if (access(path, X_OK) == 0)
 			return true;
 	}
-	return err_set(err, 0, "%s is not installed on this node: the spool could not be checked", program);
+	return err_set(
+	    err, 0, "%s is not installed on this node: the spool could not be checked", program);
 }
 
 static bool
@@ -161,22 +170,29 @@ mountpoint_possible(const char *mountpoint, struct err *err)
 	struct stat st;
 
 	if (stat(mountpoint, &st) == 0)
-		return S_ISDIR(st.st_mode) || err_set(err, 0, "the mountpoint %.200s is not a directory", mountpoint);
+		return S_ISDIR(st.st_mode) ||
+		       err_set(err, 0, "the mountpoint %.200s is not a directory", mountpoint);
 	if (errno != ENOENT)
 		return err_set(err, errno, "cannot look at the mountpoint %.200s", mountpoint);
 	return mounts_canonical(mountpoint, true, point, sizeof(point), err);
 }
 
-/* What must be true of the super block before it may be mounted; says nothing of the check's own policy. */
+/* What must be true of the super block before it may be mounted; says nothing of the check's own
+ * policy. */
 static bool
-super_acceptable(const struct conf *conf, const struct storage_fs *fs, const struct storage_super *s, struct err *err)
+super_acceptable(const struct conf *conf, const struct storage_fs *fs,
+    const struct storage_super *s, struct err *err)
 {
 	const char *device = conf->storage.node_device[conf->self];
 
 	if (!s->journalled)
-		return err_set(err, 0, "the %s file system on %.200s has no journal: add one with \"tune2fs -j\"", fs->name, device);
+		return err_set(err, 0,
+		    "the %s file system on %.200s has no journal: add one with \"tune2fs -j\"",
+		    fs->name, device);
 	if (s->flawed && conf->storage.fsck == CONF_FSCK_ASK)
-		return err_set(err, 0, "the file system on %.200s is marked as having errors and fsck = \"ask\": %s, then try again",
+		return err_set(err, 0,
+		    "the file system on %.200s is marked as having errors and fsck = \"ask\": %s, "
+		    "then try again",
 		    device, fs->advice);
 	return true;
 }
@@ -200,16 +216,19 @@ shared_ready(const struct conf *conf, struct err *err)
 		return false;
 	if (!kernel_knows(fs->name, err))
 		return false;
-	if (fs->fsck != NULL && conf->storage.fsck == CONF_FSCK_PREEN && !program_there(fs->fsck, err))
+	if (fs->fsck != NULL && conf->storage.fsck == CONF_FSCK_PREEN &&
+	    !program_there(fs->fsck, err))
 		return false;
-	return storage_super_read(fs, device, VIEW_DISK, &s, err) && super_acceptable(conf, fs, &s, err);
+	return storage_super_read(fs, device, VIEW_DISK, &s, err) &&
+	       super_acceptable(conf, fs, &s, err);
 }
 
 /* ---------------------------------------------------------------- up */
 
 /* fsck's exit status is a sum of bits: 1 = all corrected, everything above needs a person. */
 static bool
-check_run(const struct conf *conf, const struct storage_fs *fs, const char *device, struct spawn_out *out, struct err *err)
+check_run(const struct conf *conf, const struct storage_fs *fs, const char *device,
+    struct spawn_out *out, struct err *err)
 {
 	const char *argv[] = {fs->fsck, "-p", device, NULL};
 	struct spawn_cmd cmd = {.argv = argv};
@@ -223,18 +242,21 @@ check_run(const struct conf *conf, const struct storage_fs *fs, const char *devi
 	text[strcspn(text, "\n")] = '\0';
 	line = text;
 	if (status > 1)
-		return err_set(err, 0, "%s could not mend %.150s by itself (exit status %d: %.150s): run it by hand",
+		return err_set(err, 0,
+		    "%s could not mend %.150s by itself (exit status %d: %.150s): run it by hand",
 		    fs->fsck, device, status, line);
 	spawn_say(out, "fsck-result", "%d %s", status, line);
 	return true;
 }
 
 static bool
-check(const struct conf *conf, const struct storage_fs *fs, const char *device, struct spawn_out *out, struct err *err)
+check(const struct conf *conf, const struct storage_fs *fs, const char *device,
+    struct spawn_out *out, struct err *err)
 {
 	struct storage_super s;
 
-	if (!storage_super_read(fs, device, VIEW_DISK, &s, err) || !super_acceptable(conf, fs, &s, err))
+	if (!storage_super_read(fs, device, VIEW_DISK, &s, err) ||
+	    !super_acceptable(conf, fs, &s, err))
 		return false;
 	if (!s.flawed)
 		return true;
@@ -243,7 +265,7 @@ check(const struct conf *conf, const struct storage_fs *fs, const char *device, 
 		if (fs->fsck != NULL)
 			return check_run(conf, fs, device, out, err);
 		break;
-	case CONF_FSCK_ASK:	/* super_acceptable() has refused */
+	case CONF_FSCK_ASK: /* super_acceptable() has refused */
 	case CONF_FSCK_NEVER:
 	case CONF_FSCK_COUNT:
 		break;
@@ -287,9 +309,10 @@ claim(const struct storage_device *d, struct err *err)
 		struct err why = {0};
 		int fd;
 
-		while ((fd = storage_device_claim(d, i, &why)) == -1 && why.sys == EBUSY && clock_mono_ms() < until) {
+		while ((fd = storage_device_claim(d, i, &why)) == -1 && why.sys == EBUSY &&
+		       clock_mono_ms() < until) {
 			if (!storage_device_unused(d, err))
-				return false;	/* it has a name, and will not go by itself */
+				return false; /* it has a name, and will not go by itself */
 			poll(NULL, 0, CLAIM_RETRY_MS);
 		}
 		if (fd == -1) {
@@ -305,7 +328,8 @@ claim(const struct storage_device *d, struct err *err)
 }
 
 static bool
-mount_it(const struct conf *conf, const struct storage_fs *fs, const char *device, const char *point, struct err *err)
+mount_it(const struct conf *conf, const struct storage_fs *fs, const char *device,
+    const char *point, struct err *err)
 {
 	char data[STORAGE_DATA_MAX];
 	struct statvfs v;
@@ -317,22 +341,28 @@ mount_it(const struct conf *conf, const struct storage_fs *fs, const char *devic
 		int sys = errno;
 
 		if (sys == ENODEV)
-			return err_set(err, sys, "cannot mount %.150s: this node's kernel has no %s file system", device, fs->name);
+			return err_set(err, sys,
+			    "cannot mount %.150s: this node's kernel has no %s file system", device,
+			    fs->name);
 		if (sys == EACCES || sys == EROFS)
-			return err_set(err, sys, "cannot mount %.150s: the device can only be read", device);
-		return err_set(err, sys, "cannot mount %.150s on %.150s as %s (%s; see the kernel's log)", device, point, fs->name,
-		    fs->advice);
+			return err_set(
+			    err, sys, "cannot mount %.150s: the device can only be read", device);
+		return err_set(err, sys,
+		    "cannot mount %.150s on %.150s as %s (%s; see the kernel's log)", device, point,
+		    fs->name, fs->advice);
 	}
 	if (statvfs(point, &v) == 0 && (v.f_flag & ST_RDONLY) != 0) {
 		umount2(point, UMOUNT_NOFOLLOW);
-		return err_set(err, 0, "%.150s could be mounted for reading only: %s", device, fs->advice);
+		return err_set(
+		    err, 0, "%.150s could be mounted for reading only: %s", device, fs->advice);
 	}
 	return true;
 }
 
 /* What touched() compares with. Without it touched() says UNKNOWN, which is no reason to fail. */
 static void
-note(const struct conf *conf, const struct storage_fs *fs, const char *device, struct spawn_out *out)
+note(
+    const struct conf *conf, const struct storage_fs *fs, const char *device, struct spawn_out *out)
 {
 	const char *configured = conf->storage.node_device[conf->self];
 	struct storage_super s;
@@ -367,7 +397,8 @@ shared_up(const struct conf *conf, struct spawn_out *out, struct err *err)
 	if (d.nodes == 0 && (keep = storage_device_attach(&d, err)) == -1)
 		return false;
 	/* An image's loop device lives as long as "keep" or the mount does. */
-	ok = check(conf, fs, d.path, out, err) && mountpoint_make(conf->storage.mountpoint, out, err);
+	ok = check(conf, fs, d.path, out, err) &&
+	     mountpoint_make(conf->storage.mountpoint, out, err);
 	if (ok) {
 		storage_mountpoint(conf, point);
 		began = clock_mono_ms();
@@ -391,9 +422,9 @@ stamps_equal(const struct storage_super *a, const struct storage_super *b)
 }
 
 /*
- * NO means that the disk still shows our own mount. It is no proof: our kernel may have written its own
- * super block over the other's meanwhile. A change that this kernel's cache shows as well was made by
- * this kernel (remounted by hand), not by another.
+ * NO means that the disk still shows our own mount. It is no proof: our kernel may have written its
+ * own super block over the other's meanwhile. A change that this kernel's cache shows as well was
+ * made by this kernel (remounted by hand), not by another.
  */
 static enum fact
 shared_touched(const struct conf *conf, struct err *err)
@@ -403,7 +434,8 @@ shared_touched(const struct conf *conf, struct err *err)
 	struct storage_super noted, disk, ours;
 	struct storage_device d;
 
-	if (fs == NULL || !storage_device_find(conf, &d, err) || !storage_note_read(conf->run_dir, configured, &noted, err))
+	if (fs == NULL || !storage_device_find(conf, &d, err) ||
+	    !storage_note_read(conf->run_dir, configured, &noted, err))
 		return FACT_UNKNOWN;
 	if (d.path[0] == '\0')
 		snprintf(d.path, sizeof(d.path), "%s", configured);
@@ -414,11 +446,11 @@ shared_touched(const struct conf *conf, struct err *err)
 		return FACT_UNKNOWN;
 	}
 	if (memcmp(disk.uuid, noted.uuid, sizeof(disk.uuid)) != 0)
-		return FACT_YES;	/* a new file system was made on it */
+		return FACT_YES; /* a new file system was made on it */
 	if (stamps_equal(&disk, &noted))
 		return FACT_NO;
-	if (held_here(conf, &d, NULL) == FACT_YES && storage_super_read(fs, d.path, VIEW_KERNEL, &ours, NULL) &&
-	    stamps_equal(&disk, &ours))
+	if (held_here(conf, &d, NULL) == FACT_YES &&
+	    storage_super_read(fs, d.path, VIEW_KERNEL, &ours, NULL) && stamps_equal(&disk, &ours))
 		return FACT_NO;
 	return FACT_YES;
 }
@@ -440,18 +472,19 @@ shared_describe(const struct conf *conf, char *buf, size_t size, struct err *err
 		return err_set(err, errno, "cannot look at %.200s", conf->storage.mountpoint);
 	used = (unsigned long long)(v.f_blocks - v.f_bfree);
 	usable = used + v.f_bavail;
-	snprintf(buf, size, "%s %s, %llu%% used", conf->storage.fstype, (v.f_flag & ST_RDONLY) != 0 ? "ro" : "rw",
+	snprintf(buf, size, "%s %s, %llu%% used", conf->storage.fstype,
+	    (v.f_flag & ST_RDONLY) != 0 ? "ro" : "rw",
 	    usable == 0 ? 100 : (used * 100 + usable - 1) / usable);
 	return true;
 }
 
 const struct storage_driver storage_shared = {
-	.name = "shared",
-	.ready = shared_ready,
-	.up = shared_up,
-	.down = storage_release,
-	.abandon = storage_abandon,
-	.held = shared_held,
-	.touched = shared_touched,
-	.describe = shared_describe,
+    .name = "shared",
+    .ready = shared_ready,
+    .up = shared_up,
+    .down = storage_release,
+    .abandon = storage_abandon,
+    .held = shared_held,
+    .touched = shared_touched,
+    .describe = shared_describe,
 };
