@@ -247,8 +247,8 @@ must_send(int from, uint8_t mark)
 }
 
 /*
- * Send the same beat until node *to* has it, and so all that were sent before: an interface that just
- * came up may lose the first ones.
+ * Send the same beat until node *to* has it, and so all that were sent before: an interface
+ * that just came up may lose the first ones.
  */
 static void
 send_until_heard(int to, uint8_t mark)
@@ -577,7 +577,8 @@ END_TEST
 START_TEST(an_interface_that_is_made_anew_is_joined_anew)
 {
 	struct conf_link link = {
-		.transport = CONF_MULTICAST, .group = _i == 0 ? "239.0.42.1" : "ff02::4242", .ttl = 1,
+		.transport = CONF_MULTICAST, .ttl = 1,
+		.group = _i == 0 ? "239.0.42.1" : "ff02::4242",
 	};
 	struct err err;
 
