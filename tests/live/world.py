@@ -241,6 +241,7 @@ class World:
         self.began = now_ns()
         self.changed = threading.Condition()    # power or holdings changed
         self.events = []                        # (time, text), for the timeline
+        self.told = None                        # told(time, text): who wants to see them as they happen
         self.holdings = []                      # (time, host, what, bool), as the observer saw it
         self.cuts = []                          # (host, begin, end, why)
         self.asked = []                         # (time, from, action, host, answer) at the power controllers
@@ -251,6 +252,8 @@ class World:
 
     def note(self, text, at=None):
         self.events.append((at or now_ns(), text))
+        if self.told:
+            self.told(*self.events[-1])
 
     # ---- making it
     def make(self):
@@ -345,6 +348,7 @@ class World:
                 self.note('%s loses its power (%s)' % (w[1], ' '.join(w[4:])), int(w[2]))
             elif w[0] == 'dead':
                 self.hosts[w[1]].died()
+                self.watch.tell('off ' + w[1])
             elif w[0] == 'ask':
                 self.asked.append((int(w[-1]), w[1], w[2], w[3], ' '.join(w[4:-1])))
                 self.note('%s asks for "%s" of %s: %s' % (w[1], w[2], w[3], ' '.join(w[4:-1])), int(w[-1]))

@@ -2,7 +2,7 @@
  * tests/live/tools/watch.c - an outside observer: which host holds the disk, the mail system, the address.
  *
  * usage: watch NAME DEVICE...        (DEVICE: the host's loop device, as "loop3")
- * Standard input: "on NAME PID" when a host is up. Standard output, a line for each change:
+ * Standard input: "on NAME PID" when a host is up, "off NAME". Standard output, a line for each change:
  *   TIME NAME disk|mta|address yes|no    TIME in nanoseconds of CLOCK_MONOTONIC
  * disk: the kernel has a super block of that device (looked at every millisecond); mta: something listens on
  * TCP port 25; address: 192.0.2.10 is an address of the host (both every 5 ms, asked through sockets in the
@@ -60,6 +60,16 @@ noticed(struct host *h, enum what what, bool has)
 	printf("%lld %s %s %s\n", ts.tv_sec * 1000000000LL + ts.tv_nsec, h->name, what_names[what], has ? "yes" : "no");
 }
 
+static void
+host_off(struct host *h)
+{
+	if (h->diag_fd != -1)
+		close(h->diag_fd);
+	if (h->inet_fd != -1)
+		close(h->inet_fd);
+	h->diag_fd = h->inet_fd = -1;
+}
+
 /* Sockets stay in the namespace in which they were made. */
 static void
 host_on(struct host *h, long pid)
@@ -69,11 +79,7 @@ host_on(struct host *h, long pid)
 
 	snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
 	there = open(path, O_RDONLY | O_CLOEXEC);
-	if (h->diag_fd != -1)
-		close(h->diag_fd);
-	if (h->inet_fd != -1)
-		close(h->inet_fd);
-	h->diag_fd = h->inet_fd = -1;
+	host_off(h);
 	if (home != -1 && there != -1 && setns(there, CLONE_NEWNET) == 0) {
 		h->diag_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 		h->inet_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -168,17 +174,25 @@ look(bool slow)
 static bool
 steered(void)
 {
-	char buf[256], name[64];
-	long pid;
+	char buf[256], verb[8], name[64];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf) - 1);
 
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	for (char *save, *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		for (int i = 0; sscanf(line, "on %63s %ld", name, &pid) == 2 && i < hosts; i++)
-			if (strcmp(host[i].name, name) == 0)
+	for (char *save, *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		long pid = 0;
+		int words = sscanf(line, "%7s %63s %ld", verb, name, &pid);
+
+		for (int i = 0; words >= 2 && i < hosts; i++) {
+			if (strcmp(host[i].name, name) != 0)
+				continue;
+			if (strcmp(verb, "on") == 0)
 				host_on(&host[i], pid);
+			else
+				host_off(&host[i]);
+		}
+	}
 	return true;
 }
 
