@@ -56,8 +56,8 @@ put_format(struct json *j, const char *fmt, ...)
 }
 
 /*
- * Length of the UTF-8 character at s, of which left bytes remain; 0 where it is none: cut, overlong, a
- * surrogate, or beyond U+10FFFF (RFC 3629, table of section 4).
+ * Length of the UTF-8 character at s, of which left bytes remain; 0 where it is none: cut,
+ * overlong, a surrogate, or beyond U+10FFFF (RFC 3629, table of section 4).
  */
 static size_t
 utf8_len(const unsigned char *s, size_t left)

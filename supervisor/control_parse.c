@@ -1,5 +1,6 @@
 /*
- * supervisor/control_parse.c - one request line of the control socket, cut into command and arguments.
+ * supervisor/control_parse.c - one request line of the control socket, cut into command and
+ * arguments.
  *
  * Pure, used by mailpaird for whatever comes over the socket: the line may hold any bytes. It does
  * not know which commands exist; that is the handler's.
@@ -25,7 +26,8 @@ is_word(const char *text)
 	if (!islower((unsigned char)*text))
 		return false;
 	for (; *text != '\0'; text++)
-		if (!islower((unsigned char)*text) && !isdigit((unsigned char)*text) && *text != '-')
+		if (!islower((unsigned char)*text) && !isdigit((unsigned char)*text) &&
+		    *text != '-')
 			return false;
 	return true;
 }
@@ -42,7 +44,8 @@ hex_digit(char c)
 	return -1;
 }
 
-/* In place. Control characters are refused even when encoded: values end up in logs and on terminals. */
+/* In place. Control characters are refused even when encoded: values end up in logs and on
+ * terminals. */
 static bool
 percent_decode(char *text)
 {
@@ -76,16 +79,19 @@ parse_argument(char *word, struct control_request *request, struct err *err)
 		return err_set(err, 0, "the request has an argument without \"=\"");
 	*equals = '\0';
 	if (!is_word(word))
-		return err_set(err, 0, "the request has an argument whose key is not a word of a-z, 0-9 and -");
+		return err_set(err, 0,
+		    "the request has an argument whose key is not a word of a-z, 0-9 and -");
 	if (!percent_decode(equals + 1))
-		return err_set(err, 0, "the value of \"%s\" in the request is not well encoded", word);
+		return err_set(
+		    err, 0, "the value of \"%s\" in the request is not well encoded", word);
 	if (control_arg(request, word) != NULL)
 		return err_set(err, 0, "the request has the argument \"%s\" twice", word);
 	if (request->args == CONTROL_ARGS_MAX)
 		return err_set(err, 0, "the request has more than %d arguments", CONTROL_ARGS_MAX);
 	if (strcmp(word, "json") == 0) {
 		if (strcmp(equals + 1, "yes") != 0 && strcmp(equals + 1, "no") != 0)
-			return err_set(err, 0, "the value of \"json\" in the request is neither yes nor no");
+			return err_set(
+			    err, 0, "the value of \"json\" in the request is neither yes nor no");
 		request->json = strcmp(equals + 1, "yes") == 0;
 	}
 	request->arg[request->args].key = word;

@@ -1,8 +1,8 @@
 /*
  * supervisor/ctl_ask.c - commands that mailpaird carries out: from arguments to a request line.
  *
- * Runs in the program mailpair and blocks until the command has ended. Whether a command is safe is for
- * mailpaird to judge; only the question to the person stands here.
+ * Runs in the program mailpair and blocks until the command has ended. Whether a command is safe is
+ * for mailpaird to judge; only the question to the person stands here.
  */
 #include "supervisor/ctl.h"
 
@@ -15,7 +15,8 @@
 static int
 bad_duration(const struct ctl *ctl, const char *text)
 {
-	return ctl_usage(ctl, "\"%s\" is no duration: write it like 500ms, 30s, 10min or 2h.", text);
+	return ctl_usage(
+	    ctl, "\"%s\" is no duration: write it like 500ms, 30s, 10min or 2h.", text);
 }
 
 int
@@ -73,9 +74,11 @@ typed(const char *name)
 {
 	char line[256];
 
-	fprintf(stderr, "If %s still runs, both nodes will write to the spool and mail will be lost.\n"
+	fprintf(stderr,
+	    "If %s still runs, both nodes will write to the spool and mail will be lost.\n"
 	    "Look at the machine itself, not at a ping: is its power off?\n"
-	    "Type the name of the node to vouch that it is: ", name);
+	    "Type the name of the node to vouch that it is: ",
+	    name);
 	fflush(stderr);
 	if (fgets(line, sizeof(line), stdin) == NULL)
 		return false;
@@ -90,13 +93,18 @@ ctl_confirm_dead(const struct ctl *ctl)
 	struct ctl_request request;
 
 	if (yes != NULL && strcmp(yes, node) != 0)
-		return ctl_fail(CTL_REFUSED, "Refused: --yes names \"%s\", but the command is about \"%s\". Nothing was "
-		    "done.", yes, node);
+		return ctl_fail(CTL_REFUSED,
+		    "Refused: --yes names \"%s\", but the command is about \"%s\". Nothing was "
+		    "done.",
+		    yes, node);
 	if (yes == NULL && !isatty(STDIN_FILENO))
-		return ctl_fail(CTL_REFUSED, "Refused: there is no terminal to ask. A script that knows that %s is "
-		    "powered off says: mailpair confirm-dead %s --yes %s", node, node, node);
+		return ctl_fail(CTL_REFUSED,
+		    "Refused: there is no terminal to ask. A script that knows that %s is "
+		    "powered off says: mailpair confirm-dead %s --yes %s",
+		    node, node, node);
 	if (yes == NULL && !typed(node))
-		return ctl_fail(CTL_REFUSED, "Not confirmed: the name of the node was not typed. Nothing was done.");
+		return ctl_fail(CTL_REFUSED,
+		    "Not confirmed: the name of the node was not typed. Nothing was done.");
 	ctl_request(&request, "confirm-dead");
 	ctl_request_add(&request, "node", node);
 	return ctl_ask(ctl, &request);
@@ -115,7 +123,8 @@ ctl_fence(const struct ctl *ctl)
 		if (ctl_option(ctl, option) == NULL)
 			continue;
 		if (action != NULL)
-			return ctl_usage(ctl, "Only one of --%s and --%s can be done.", action, actions[i]);
+			return ctl_usage(
+			    ctl, "Only one of --%s and --%s can be done.", action, actions[i]);
 		action = actions[i];
 	}
 	ctl_request(&request, "fence");
@@ -130,7 +139,8 @@ ask_to_do(const struct ctl *ctl, const char *const *words)
 	struct ctl_request request;
 
 	if (!ctl_one_of(ctl->operand[0], words))
-		return ctl_usage(ctl, "The command %s cannot \"%s\".", ctl->command->name, ctl->operand[0]);
+		return ctl_usage(
+		    ctl, "The command %s cannot \"%s\".", ctl->command->name, ctl->operand[0]);
 	ctl_request(&request, ctl->command->name);
 	ctl_request_add(&request, "do", ctl->operand[0]);
 	return ctl_ask(ctl, &request);

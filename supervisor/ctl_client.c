@@ -1,6 +1,6 @@
 /*
- * supervisor/ctl_client.c - mailpair's side of the control socket: one request, then lines until the
- * exit code.
+ * supervisor/ctl_client.c - mailpair's side of the control socket: one request, then lines until
+ * the exit code.
  *
  * Runs in the program mailpair and blocks. Lines are printed as they come, so that a long command
  * shows its steps. It knows the protocol of supervisor/control.h, and no command.
@@ -100,12 +100,15 @@ connect_error(const char *path, int error, struct err *err)
 	switch (error) {
 	case ENOENT:
 	case ECONNREFUSED:
-		return err_set(err, 0, "mailpaird does not run on this node: nobody answers at %s. Start it with "
-		    "\"systemctl start mailpair\"; if it ends at once, \"mailpair check\" and its log say why.",
+		return err_set(err, 0,
+		    "mailpaird does not run on this node: nobody answers at %s. Start it with "
+		    "\"systemctl start mailpair\"; if it ends at once, \"mailpair check\" and its "
+		    "log say why.",
 		    path);
 	case EACCES:
 	case EPERM:
-		return err_set(err, 0, "You are not permitted to use %s: be root, or a member of its group.", path);
+		return err_set(err, 0,
+		    "You are not permitted to use %s: be root, or a member of its group.", path);
 	default:
 		return err_set(err, error, "mailpaird cannot be reached at %s", path);
 	}
@@ -141,7 +144,8 @@ dial(const struct ctl *ctl, struct err *err)
 			return fd;
 		error = errno;
 		close(fd);
-		if (error != EAGAIN)	/* full queue of a local socket: there is nothing to poll for */
+		if (error !=
+		    EAGAIN) /* full queue of a local socket: there is nothing to poll for */
 			break;
 		poll(NULL, 0, CONNECT_TRY_MS);
 	}
@@ -212,27 +216,33 @@ listen_to(int fd, int quiet_ms, struct talk *talk, struct err *err)
 		if (ready == -1 && errno == EINTR)
 			continue;
 		if (ready == 0)
-			return err_set(err, 0, "mailpaird does not answer (for %d s). Its log may say why; mail is not "
-			    "affected by that alone.", quiet_ms / 1000);
+			return err_set(err, 0,
+			    "mailpaird does not answer (for %d s). Its log may say why; mail is "
+			    "not "
+			    "affected by that alone.",
+			    quiet_ms / 1000);
 		if (!make_room(talk))
 			return err_set(err, 0, "mailpaird answers with a line that is too long.");
 		n = recv(fd, talk->buf + talk->len, talk->size - talk->len, MSG_DONTWAIT);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (n <= 0)
-			return err_set(err, 0, "mailpaird went away before the command ended, so its outcome is not "
-			    "known here. It is restarted by itself: look at \"mailpair status\" and \"mailpair "
+			return err_set(err, 0,
+			    "mailpaird went away before the command ended, so its outcome is not "
+			    "known here. It is restarted by itself: look at \"mailpair status\" "
+			    "and \"mailpair "
 			    "history\".");
 		talk->len += (size_t)n;
 		if (!take_lines(talk))
-			return err_set(err, 0, "What answers at the control socket is not mailpaird.");
+			return err_set(
+			    err, 0, "What answers at the control socket is not mailpaird.");
 	}
 	return true;
 }
 
 int
-ctl_talk(const struct ctl *ctl, const struct ctl_request *request, int quiet_ms, ctl_line_f *line, void *arg,
-    struct err *err)
+ctl_talk(const struct ctl *ctl, const struct ctl_request *request, int quiet_ms, ctl_line_f *line,
+    void *arg, struct err *err)
 {
 	struct talk talk = { .line = line, .arg = arg, .code = -1 };
 	struct ctl_request whole = *request;
@@ -247,7 +257,8 @@ ctl_talk(const struct ctl *ctl, const struct ctl_request *request, int quiet_ms,
 	if (fd == -1)
 		return -1;
 	whole.line[whole.len++] = '\n';
-	/* A fresh socket takes a line of this size at once. If it was turned away already, the reason is to be read. */
+	/* A fresh socket takes a line of this size at once. If it was turned away already, the
+	 * reason is to be read. */
 	n = send(fd, whole.line, whole.len, MSG_NOSIGNAL);
 	(void)n;
 	if (!listen_to(fd, quiet_ms, &talk, err))
@@ -283,7 +294,8 @@ print_as_it_comes(void *arg, char kind, const char *text)
 	if (kind == 'o')
 		heard->document = true;
 	else
-		snprintf(heard->messages + len, sizeof(heard->messages) - len, "%s%s", len > 0 ? " " : "", text);
+		snprintf(heard->messages + len, sizeof(heard->messages) - len, "%s%s",
+		    len > 0 ? " " : "", text);
 	print_line(kind == 'o' ? stdout : stderr, text);
 }
 
@@ -297,7 +309,8 @@ print_document(int code, const char *message)
 
 	json_init(&j, buf, sizeof(buf));
 	json_object(&j, NULL);
-	json_string(&j, "result", code >= CTL_DONE && code <= CTL_REFUSED ? results[code] : "cannot");
+	json_string(
+	    &j, "result", code >= CTL_DONE && code <= CTL_REFUSED ? results[code] : "cannot");
 	json_string(&j, "message", message);
 	json_array(&j, "steps");
 	json_array_end(&j);

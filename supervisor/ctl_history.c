@@ -1,8 +1,9 @@
 /*
- * supervisor/ctl_history.c - transitions from the journal: what, from where to where, why, how long.
+ * supervisor/ctl_history.c - transitions from the journal: what, from where to where, why, how
+ * long.
  *
- * Runs in the program mailpair; reads the data base itself and only reads, so it works when mailpaird
- * does not. Blocks while a writer holds the data base (common/journal.h).
+ * Runs in the program mailpair; reads the data base itself and only reads, so it works when
+ * mailpaird does not. Blocks while a writer holds the data base (common/journal.h).
  */
 #include "supervisor/ctl.h"
 
@@ -92,8 +93,8 @@ print_steps(const struct events *steps)
 	for (size_t i = 0; i < steps->len; i++) {
 		const struct journal_event *step = &steps->item[i];
 
-		printf("    %9.3f s  %-16s %s%s%s\n", step->took_ms / 1000.0, step->name, step->ok ? "ok" : "FAILED",
-		    step->text[0] != '\0' ? ": " : "", step->text);
+		printf("    %9.3f s  %-16s %s%s%s\n", step->took_ms / 1000.0, step->name,
+		    step->ok ? "ok" : "FAILED", step->text[0] != '\0' ? ": " : "", step->text);
 	}
 }
 
@@ -106,8 +107,8 @@ print_steps_short(const struct events *steps)
 	for (size_t i = 0; i < steps->len; i++) {
 		const struct journal_event *step = &steps->item[i];
 		char text[96];
-		int len = snprintf(text, sizeof(text), "%s %.3f s%s", step->name, step->took_ms / 1000.0,
-		    step->ok ? "" : " FAILED");
+		int len = snprintf(text, sizeof(text), "%s %.3f s%s", step->name,
+		    step->took_ms / 1000.0, step->ok ? "" : " FAILED");
 
 		if (column > 0 && column + (size_t)len + 3 > 79) {
 			fputs(",\n", stdout);
@@ -124,7 +125,8 @@ print_text(const struct history *history, bool each_step)
 {
 	char at[CLOCK_RFC3339_MAX];
 
-	for (size_t i = history->transitions.len; i-- > 0; ) {	/* the newest last, where one looks first */
+	for (size_t i = history->transitions.len;
+	     i-- > 0;) { /* the newest last, where one looks first */
 		const struct journal_event *event = &history->transitions.item[i];
 
 		printf("%s  %s", clock_rfc3339(event->wall_ms, at), event->name);
@@ -226,7 +228,8 @@ ctl_history(const struct ctl *ctl)
 	int code = CTL_DONE;
 
 	if (n_text != NULL && !parse_n(n_text, &n))
-		return ctl_usage(ctl, "\"%s\" is no number of transitions: write 1 to %d.", n_text, N_MAX);
+		return ctl_usage(
+		    ctl, "\"%s\" is no number of transitions: write 1 to %d.", n_text, N_MAX);
 	if (given == NULL && !ctl_directory(ctl, true, dir, sizeof(dir), &err))
 		return ctl_fail(CTL_CANNOT, "%s", err.text);
 	if (given == NULL)
@@ -234,7 +237,8 @@ ctl_history(const struct ctl *ctl)
 	if (given == NULL)
 		given = path;
 	if (access(given, R_OK) == -1)
-		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.%s", given, strerror(errno),
+		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.%s", given,
+		    strerror(errno),
 		    errno == ENOENT ? " mailpaird makes it when it first runs." : "");
 	if (!journal_open(given, false, &journal, &moved, &err))
 		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.", given, err.text);

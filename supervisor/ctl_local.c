@@ -1,8 +1,8 @@
 /*
  * supervisor/ctl_local.c - commands that need no mailpaird: keygen, check, version.
  *
- * Runs in the program mailpair and blocks on disk. Keys go to standard output or into the named file,
- * never into an argument, a message or a log.
+ * Runs in the program mailpair and blocks on disk. Keys go to standard output or into the named
+ * file, never into an argument, a message or a log.
  */
 #include "supervisor/ctl.h"
 
@@ -77,10 +77,14 @@ keygen_print(const struct ctl *ctl)
 		json_object_end(&j);
 		print_document(&j, buf, sizeof(buf));
 	} else {
-		printf("# authkeys: the same on both nodes, readable by root alone\nauth 1\n1 sha256 %s\n", hex);
+		printf("# authkeys: the same on both nodes, readable by root alone\nauth 1\n1 "
+		       "sha256 %s\n",
+		    hex);
 	}
 	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
-		fputs("mailpair: The file that was just written can be read by others: chmod 600 it.\n", stderr);
+		fputs("mailpair: The file that was just written can be read by others: chmod 600 "
+		      "it.\n",
+		    stderr);
 	explicit_bzero(hex, sizeof(hex));
 	explicit_bzero(buf, sizeof(buf));
 	return CTL_DONE;
@@ -108,7 +112,8 @@ print_mistakes(const char *file, const struct conf_mistakes *mistakes, bool to_s
 		FILE *out = to_stderr ? stderr : stdout;
 
 		if (mistakes->item[i].line > 0)
-			fprintf(out, "%s:%d: %s\n", file, mistakes->item[i].line, mistakes->item[i].text);
+			fprintf(out, "%s:%d: %s\n", file, mistakes->item[i].line,
+			    mistakes->item[i].text);
 		else
 			fprintf(out, "%s: %s\n", file, mistakes->item[i].text);
 	}
@@ -127,11 +132,12 @@ append_key(const struct ctl *ctl, const char *file, int id, int sending)
 
 	if (len == -1) {
 		free(text);
-		return ctl_fail(CTL_CANNOT, "%s cannot be read%s%s.", file, text == NULL ? "" : ": ",
-		    text == NULL ? "" : err.text);
+		return ctl_fail(CTL_CANNOT, "%s cannot be read%s%s.", file,
+		    text == NULL ? "" : ": ", text == NULL ? "" : err.text);
 	}
 	fresh_key(hex);
-	len += snprintf(text + len, 256, "%s%d sha256 %s\n", len > 0 && text[len - 1] != '\n' ? "\n" : "", id, hex);
+	len += snprintf(text + len, 256, "%s%d sha256 %s\n",
+	    len > 0 && text[len - 1] != '\n' ? "\n" : "", id, hex);
 	ok = durable_write(file, text, (size_t)len, 0600, &err);
 	explicit_bzero(text, (size_t)len);
 	explicit_bzero(hex, sizeof(hex));
@@ -148,11 +154,12 @@ append_key(const struct ctl *ctl, const char *file, int id, int sending)
 		json_object_end(&j);
 		print_document(&j, buf, sizeof(buf));
 	}
-	fprintf(stderr, "Key %d was added to %s; key %d still signs. Next:\n"
+	fprintf(stderr,
+	    "Key %d was added to %s; key %d still signs. Next:\n"
 	    "  1. put this file on the other node (mode 0600), and on both: mailpair reload\n"
 	    "  2. on both nodes change its first line to \"auth %d\", then: mailpair reload\n"
-	    "  3. when both use it, delete the line of key %d on both, then: mailpair reload\n", id, file, sending,
-	    id, sending);
+	    "  3. when both use it, delete the line of key %d on both, then: mailpair reload\n",
+	    id, file, sending, id, sending);
 	return CTL_DONE;
 }
 
@@ -177,7 +184,9 @@ ctl_keygen(const struct ctl *ctl)
 	sending = keys.key[keys.sending].id;
 	explicit_bzero(&keys, sizeof(keys));
 	if (id == 0)
-		return ctl_fail(CTL_NO, "%s has %d keys, and more there cannot be: delete those that are no longer used.",
+		return ctl_fail(CTL_NO,
+		    "%s has %d keys, and more there cannot be: delete those that are no longer "
+		    "used.",
 		    file, AUTHKEYS_MAX);
 	return append_key(ctl, file, id, sending);
 }
@@ -236,7 +245,8 @@ ctl_check(const struct ctl *ctl)
 	int code = CTL_DONE;
 
 	if (access(file, R_OK) == -1)
-		return ctl_fail(CTL_CANNOT, "The configuration %s cannot be read: %s.", file, strerror(errno));
+		return ctl_fail(
+		    CTL_CANNOT, "The configuration %s cannot be read: %s.", file, strerror(errno));
 	if (!conf_load(file, ctl->node, &conf, &mistakes)) {
 		code = report_mistakes(ctl, file, &mistakes);
 	} else if (!authkeys_load(conf->authkeys, conf->allow_weak_auth, &keys, &mistakes)) {
@@ -246,7 +256,8 @@ ctl_check(const struct ctl *ctl)
 		if (ctl->json)
 			report_mistakes(ctl, file, &mistakes);
 		else
-			printf("%s is good: pair %s, this node is %s.\n", file, conf->pair, conf->node[conf->self]);
+			printf("%s is good: pair %s, this node is %s.\n", file, conf->pair,
+			    conf->node[conf->self]);
 	}
 	conf_mistakes_free(&mistakes);
 	if (conf != NULL)

@@ -1,8 +1,8 @@
 /*
  * supervisor/ctl_status.c - status, its live form top, and "services may-start".
  *
- * Runs in the program mailpair. The page itself is made by mailpaird (status_text.c, status_json.c).
- * top blocks for at most QUIET_MS where mailpaird does not answer.
+ * Runs in the program mailpair. The page itself is made by mailpaird (status_text.c,
+ * status_json.c). top blocks for at most QUIET_MS where mailpaird does not answer.
  */
 #include "supervisor/ctl.h"
 
@@ -41,7 +41,8 @@ page_line(void *arg, char kind, const char *text)
 
 /* The page as text in memory, which the caller frees; -1: *err says why there is none. */
 static int
-fetch(const struct ctl *ctl, bool json, int quiet_ms, FILE *errors, char **ret_text, struct err *err)
+fetch(
+    const struct ctl *ctl, bool json, int quiet_ms, FILE *errors, char **ret_text, struct err *err)
 {
 	struct page page = { .errors = errors };
 	struct ctl_request request;
@@ -106,7 +107,8 @@ ctl_status(const struct ctl *ctl)
 
 /* ---------------------------------------------------------------- may-start */
 
-/* Is there a line that begins so, and in it that text? Our own document has one top-level member a line. */
+/* Is there a line that begins so, and in it that text? Our own document has one top-level member a
+ * line. */
 static bool
 line_has(const char *document, const char *begin, const char *text)
 {
@@ -128,17 +130,20 @@ ctl_may_start(const struct ctl *ctl)
 
 	if (code != CTL_DONE && code != CTL_NO) {
 		free(text);
-		return ctl_fail(CTL_CANNOT, "Mail must not be started by hand now, for nobody can say whether this "
-		    "node owns the spool. %s", err.text);
+		return ctl_fail(CTL_CANNOT,
+		    "Mail must not be started by hand now, for nobody can say whether this "
+		    "node owns the spool. %s",
+		    err.text);
 	}
 	active = line_has(text, "\n  \"role\": ", "\"active\"");
 	mounted = line_has(text, "\n  \"storage\": ", "\"mounted\": true");
 	free(text);
 	if (active && mounted)
 		return CTL_DONE;
-	return ctl_fail(CTL_NO, "Mail must not be started by hand on this node: %s. mailpaird starts it where the "
-	    "spool is; to move it here: mailpair switchover", active ? "the spool is not mounted here" :
-	    "it is not the active node of its pair");
+	return ctl_fail(CTL_NO,
+	    "Mail must not be started by hand on this node: %s. mailpaird starts it where the "
+	    "spool is; to move it here: mailpair switchover",
+	    active ? "the spool is not mounted here" : "it is not the active node of its pair");
 }
 
 /* ---------------------------------------------------------------- top */
@@ -194,7 +199,8 @@ wait_for_end(int signals)
 			continue;
 		if (pfd[1].revents != 0)
 			return true;
-		if (pfd[0].revents != 0 && (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q'))
+		if (pfd[0].revents != 0 &&
+		    (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q'))
 			return true;
 	}
 	return false;
@@ -209,8 +215,10 @@ ctl_top(const struct ctl *ctl)
 
 	if (ctl->json)
 		return ctl_status(ctl);
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) == -1)
-		return ctl_fail(CTL_CANNOT, "top needs a terminal; elsewhere use \"mailpair status\".");
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+	    tcgetattr(STDIN_FILENO, &before) == -1)
+		return ctl_fail(
+		    CTL_CANNOT, "top needs a terminal; elsewhere use \"mailpair status\".");
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

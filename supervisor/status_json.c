@@ -1,8 +1,9 @@
 /*
- * supervisor/status_json.c - the snapshot as the contract's JSON document, and the verdict "healthy".
+ * supervisor/status_json.c - the snapshot as the contract's JSON document, and the verdict
+ * "healthy".
  *
- * Pure; mailpaird calls it for "status json=yes". What is not known is null, never a guess: a reader
- * can tell "no" from "could not be told". The form for people is in status_text.c.
+ * Pure; mailpaird calls it for "status json=yes". What is not known is null, never a guess: a
+ * reader can tell "no" from "could not be told". The form for people is in status_text.c.
  */
 #include "supervisor/status.h"
 
@@ -15,29 +16,32 @@ bool
 status_fault(const struct status *s, char *buf, size_t size)
 {
 	if (s->role != ROLE_ACTIVE && s->role != ROLE_STANDBY) {
-		snprintf(buf, size, "%s is %s, neither active nor standby.", s->node, role_name(s->role));
+		snprintf(buf, size, "%s is %s, neither active nor standby.", s->node,
+		    role_name(s->role));
 		return true;
 	}
 	if (s->peer_view != VIEW_ALIVE && s->peer_view != VIEW_LATE) {
-		snprintf(buf, size, "%s is %s: %s has no standby.", s->peer, view_name(s->peer_view), s->node);
+		snprintf(buf, size, "%s is %s: %s has no standby.", s->peer,
+		    view_name(s->peer_view), s->node);
 		return true;
 	}
 	for (size_t i = 0; i < s->links; i++) {
 		if (!s->link[i].up) {
-			snprintf(buf, size, "Link %s between %s and %s is down.", s->link[i].name, s->node,
-			    s->peer);
+			snprintf(buf, size, "Link %s between %s and %s is down.", s->link[i].name,
+			    s->node, s->peer);
 			return true;
 		}
 	}
 	if (s->role == ROLE_STANDBY)
 		return false;
 	if (s->mounted != FACT_YES) {
-		snprintf(buf, size, "%s is active, but whether %s is mounted there: %s.", s->node, s->mountpoint,
-		    fact_name(s->mounted));
+		snprintf(buf, size, "%s is active, but whether %s is mounted there: %s.", s->node,
+		    s->mountpoint, fact_name(s->mounted));
 		return true;
 	}
 	if (s->mta_running != FACT_YES || s->mta_answering == FACT_NO) {
-		snprintf(buf, size, "%s is active, but %s is not well there: running %s, answering %s.", s->node,
+		snprintf(buf, size,
+		    "%s is active, but %s is not well there: running %s, answering %s.", s->node,
 		    s->mta_name, fact_name(s->mta_running), fact_name(s->mta_answering));
 		return true;
 	}
@@ -170,7 +174,8 @@ add_group(struct json *j, const struct status *s)
 	json_object_end(j);
 	json_array_end(j);
 
-	/* Further services and configuration sync come with later versions; their members stand already. */
+	/* Further services and configuration sync come with later versions; their members stand
+	 * already. */
 	json_array(j, "services");
 	json_array_end(j);
 	json_object(j, "config_sync");
@@ -199,7 +204,8 @@ add_last(struct json *j, const struct status_transition *last)
 	json_object_end(j);
 }
 
-/* Problems are strings, as the contract has them; the advice for each stands at the same index beside them. */
+/* Problems are strings, as the contract has them; the advice for each stands at the same index
+ * beside them. */
 static void
 add_problems(struct json *j, const struct status *s)
 {

@@ -1,8 +1,8 @@
 /*
  * supervisor/status_text.c - the snapshot for people: aligned, short, and what to do next.
  *
- * Pure; mailpaird calls it for "status". A healthy pair fits a terminal of 80 x 24. The verdict comes
- * from status_json.c, the problems and their advice from the engine.
+ * Pure; mailpaird calls it for "status". A healthy pair fits a terminal of 80 x 24. The verdict
+ * comes from status_json.c, the problems and their advice from the engine.
  */
 #include "supervisor/status.h"
 
@@ -35,7 +35,8 @@ add(struct text *t, const char *fmt, ...)
 		t->len += (size_t)n;
 }
 
-/* Words of a sentence on lines of at most WIDTH columns; the first follows what stands there already. */
+/* Words of a sentence on lines of at most WIDTH columns; the first follows what stands there
+ * already. */
 static void
 add_wrapped(struct text *t, size_t column, size_t indent, const char *sentence)
 {
@@ -123,14 +124,20 @@ add_nodes(struct text *t, const struct status *s)
 	    s->peer_role_known ? role_name(s->peer_role) : "unknown");
 	for (int i = 0; i < 2; i++)
 		width = names[i] > width ? names[i] : width;
-	add(t, "\n%-*s  %-10s  %-8s  %6s  %s\n", width, "NODE", "ROLE", "SEEN AS", "TENURE", "SPOOL");
-	add(t, "%-*s  %-10s  %-8s  %6" PRIu64 "  %s\n", width, s->node, role_name(s->role), "here", s->tenure,
-	    known(s->mounted, "mounted", "not mounted", "unknown"));
+	add(t, "\n%-*s  %-10s  %-8s  %6s  %s\n", width, "NODE", "ROLE", "SEEN AS", "TENURE",
+	    "SPOOL");
+	add(t, "%-*s  %-10s  %-8s  %6" PRIu64 "  %s\n", width, s->node, role_name(s->role), "here",
+	    s->tenure, known(s->mounted, "mounted", "not mounted", "unknown"));
 	add(t, "%-*s  %-10s  %-8s  %6" PRIu64 "  %s", width, s->peer, role, view_name(s->peer_view),
 	    s->peer_tenure, known(s->peer_holds, "mounted", "not mounted", "unknown"));
-	if (s->clock_offset_ms != INT64_MIN && (s->clock_offset_ms > 1000 || s->clock_offset_ms < -1000))
-		add(t, ", clock %s %s", duration((uint64_t)(s->clock_offset_ms < 0 ? -s->clock_offset_ms :
-		    s->clock_offset_ms) * 1000, offset), s->clock_offset_ms < 0 ? "behind" : "ahead");
+	if (s->clock_offset_ms != INT64_MIN &&
+	    (s->clock_offset_ms > 1000 || s->clock_offset_ms < -1000))
+		add(t, ", clock %s %s",
+		    duration((uint64_t)(s->clock_offset_ms < 0 ? -s->clock_offset_ms
+							       : s->clock_offset_ms) *
+				 1000,
+			offset),
+		    s->clock_offset_ms < 0 ? "behind" : "ahead");
 	add(t, "\n");
 	if (s->proof != PROOF_NONE) {
 		add(t, "%*s", width + 2, "");
@@ -141,20 +148,22 @@ add_nodes(struct text *t, const struct status *s)
 static void
 add_links(struct text *t, const struct status *s)
 {
-	char heard[DURATION_MAX], rtt[DURATION_MAX], p50[DURATION_MAX], p99[DURATION_MAX], max[DURATION_MAX];
+	char heard[DURATION_MAX], rtt[DURATION_MAX], p50[DURATION_MAX], p99[DURATION_MAX],
+	    max[DURATION_MAX];
 	int width = 8;
 
 	for (size_t i = 0; i < s->links; i++)
 		width = (int)strlen(s->link[i].name) > width ? (int)strlen(s->link[i].name) : width;
-	add(t, "\n%-*s  %-9s  %-4s  %9s  %8s  %4s  %7s  %7s  %7s\n", width, "LINK", "TRANSPORT", "", "HEARD", "RTT",
-	    "LOST", "GAP P50", "P99", "MAX");
+	add(t, "\n%-*s  %-9s  %-4s  %9s  %8s  %4s  %7s  %7s  %7s\n", width, "LINK", "TRANSPORT", "",
+	    "HEARD", "RTT", "LOST", "GAP P50", "P99", "MAX");
 	for (size_t i = 0; i < s->links; i++) {
 		const struct status_link *link = &s->link[i];
 		const struct gap *gap = link->gap;
 
-		add(t, "%-*s  %-9s  %-4s  %9s  %8s  %4" PRIu64 "  %7s  %7s  %7s\n", width, link->name,
-		    link->transport, link->up ? "up" : "DOWN",
-		    link->last_heard_ms < 0 ? "never" : duration((uint64_t)link->last_heard_ms * 1000, heard),
+		add(t, "%-*s  %-9s  %-4s  %9s  %8s  %4" PRIu64 "  %7s  %7s  %7s\n", width,
+		    link->name, link->transport, link->up ? "up" : "DOWN",
+		    link->last_heard_ms < 0 ? "never"
+					    : duration((uint64_t)link->last_heard_ms * 1000, heard),
 		    link->rtt_us < 0 ? "-" : duration((uint64_t)link->rtt_us, rtt), link->lost,
 		    gap->count == 0 ? "-" : duration(gap_percentile_us(gap, 50), p50),
 		    gap->count == 0 ? "-" : duration(gap_percentile_us(gap, 99), p99),
@@ -165,9 +174,14 @@ add_links(struct text *t, const struct status *s)
 static void
 add_queue(struct text *t, const struct mta_queue_counts *queue)
 {
-	const struct { const char *name; uint64_t count; } part[] = {
-		{ "incoming", queue->incoming }, { "active", queue->active }, { "deferred", queue->deferred },
-		{ "on hold", queue->hold }, { "in maildrop", queue->maildrop }, { "CORRUPT", queue->corrupt },
+	const struct { const char *name; uint64_t count;
+	} part[] = {
+	    {"incoming", queue->incoming},
+	    {"active", queue->active},
+	    {"deferred", queue->deferred},
+	    {"on hold", queue->hold},
+	    {"in maildrop", queue->maildrop},
+	    {"CORRUPT", queue->corrupt},
 	};
 	const char *between = " (";
 
@@ -192,11 +206,15 @@ add_group(struct text *t, const struct status *s)
 	add(t, "\n");
 	for (size_t i = 0; i < s->addresses; i++)
 		add(t, "%-7s  %s on %s: %s\n", i == 0 ? "address" : "", s->address[i].text,
-		    s->address[i].interface, known(s->address[i].held, "held", "not held", "unknown"));
-	add(t, "mail     %s: %s", s->mta_name, known(s->mta_running, "running",
-	    s->services_stopped ? "STOPPED by command" : "not running", "not known whether it runs"));
+		    s->address[i].interface,
+		    known(s->address[i].held, "held", "not held", "unknown"));
+	add(t, "mail     %s: %s", s->mta_name,
+	    known(s->mta_running, "running",
+		s->services_stopped ? "STOPPED by command" : "not running",
+		"not known whether it runs"));
 	if (s->mta_running == FACT_YES)
-		add(t, ", %s", known(s->mta_answering, "answering", "NOT ANSWERING", "not yet asked"));
+		add(t, ", %s",
+		    known(s->mta_answering, "answering", "NOT ANSWERING", "not yet asked"));
 	if (s->queue_known)
 		add_queue(t, &s->queue);
 	add(t, "\n");
@@ -227,14 +245,16 @@ add_counters(struct text *t, const struct status *s)
 	for (int v = BEAT_GOOD + 1; v < BEAT_VERDICT_COUNT; v++) {
 		if (s->rejected[v] == 0)
 			continue;
-		add(t, "%s%" PRIu64 " %s", before, s->rejected[v], beat_verdict_name((enum beat_verdict)v));
+		add(t, "%s%" PRIu64 " %s", before, s->rejected[v],
+		    beat_verdict_name((enum beat_verdict)v));
 		before = ", ";
 	}
 	if (before[0] == ',')
 		add(t, "\n");
 	if (s->pauses > 0)
-		add(t, "pauses   %s itself stood still %" PRIu64 " time%s, at most %s\n", s->node, s->pauses,
-		    s->pauses == 1 ? "" : "s", duration(s->longest_pause_ms * 1000, pause));
+		add(t, "pauses   %s itself stood still %" PRIu64 " time%s, at most %s\n", s->node,
+		    s->pauses, s->pauses == 1 ? "" : "s",
+		    duration(s->longest_pause_ms * 1000, pause));
 }
 
 static void
@@ -247,8 +267,8 @@ add_last(struct text *t, const struct status_transition *last)
 	add(t, "last     %s", last->kind);
 	if (last->from[0] != '\0' && last->to[0] != '\0')
 		add(t, " %s -> %s", last->from, last->to);
-	add(t, " at %s, tenure %" PRIu64 ", took %s\n", clock_rfc3339(last->at_wall_ms, at), last->tenure,
-	    duration((uint64_t)last->took_ms * 1000, took));
+	add(t, " at %s, tenure %" PRIu64 ", took %s\n", clock_rfc3339(last->at_wall_ms, at),
+	    last->tenure, duration((uint64_t)last->took_ms * 1000, took));
 	if (last->reason[0] != '\0') {
 		add(t, "         ");
 		add_wrapped(t, 9, 9, last->reason);

@@ -1,7 +1,7 @@
 /*
- * tests/unit/test_status.c - the laws of supervisor/status_json.c and status_text.c, and the golden files
- * in tests/fixtures/status. Run from the root of the tree. UPDATE_GOLDEN=1 writes the files anew: read
- * the difference before you commit it.
+ * tests/unit/test_status.c - the laws of supervisor/status_json.c and status_text.c, and the golden
+ * files in tests/fixtures/status. Run from the root of the tree. UPDATE_GOLDEN=1 writes the files
+ * anew: read the difference before you commit it.
  */
 #include "tests/unit/harness.h"
 
@@ -18,30 +18,52 @@ static struct status
 healthy_active(void)
 {
 	struct status s = {
-		.pair = "mail", .node = "mx1", .peer = "mx2", .role = ROLE_ACTIVE, .peer_role = ROLE_STANDBY,
-		.peer_role_known = true, .peer_view = VIEW_ALIVE, .peer_holds = FACT_NO, .tenure = 7,
-		.peer_tenure = 7, .automatic_takeover = true, .config_same = FACT_YES, .clock_offset_ms = -12,
-		.link = {
-			{ "cross", "udp", true, 103, 211, &gap_regular, 0, 90210, 0, 90200, 0, { 0 } },
-			{ "lan", "multicast", true, 103, 1340, &gap_regular, 2, 90210, 0, 90198, 0, { 0 } },
-			{ "serial", "serial", true, 110, 22050, &gap_regular, 0, 90210, 0, 90200, 0, { 0 } },
+	    .pair = "mail",
+	    .node = "mx1",
+	    .peer = "mx2",
+	    .role = ROLE_ACTIVE,
+	    .peer_role = ROLE_STANDBY,
+	    .peer_role_known = true,
+	    .peer_view = VIEW_ALIVE,
+	    .peer_holds = FACT_NO,
+	    .tenure = 7,
+	    .peer_tenure = 7,
+	    .automatic_takeover = true,
+	    .config_same = FACT_YES,
+	    .clock_offset_ms = -12,
+	    .link =
+		{
+		    {"cross", "udp", true, 103, 211, &gap_regular, 0, 90210, 0, 90200, 0, {0}},
+		    {"lan", "multicast", true, 103, 1340, &gap_regular, 2, 90210, 0, 90198, 0, {0}},
+		    {"serial", "serial", true, 110, 22050, &gap_regular, 0, 90210, 0, 90200, 0,
+			{0}},
 		},
-		.links = 3,
-		.fence = {
-			{ "bmc-mx1", "mx1", "fence_ipmilan", FACT_YES, AT, "2026-10-01T09:00:00Z" },
-			{ "bmc-mx2", "mx2", "fence_ipmilan", FACT_YES, AT, "" },
+	    .links = 3,
+	    .fence =
+		{
+		    {"bmc-mx1", "mx1", "fence_ipmilan", FACT_YES, AT, "2026-10-01T09:00:00Z"},
+		    {"bmc-mx2", "mx2", "fence_ipmilan", FACT_YES, AT, ""},
 		},
-		.fences = 2,
-		.storage_type = "shared", .storage_device = "/dev/mapper/mail", .mountpoint = "/srv/mail",
-		.storage_state = "ext4, 41% used", .mounted = FACT_YES,
-		.address = {
-			{ "192.168.0.53/24", "eth0", FACT_YES }, { "2001:db8::53/64", "eth0", FACT_YES },
+	    .fences = 2,
+	    .storage_type = "shared",
+	    .storage_device = "/dev/mapper/mail",
+	    .mountpoint = "/srv/mail",
+	    .storage_state = "ext4, 41% used",
+	    .mounted = FACT_YES,
+	    .address =
+		{
+		    {"192.168.0.53/24", "eth0", FACT_YES},
+		    {"2001:db8::53/64", "eth0", FACT_YES},
 		},
-		.addresses = 2,
-		.mta_name = "postfix", .mta_running = FACT_YES, .mta_answering = FACT_YES, .queue_known = true,
-		.queue = { .total = 12, .active = 1, .deferred = 11 },
-		.last = { "takeover", 7, AT, "mx2", "mx1", "mx2 silent on all links; fenced by bmc-mx2", 1240 },
-		.beats_sent = 270630,
+	    .addresses = 2,
+	    .mta_name = "postfix",
+	    .mta_running = FACT_YES,
+	    .mta_answering = FACT_YES,
+	    .queue_known = true,
+	    .queue = {.total = 12, .active = 1, .deferred = 11},
+	    .last = {"takeover", 7, AT, "mx2", "mx1", "mx2 silent on all links; fenced by bmc-mx2",
+		1240},
+	    .beats_sent = 270630,
 	};
 
 	return s;
@@ -66,7 +88,8 @@ healthy_standby(void)
 	return s;
 }
 
-/* The standby hears nothing and the fence device does not answer: what safety promise S2 looks like. */
+/* The standby hears nothing and the fence device does not answer: what safety promise S2 looks
+ * like. */
 static struct status
 no_proof(void)
 {
@@ -82,11 +105,15 @@ no_proof(void)
 	s.rejected[BEAT_FORGED] = s.link[0].rejected[BEAT_FORGED] = 3;
 	s.pauses = 1;
 	s.longest_pause_ms = 2345;
-	snprintf(s.problem[0].text, sizeof(s.problem[0].text), "mx1 is silent on every link for 12 min and "
-	    "nothing proves that it is off: fence device bmc-mx1 does not answer (connection timed out).");
-	snprintf(s.problem[0].advice, sizeof(s.problem[0].advice), "Look at mx1. If it is certainly powered "
+	snprintf(s.problem[0].text, sizeof(s.problem[0].text),
+	    "mx1 is silent on every link for 12 min and "
+	    "nothing proves that it is off: fence device bmc-mx1 does not answer (connection timed "
+	    "out).");
+	snprintf(s.problem[0].advice, sizeof(s.problem[0].advice),
+	    "Look at mx1. If it is certainly powered "
 	    "off, run on mx2: mailpair confirm-dead mx1");
-	snprintf(s.problem[1].text, sizeof(s.problem[1].text), "Mail is not served by any node of the pair.");
+	snprintf(s.problem[1].text, sizeof(s.problem[1].text),
+	    "Mail is not served by any node of the pair.");
 	s.problems = 2;
 	return s;
 }
@@ -95,11 +122,21 @@ static struct status
 just_started(void)
 {
 	struct status s = {
-		.pair = "mail", .node = "mx1", .peer = "mx2", .role = ROLE_JOINING, .peer_view = VIEW_UNSEEN,
-		.doing = "waiting for mx2, 58 s left", .clock_offset_ms = INT64_MIN,
-		.link = { { "cross", "udp", false, -1, -1, &gap_none, 0, 4, 0, 0, 0, { 0 } } }, .links = 1,
-		.storage_type = "shared", .storage_device = "/dev/sdb", .mountpoint = "/srv/mail",
-		.address = { { "192.168.0.53/24", "eth0", FACT_UNKNOWN } }, .addresses = 1, .mta_name = "postfix",
+	    .pair = "mail",
+	    .node = "mx1",
+	    .peer = "mx2",
+	    .role = ROLE_JOINING,
+	    .peer_view = VIEW_UNSEEN,
+	    .doing = "waiting for mx2, 58 s left",
+	    .clock_offset_ms = INT64_MIN,
+	    .link = {{"cross", "udp", false, -1, -1, &gap_none, 0, 4, 0, 0, 0, {0}}},
+	    .links = 1,
+	    .storage_type = "shared",
+	    .storage_device = "/dev/sdb",
+	    .mountpoint = "/srv/mail",
+	    .address = {{"192.168.0.53/24", "eth0", FACT_UNKNOWN}},
+	    .addresses = 1,
+	    .mta_name = "postfix",
 	};
 
 	return s;
@@ -113,7 +150,8 @@ maintenance(void)
 	s.maintenance = true;
 	s.maintenance_until_wall_ms = AT + 7200000;
 	s.proof = PROOF_FENCED;
-	snprintf(s.proof_text, sizeof(s.proof_text), "bmc-mx2 switched mx2 off and says that it is off");
+	snprintf(
+	    s.proof_text, sizeof(s.proof_text), "bmc-mx2 switched mx2 off and says that it is off");
 	s.peer_view = VIEW_FENCED;
 	s.peer_role_known = false;
 	s.clock_offset_ms = 5300;
@@ -130,8 +168,11 @@ static const struct {
 	const char	*name;
 	struct status	(*make)(void);
 } samples[] = {
-	{ "healthy-active", healthy_active }, { "healthy-standby", healthy_standby }, { "no-proof", no_proof },
-	{ "just-started", just_started }, { "maintenance", maintenance },
+    {"healthy-active", healthy_active},
+    {"healthy-standby", healthy_standby},
+    {"no-proof", no_proof},
+    {"just-started", just_started},
+    {"maintenance", maintenance},
 };
 #define SAMPLES ((int)(sizeof(samples) / sizeof(samples[0])))
 
@@ -164,7 +205,8 @@ compare(const char *name, const char *ending, const char *have)
 	else
 		ck_assert_uint_lt(fread(want, 1, 65535, file), 65535);
 	fclose(file);
-	ck_assert_msg(update || strcmp(have, want) == 0, "%s differs; the program says:\n%s", path, have);
+	ck_assert_msg(
+	    update || strcmp(have, want) == 0, "%s differs; the program says:\n%s", path, have);
 	free(want);
 }
 
@@ -205,7 +247,8 @@ START_TEST(every_page_is_at_most_79_columns_wide)
 	char *text = render(status_text, &s);
 
 	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
-		ck_assert_msg(strcspn(line, "\n") <= 79, "too wide: %.*s", (int)strcspn(line, "\n"), line);
+		ck_assert_msg(
+		    strcspn(line, "\n") <= 79, "too wide: %.*s", (int)strcspn(line, "\n"), line);
 	free(text);
 }
 END_TEST
@@ -225,17 +268,28 @@ END_TEST
 
 START_TEST(every_member_of_the_contract_is_there)
 {
-	static const struct { const char *member, *inside[8]; } contract[] = {
-		{ "pair", { NULL } }, { "node", { NULL } }, { "peer", { NULL } }, { "version", { NULL } },
-		{ "role", { NULL } }, { "peer_view", { NULL } }, { "peer_role", { NULL } }, { "tenure", { NULL } },
-		{ "maintenance", { NULL } }, { "automatic_takeover", { NULL } }, { "healthy", { NULL } },
-		{ "problems", { NULL } },
-		{ "links", { "name", "transport", "up", "last_heard_ms", "rtt_us", "lost" } },
-		{ "storage", { "type", "device", "mountpoint", "mounted", "state" } },
-		{ "addresses", { "address", "interface", "held" } },
-		{ "mta", { "name", "running", "answering", "queue", "total", "active", "deferred", "hold" } },
-		{ "services", { NULL } }, { "config_sync", { "in_step", "files", "pending", "conflicts" } },
-		{ "last_transition", { "kind", "tenure", "from", "to", "at", "took_ms", "reason" } },
+	static const struct { const char *member, *inside[8];
+	} contract[] = {
+	    {"pair", {NULL}},
+	    {"node", {NULL}},
+	    {"peer", {NULL}},
+	    {"version", {NULL}},
+	    {"role", {NULL}},
+	    {"peer_view", {NULL}},
+	    {"peer_role", {NULL}},
+	    {"tenure", {NULL}},
+	    {"maintenance", {NULL}},
+	    {"automatic_takeover", {NULL}},
+	    {"healthy", {NULL}},
+	    {"problems", {NULL}},
+	    {"links", {"name", "transport", "up", "last_heard_ms", "rtt_us", "lost"}},
+	    {"storage", {"type", "device", "mountpoint", "mounted", "state"}},
+	    {"addresses", {"address", "interface", "held"}},
+	    {"mta",
+		{"name", "running", "answering", "queue", "total", "active", "deferred", "hold"}},
+	    {"services", {NULL}},
+	    {"config_sync", {"in_step", "files", "pending", "conflicts"}},
+	    {"last_transition", {"kind", "tenure", "from", "to", "at", "took_ms", "reason"}},
 	};
 	struct status s = healthy_active();
 	char *text = render(status_json, &s), key[64];
@@ -250,8 +304,8 @@ START_TEST(every_member_of_the_contract_is_there)
 		for (size_t k = 0; k < 8 && contract[i].inside[k] != NULL; k++) {
 			snprintf(key, sizeof(key), "\"%s\": ", contract[i].inside[k]);
 			found = strstr(line, key);
-			ck_assert_msg(found != NULL && found < end, "no %s in %s", contract[i].inside[k],
-			    contract[i].member);
+			ck_assert_msg(found != NULL && found < end, "no %s in %s",
+			    contract[i].inside[k], contract[i].member);
 		}
 	}
 	free(text);
@@ -341,7 +395,8 @@ main(void)
 	Suite *suite = suite_create("status");
 	TCase *tc = tcase_create("status");
 
-	gap_regular = (struct gap){ .count = 1000, .max_us = 262144, .bucket = { [30] = 940, [32] = 60 } };
+	gap_regular =
+	    (struct gap){.count = 1000, .max_us = 262144, .bucket = {[30] = 940, [32] = 60}};
 	tcase_add_loop_test(tc, the_document_for_programs_is_as_agreed, 0, SAMPLES);
 	tcase_add_loop_test(tc, the_page_for_people_is_as_agreed, 0, SAMPLES);
 	tcase_add_loop_test(tc, every_page_is_at_most_79_columns_wide, 0, SAMPLES);
