@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/spawn.h"
 
@@ -16,6 +17,7 @@ struct seen {
 	struct loop		*loop;
 	int			 calls, wanted;
 	struct spawn_result	 r;
+	size_t			 out_len;
 	char			 out[SPAWN_OUT_MAX + 1], errout[SPAWN_OUT_MAX + 1];
 };
 
@@ -25,6 +27,7 @@ seen_done(void *arg, const struct spawn_result *r)
 	struct seen *seen = arg;
 
 	seen->r = *r;
+	seen->out_len = strlen(r->out);
 	snprintf(seen->out, sizeof(seen->out), "%s", r->out);
 	snprintf(seen->errout, sizeof(seen->errout), "%s", r->errout);
 	if (++seen->calls == seen->wanted)

@@ -176,8 +176,8 @@ START_TEST(a_hook_that_hangs_is_killed_in_time_and_the_next_one_runs)
 	struct answer a;
 
 	conf.hook_ms = 300;
-	script("1-hangs", 0755, "trap '' TERM; tail -f /dev/null");
-	script("2-daemon", 0755, "setsid tail -f /dev/null & echo $! > trace");
+	script("1-hangs", 0755, "trap '' TERM; tail -f /dev/null >/dev/null");
+	script("2-daemon", 0755, "setsid tail -f /dev/null 3>&1 >/dev/null & echo $! > trace");
 	a = run();
 	conf.hook_ms = 5000;
 	ck_assert_int_eq(a.code, 0);

@@ -421,7 +421,7 @@ START_TEST(pruning_removes_the_old_and_keeps_the_new_and_the_file_stays_small)
 	ck_assert_uint_eq(l.e[7].wall_ms, 9992);
 	journal_close(j);
 	stat(DB, &st);
-	ck_assert_int_lt(st.st_size, 400 * 1024);
+	ck_assert_int_lt(st.st_size, 64 * 1024);
 }
 END_TEST
 
