@@ -27,9 +27,9 @@ struct holder {
 bool	holders_find(dev_t dev, const char *mountpoint, struct holder **ret, size_t *ret_len, struct err *);
 /* Signal exactly these processes (by pidfd, start time compared); returns how many were still there. */
 size_t	holders_signal(const struct holder *, size_t len, int signo);
-/* Wait until all of these that holders_signal() would signal have ended; returns how many have not after ms. */
+/* Wait until those that holders_signal() reaches have ended; returns how many have not after ms. */
 size_t	holders_wait(const struct holder *, size_t len, uint32_t ms);
-/* May it be signalled: a process, neither this one nor one of its ancestors (those are only named). */
+/* May it be signalled: a process, not this one nor one of its ancestors (those are only named). */
 bool	holder_endable(const struct holder *);
 
 #endif

@@ -11,24 +11,24 @@
 #include <sys/types.h>
 
 /* Name and start time (clock ticks since boot) of a process; false when there is none. */
-bool holders_process(pid_t, char *command, size_t size, uint64_t *ret_started);
+bool	holders_process(pid_t, char *command, size_t size, uint64_t *ret_started);
 
 /*
  * A bound Unix socket keeps its mount busy although its descriptor shows no file. Only the sockets
  * of this network namespace can be asked for.
  */
 struct holders_socket {
-	uint64_t inode; /* as /proc/PID/fd shows it */
-	char path[108]; /* as it was bound, perhaps relative */
+	uint64_t	 inode;		/* as /proc/PID/fd shows it */
+	char		 path[108];	/* as it was bound, perhaps relative */
 };
 struct holders_sockets {
-	struct holders_socket *item;
-	size_t len;
+	struct holders_socket	*item;
+	size_t			 len;
 };
-void holders_sockets_find(
-    dev_t, struct holders_sockets *ret); /* none where the kernel cannot tell */
-const char *holders_sockets_path(
-    const struct holders_sockets *, uint64_t inode); /* NULL: not one of them */
-void holders_sockets_free(struct holders_sockets *);
+/* Finds none where the kernel cannot tell. */
+void		 holders_sockets_find(dev_t, struct holders_sockets *ret);
+/* NULL: not one of them. */
+const char	*holders_sockets_path(const struct holders_sockets *, uint64_t inode);
+void		 holders_sockets_free(struct holders_sockets *);
 
 #endif

@@ -36,8 +36,8 @@
 #define EXT_NEEDS_RECOVERY 4
 #define JFS_STATE_AT	   40
 #define JFS_UUID_AT	   136
-#define NOWAIT_TRIES	   8
-#define NOWAIT_PAUSE_MS	   2
+#define NOWAIT_TRIES	   4
+#define NOWAIT_PAUSE_MS	   1
 
 /* clang-format off */
 static const struct storage_fs fs_known[] = {
@@ -151,16 +151,24 @@ storage_super_parse(const struct storage_fs *fs, const uint8_t bytes[SUPER_LEN],
 
 /*
  * A plain direct read first writes back what the cache has dirty in the range. On a node that may
- * have lost the device that would put our stale super block over the new owner's, so it is asked
- * for with RWF_NOWAIT, which refuses instead. The kernel gives no event for "clean now", hence the
- * short waits.
+ * have lost the device that would put our stale super block over the new owner's. So it is read
+ * from beneath where that is possible, and otherwise with RWF_NOWAIT, which refuses instead. The
+ * kernel gives no event for "clean now", hence the short waits.
  */
 static ssize_t
-read_without_writing(int fd, void *buf, off_t offset)
+read_without_writing(const char *device, int fd, void *buf, off_t offset)
 {
 	struct iovec iov = {.iov_base = buf, .iov_len = SUPER_LEN};
+	off_t below = offset;
+	int beneath = storage_beneath_open(device, &below);
 	ssize_t n = -1;
 
+	if (beneath != -1) {
+		n = pread(beneath, buf, SUPER_LEN, below);
+		close(beneath);
+		if (n == SUPER_LEN)
+			return n;
+	}
 	for (int i = 0; i < NOWAIT_TRIES; i++) {
 		n = preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
 		if (n != -1 || errno != EAGAIN)
@@ -192,7 +200,7 @@ storage_super_read(const struct storage_fs *fs, const char *device, enum storage
 		goto out;
 	}
 	if (view == VIEW_DISK_ONLY)
-		n = read_without_writing(fd, buf, offset);
+		n = read_without_writing(device, fd, buf, offset);
 	else
 		n = pread(fd, buf, SUPER_LEN, offset);
 	if (n == -1)

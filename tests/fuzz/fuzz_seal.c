@@ -1,6 +1,7 @@
 /*
- * tests/fuzz/fuzz_seal.c - any bytes as a seal: nothing but a verdict, and what is accepted survives
- * being written again. The bytes are also tried with a right sum, since no fuzzer guesses SHA-256.
+ * tests/fuzz/fuzz_seal.c - any bytes as a seal: nothing but a verdict, and what is accepted
+ * survives being written again. The bytes are also tried with a right sum, since no fuzzer guesses
+ * SHA-256.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -47,7 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (len >= 69 && memcmp(bytes + len - 69, "sum ", 4) == 0)
 		body = len - 69;
 	digest_sha256(text, body, digest);
-	parse(text, body + (size_t)snprintf(text + body, 80, "sum %s\n", digest_hex(digest, sizeof(digest), hex)));
+	parse(text, body + (size_t)snprintf(text + body, 80, "sum %s\n",
+			       digest_hex(digest, sizeof(digest), hex)));
 	free(text);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * tests/unit/disk.h - a small world for tests that mount: a mount namespace of our own with a tmpfs on
- * DISK_ROOT, images in it, loop devices, processes that hold files, drivers run as real workers.
+ * tests/unit/disk.h - a small world for tests that mount: a mount namespace of our own with a tmpfs
+ * on DISK_ROOT, images in it, loop devices, processes that hold files, drivers run as real workers.
  *
  * Needs root. Nothing has to be cleaned up: mounts go with the namespace, loop devices clear
  * themselves when their last user is gone, processes die with the test's process.
@@ -11,6 +11,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkpg.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -82,8 +83,10 @@ disk_image(const char *path, const char *fstype)
 static inline const char *
 disk_attach(const char *image, bool read_only, char name[32])
 {
-	struct loop_config config = {.info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0)};
-	int file = open(image, O_RDWR | O_CLOEXEC), control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	struct loop_config config = {
+	    .info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0)};
+	int file = open(image, O_RDWR | O_CLOEXEC),
+	    control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
 	ck_assert(file != -1 && control != -1);
 	config.fd = (__u32)file;
@@ -95,7 +98,7 @@ disk_attach(const char *image, bool read_only, char name[32])
 		if (fd != -1 && ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
 			close(file);
 			close(control);
-			return name;	/* fd stays open on purpose */
+			return name; /* fd stays open on purpose */
 		}
 		if (fd != -1)
 			close(fd);
@@ -104,14 +107,30 @@ disk_attach(const char *image, bool read_only, char name[32])
 	return NULL;
 }
 
+/* Tell the kernel of partition 1; it goes with the loop device. */
+static inline bool
+disk_partition(int device, long long start, long long length)
+{
+	struct blkpg_partition p = {.start = start, .length = length, .pno = 1};
+	struct blkpg_ioctl_arg arg = {.op = BLKPG_ADD_PARTITION, .datalen = sizeof(p), .data = &p};
+
+	return ioctl(device, BLKPG, &arg) == 0;
+}
+
 static inline struct conf
 disk_conf(const char *device, const char *fstype)
 {
 	return (struct conf){
 	    .pair = "mail",
 	    .node = {"mx1", "mx2"},
-	    .storage = {.name = "spool", .type = "shared", .device = device, .node_device = {device, device},
-		.mountpoint = DISK_POINT, .fstype = fstype, .options = "noatime,nodev,nosuid", .fsck_ms = 20000},
+	    .storage = {.name = "spool",
+		.type = "shared",
+		.device = device,
+		.node_device = {device, device},
+		.mountpoint = DISK_POINT,
+		.fstype = fstype,
+		.options = "noatime,nodev,nosuid",
+		.fsck_ms = 20000},
 	    .mount_ms = 5000,
 	    .unmount_ms = 5000,
 	    .kill_ms = 300,
@@ -132,8 +151,6 @@ disk_file(const char *path, const char *text, bool sync)
 }
 
 /* ---------------------------------------------------------------- processes that hold */
-
-
 
 /* Defined by the test: what the child does before it says that it is ready; false: it cannot. */
 typedef bool disk_child_f(const char *path);
@@ -178,12 +195,12 @@ disk_ended_by(pid_t pid)
 /* ---------------------------------------------------------------- workers */
 
 struct disk_work {
-	const struct conf	*conf;
-	bool			(*act)(const struct conf *, struct spawn_out *, struct err *);
-	struct loop		*loop;
-	bool			 ok;
-	char			 report[8192];
-	struct err		 err;
+	const struct conf *conf;
+	bool (*act)(const struct conf *, struct spawn_out *, struct err *);
+	struct loop *loop;
+	bool ok;
+	char report[8192];
+	struct err err;
 };
 
 static inline bool
@@ -207,7 +224,8 @@ disk_work_done(void *arg, const struct spawn_result *r)
 
 /* Run one function as a worker; the report and the error stand in *ret. */
 static inline bool
-disk_act(bool (*act)(const struct conf *, struct spawn_out *, struct err *), const struct conf *conf, struct disk_work *ret)
+disk_act(bool (*act)(const struct conf *, struct spawn_out *, struct err *),
+    const struct conf *conf, struct disk_work *ret)
 {
 	*ret = (struct disk_work){.conf = conf, .act = act, .loop = loop_new()};
 	spawn_work(ret->loop, "test", disk_work_run, ret, 20000, disk_work_done, ret);

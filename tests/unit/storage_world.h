@@ -1,6 +1,6 @@
 /*
- * tests/unit/storage_world.h - a device with a file system and the driver "shared" run on it as a worker.
- * For test_storage*.c.
+ * tests/unit/storage_world.h - a device with a file system and the driver "shared" run on it as a
+ * worker. For test_storage*.c.
  */
 #ifndef TESTS_UNIT_STORAGE_WORLD_H
 #define TESTS_UNIT_STORAGE_WORLD_H

@@ -1,6 +1,6 @@
 /*
- * tests/unit/test_bind.c - the spool's directories at their usual places, also after a run that died;
- * and the seal's file on that spool.
+ * tests/unit/test_bind.c - the spool's directories at their usual places, also after a run that
+ * died; and the seal's file on that spool.
  */
 #include <sys/sysmacros.h>
 
@@ -11,10 +11,10 @@
 #include "tests/unit/disk.h"
 #include "tests/unit/harness.h"
 
-#define USUAL DISK_ROOT "/usual"
+#define USUAL	DISK_ROOT "/usual"
 #define POSTFIX USUAL "/postfix"
-#define ETC USUAL "/etc"
-#define KEPT ETC ".drbdlinks"
+#define ETC	USUAL "/etc"
+#define KEPT	ETC ".drbdlinks"
 
 static struct conf conf;
 static char device[32];
@@ -31,7 +31,8 @@ down(const struct conf *c, struct spawn_out *out, struct err *err)
 	return storage_shared.down(c, c->unmount_ms, out, err);
 }
 
-/* A spool with postfix/ and etc/; /usual/postfix to bind over and /usual/etc to replace by a link. */
+/* A spool with postfix/ and etc/; /usual/postfix to bind over and /usual/etc to replace by a link.
+ */
 static void
 world(void)
 {
@@ -192,7 +193,7 @@ END_TEST
 START_TEST(nothing_on_the_spool_leads_a_bind_out_of_it)
 {
 	static const struct {
-		const char	*from, *says;
+		const char *from, *says;
 	} ways[] = {
 	    {"out", "symbolic link"},
 	    {"out/local", "symbolic link"},
@@ -201,8 +202,10 @@ START_TEST(nothing_on_the_spool_leads_a_bind_out_of_it)
 	    {"inner", "symbolic link"},
 	};
 
-	ck_assert(symlink(USUAL, DISK_POINT "/out") == 0 && symlink("postfix", DISK_POINT "/inner") == 0);
-	ck_assert(mkdir(DISK_POINT "/other", 0755) == 0 && mount("tmpfs", DISK_POINT "/other", "tmpfs", 0, NULL) == 0);
+	ck_assert(
+	    symlink(USUAL, DISK_POINT "/out") == 0 && symlink("postfix", DISK_POINT "/inner") == 0);
+	ck_assert(mkdir(DISK_POINT "/other", 0755) == 0 &&
+		  mount("tmpfs", DISK_POINT "/other", "tmpfs", 0, NULL) == 0);
 	for (int method = 0; method < 2; method++)
 		for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 			conf.bind[0].from = ways[i].from;
@@ -244,20 +247,24 @@ START_TEST(every_state_a_dead_run_can_leave_is_put_right_by_up_and_by_down)
 	for (int state = 0; state < 4; state++)
 		for (int then_up = 0; then_up < 2; then_up++) {
 			switch (state) {
-			case 0:		/* before the exchange: the link waits under the other name */
+			case 0: /* before the exchange: the link waits under the other name */
 				ck_assert(symlink(DISK_POINT "/etc", KEPT) == 0);
 				break;
-			case 1:		/* between two renames */
+			case 1: /* between two renames */
 				ck_assert(rename(ETC, KEPT) == 0);
 				break;
-			case 2:		/* done, then the machine died: the link dangles while the spool is not mounted */
-				ck_assert(rename(ETC, KEPT) == 0 && symlink(DISK_POINT "/etc", ETC) == 0);
+			case 2: /* done, then the machine died: the link dangles while the spool is
+				   not mounted */
+				ck_assert(
+				    rename(ETC, KEPT) == 0 && symlink(DISK_POINT "/etc", ETC) == 0);
 				must(down);
 				ck_assert(access(ETC, F_OK) == -1 && there(ETC));
 				break;
-			case 3:		/* by a configuration with another "from" */
-				ck_assert(rename(ETC, KEPT) == 0 && symlink(DISK_POINT "/gone", ETC) == 0);
-				ck_assert(mount(DISK_POINT "/etc", POSTFIX, NULL, MS_BIND, NULL) == 0);
+			case 3: /* by a configuration with another "from" */
+				ck_assert(rename(ETC, KEPT) == 0 &&
+					  symlink(DISK_POINT "/gone", ETC) == 0);
+				ck_assert(
+				    mount(DISK_POINT "/etc", POSTFIX, NULL, MS_BIND, NULL) == 0);
 				break;
 			}
 			if (then_up == 1) {
@@ -325,7 +332,8 @@ END_TEST
 
 /* ---------------------------------------------------------------- the seal's file */
 
-static const struct seal a_seal = {.pair = "mail", .node = "mx1", .boot = "b", .tenure = 7, .at_wall_ms = 1000};
+static const struct seal a_seal = {
+    .pair = "mail", .node = "mx1", .boot = "b", .tenure = 7, .at_wall_ms = 1000};
 
 START_TEST(a_fresh_spool_has_no_seal_and_then_the_one_that_was_written)
 {
@@ -338,7 +346,8 @@ START_TEST(a_fresh_spool_has_no_seal_and_then_the_one_that_was_written)
 	ck_assert(!exists);
 	umask(077);
 	ck_assert_msg(seal_write(DISK_POINT, &a_seal, &err), "%s", err.text);
-	ck_assert(stat(DISK_POINT "/.mailpair", &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_uid == 0);
+	ck_assert(stat(DISK_POINT "/.mailpair", &st) == 0 && (st.st_mode & 07777) == 0755 &&
+		  st.st_uid == 0);
 	ck_assert(stat(DISK_POINT "/.mailpair/owner", &st) == 0 && (st.st_mode & 07777) == 0644);
 	ck_assert(seal_read(DISK_POINT, &back, &exists, &err) && exists);
 	ck_assert_uint_eq(back.tenure, 7);
@@ -364,13 +373,17 @@ START_TEST(a_seal_that_is_there_but_not_readable_is_never_a_fresh_spool)
 	big[sizeof(big) - 1] = '\0';
 	disk_file(DISK_POINT "/.mailpair/owner", big, false);
 	ck_assert(!seal_read(DISK_POINT, &back, &exists, &err));
-	ck_assert(unlink(DISK_POINT "/.mailpair/owner") == 0 && symlink("/nowhere", DISK_POINT "/.mailpair/owner") == 0);
+	ck_assert(unlink(DISK_POINT "/.mailpair/owner") == 0 &&
+		  symlink("/nowhere", DISK_POINT "/.mailpair/owner") == 0);
 	ck_assert(!seal_read(DISK_POINT, &back, &exists, &err));
-	ck_assert(unlink(DISK_POINT "/.mailpair/owner") == 0 && mkdir(DISK_POINT "/.mailpair/owner", 0755) == 0);
+	ck_assert(unlink(DISK_POINT "/.mailpair/owner") == 0 &&
+		  mkdir(DISK_POINT "/.mailpair/owner", 0755) == 0);
 	ck_assert(!seal_read(DISK_POINT, &back, &exists, &err));
 	ck_assert(!seal_write(DISK_POINT, &a_seal, &err));
-	ck_assert(rmdir(DISK_POINT "/.mailpair/owner") == 0 && rmdir(DISK_POINT "/.mailpair") == -1);
-	ck_assert(unlink(DISK_POINT "/.mailpair/owner.new") == 0 && rmdir(DISK_POINT "/.mailpair") == 0);
+	ck_assert(
+	    rmdir(DISK_POINT "/.mailpair/owner") == 0 && rmdir(DISK_POINT "/.mailpair") == -1);
+	ck_assert(
+	    unlink(DISK_POINT "/.mailpair/owner.new") == 0 && rmdir(DISK_POINT "/.mailpair") == 0);
 	ck_assert(symlink(USUAL, DISK_POINT "/.mailpair") == 0);
 	ck_assert(!seal_read(DISK_POINT, &back, &exists, &err));
 	ck_assert(!seal_write(DISK_POINT, &a_seal, &err));
@@ -395,7 +408,8 @@ int
 main(void)
 {
 	Suite *suite = suite_create("bind");
-	TCase *bind = tcase_create("bind"), *dead = tcase_create("dead"), *seal = tcase_create("seal");
+	TCase *bind = tcase_create("bind"), *dead = tcase_create("dead"),
+	      *seal = tcase_create("seal");
 
 	if (!disk_possible("test_bind"))
 		return 0;

@@ -1,5 +1,6 @@
 /*
- * tests/unit/test_holders.c - every way to keep a mount busy is named, and only the named are ended.
+ * tests/unit/test_holders.c - every way to keep a mount busy is named, and only the named are
+ * ended.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -89,14 +90,16 @@ do_deleted(const char *path)
 	return open(path, O_RDWR) != -1 && unlink(path) == 0;
 }
 
-/* Bound by a relative name, as Postfix does it; nothing of the process but the socket is on the spool. */
+/* Bound by a relative name, as Postfix does it; nothing of the process but the socket is on the
+ * spool. */
 static bool
 do_socket(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "private-socket"};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	return chdir(path) == 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0 && chdir("/") == 0;
+	return chdir(path) == 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	       listen(fd, 1) == 0 && chdir("/") == 0;
 }
 
 static bool
@@ -132,7 +135,8 @@ do_thread(const char *path)
 	char byte = 0;
 
 	(void)path;
-	return pipe(p) == 0 && pthread_create(&thread, NULL, thread_in, &p[1]) == 0 && read(p[0], &byte, 1) == 1 && byte == 'r';
+	return pipe(p) == 0 && pthread_create(&thread, NULL, thread_in, &p[1]) == 0 &&
+	       read(p[0], &byte, 1) == 1 && byte == 'r';
 }
 
 static void
@@ -149,7 +153,8 @@ START_TEST(a_mount_that_nobody_uses_has_no_holders)
 	pid_t other = disk_child(do_nothing, "", false);
 
 	look();
-	ck_assert_msg(found_len == 0, "%s[%d] %s", found[0].command, (int)found[0].pid, found[0].path);
+	ck_assert_msg(
+	    found_len == 0, "%s[%d] %s", found[0].command, (int)found[0].pid, found[0].path);
 	end(other);
 }
 END_TEST
@@ -157,10 +162,10 @@ END_TEST
 START_TEST(each_way_to_hold_it_is_found_with_process_and_path)
 {
 	static const struct {
-		disk_child_f	*begin;
-		const char	*path;
+		disk_child_f *begin;
+		const char *path;
 		enum holder_kind kind;
-		const char	*named;
+		const char *named;
 	} ways[] = {
 	    {do_file, DISK_POINT "/file", HOLDER_FILE, DISK_POINT "/file"},
 	    {do_file, DISK_POINT "/dir", HOLDER_FILE, DISK_POINT "/dir"},
@@ -211,7 +216,8 @@ START_TEST(a_program_that_runs_from_it_is_found)
 		_exit(1);
 	}
 	close(p[0]);
-	for (byte = 0, h = NULL; byte < 100 && h == NULL; byte++) {	/* until the exec has happened */
+	for (byte = 0, h = NULL; byte < 100 && h == NULL;
+	     byte++) { /* until the exec has happened */
 		look();
 		h = row(child, HOLDER_EXE);
 		sched_yield();
@@ -263,7 +269,8 @@ START_TEST(a_loop_device_with_a_file_on_it_is_found)
 	disk_attach(DISK_POINT "/file", false, name);
 	look();
 	ck_assert(row(0, HOLDER_LOOP) != NULL);
-	ck_assert_msg(strncmp(row(0, HOLDER_LOOP)->path, name, strlen(name)) == 0, "%s", row(0, HOLDER_LOOP)->path);
+	ck_assert_msg(strncmp(row(0, HOLDER_LOOP)->path, name, strlen(name)) == 0, "%s",
+	    row(0, HOLDER_LOOP)->path);
 }
 END_TEST
 
@@ -274,7 +281,8 @@ used_us(void)
 	struct rusage r;
 
 	ck_assert(getrusage(RUSAGE_SELF, &r) == 0);
-	return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+	return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
 START_TEST(hundreds_of_processes_are_searched_within_a_moment)
@@ -292,7 +300,7 @@ START_TEST(hundreds_of_processes_are_searched_within_a_moment)
 	}
 	printf("300 processes more: %llu us\n", (unsigned long long)best);
 	ck_assert_uint_eq(found_len, 0);
-	ck_assert_uint_lt(best, 100000);	/* generous: the sanitizers */
+	ck_assert_uint_lt(best, 100000); /* generous: the sanitizers */
 	for (int i = 0; i < 300; i++)
 		end(child[i]);
 }
@@ -302,7 +310,8 @@ END_TEST
 
 START_TEST(exactly_the_holders_get_the_signal_each_once)
 {
-	pid_t first = disk_child(do_file, DISK_POINT "/file", false), second = disk_child(do_cwd, DISK_POINT, false);
+	pid_t first = disk_child(do_file, DISK_POINT "/file", false),
+	      second = disk_child(do_cwd, DISK_POINT, false);
 	pid_t innocent = disk_child(do_nothing, "", false);
 	struct holder twice[4];
 
@@ -325,7 +334,7 @@ START_TEST(another_process_with_the_number_of_a_holder_is_not_hit)
 	pid_t child = disk_child(do_file, DISK_POINT "/file", false);
 
 	look();
-	found[0].started++;	/* as if the one that was found had been an earlier one */
+	found[0].started++; /* as if the one that was found had been an earlier one */
 	ck_assert_uint_eq(holders_signal(found, found_len, SIGKILL), 0);
 	ck_assert_uint_eq(holders_wait(found, found_len, 0), 0);
 	ck_assert(kill(child, 0) == 0);

@@ -16,7 +16,8 @@ static const uint64_t tenures[] = {0, 1, 6, 7, 8, 1000, UINT64_MAX - 1, UINT64_M
 static struct seal
 make_seal(const char *pair, const char *node, uint64_t tenure, bool released)
 {
-	struct seal s = {.tenure = tenure, .at_wall_ms = UINT64_C(1795284031250), .released = released};
+	struct seal s = {
+	    .tenure = tenure, .at_wall_ms = UINT64_C(1795284031250), .released = released};
 
 	snprintf(s.pair, sizeof(s.pair), "%s", pair);
 	snprintf(s.node, sizeof(s.node), "%s", node);
@@ -27,17 +28,19 @@ make_seal(const char *pair, const char *node, uint64_t tenure, bool released)
 static bool
 is_equal(const struct seal *a, const struct seal *b)
 {
-	return strcmp(a->pair, b->pair) == 0 && strcmp(a->node, b->node) == 0 && strcmp(a->boot, b->boot) == 0 &&
-	    a->tenure == b->tenure && a->at_wall_ms == b->at_wall_ms && a->released == b->released;
+	return strcmp(a->pair, b->pair) == 0 && strcmp(a->node, b->node) == 0 &&
+	       strcmp(a->boot, b->boot) == 0 && a->tenure == b->tenure &&
+	       a->at_wall_ms == b->at_wall_ms && a->released == b->released;
 }
 
-/* Visit the whole space of judgements: seals of all nodes and states (and none) x proofs x numbers. */
+/* Visit the whole space of judgements: seals of all nodes and states (and none) x proofs x numbers.
+ */
 struct cell {
-	const struct seal	*seal;
-	enum proof_kind		 proof;
-	uint64_t		 released, known;
-	enum seal_verdict	 verdict;
-	uint64_t		 tenure;	/* UNTOUCHED where it was not written */
+	const struct seal *seal;
+	enum proof_kind proof;
+	uint64_t released, known;
+	enum seal_verdict verdict;
+	uint64_t tenure; /* UNTOUCHED where it was not written */
 };
 
 static void
@@ -53,12 +56,21 @@ each_cell(void (*law)(const struct cell *))
 					for (int proof = 0; proof < PROOF_COUNT; proof++)
 						for (size_t r = 0; r < TENURES; r++)
 							for (size_t k = 0; k < TENURES; k++) {
-								struct seal s = make_seal(pairs[p], nodes[n] == NULL ? "-" : nodes[n], tenures[t], released_state);
-								struct cell c = {.seal = nodes[n] == NULL ? NULL : &s,
-								    .proof = (enum proof_kind)proof, .released = tenures[r],
-								    .known = tenures[k], .tenure = UNTOUCHED};
+								struct seal s = make_seal(pairs[p],
+								    nodes[n] == NULL ? "-"
+										     : nodes[n],
+								    tenures[t], released_state);
+								struct cell c = {
+								    .seal = nodes[n] == NULL ? NULL
+											     : &s,
+								    .proof = (enum proof_kind)proof,
+								    .released = tenures[r],
+								    .known = tenures[k],
+								    .tenure = UNTOUCHED};
 
-								c.verdict = seal_judge(c.seal, "mail", "mx1", "mx2", c.proof, c.released, c.known, &c.tenure);
+								c.verdict = seal_judge(c.seal,
+								    "mail", "mx1", "mx2", c.proof,
+								    c.released, c.known, &c.tenure);
 								law(&c);
 							}
 }
@@ -86,7 +98,8 @@ law_grows(const struct cell *c)
 		return;
 	ck_assert_uint_gt(c->tenure, c->known);
 	ck_assert(c->seal == NULL || c->tenure > c->seal->tenure);
-	ck_assert(c->tenure == c->known + 1 || (c->seal != NULL && c->tenure == c->seal->tenure + 1));
+	ck_assert(
+	    c->tenure == c->known + 1 || (c->seal != NULL && c->tenure == c->seal->tenure + 1));
 }
 
 START_TEST(a_new_tenure_is_the_next_one_after_all_that_are_known)
@@ -123,11 +136,14 @@ END_TEST
 static void
 law_released(const struct cell *c)
 {
-	bool ours = c->seal == NULL || (strcmp(c->seal->pair, "mail") == 0 && strcmp(c->seal->node, "mx3") != 0);
-	uint64_t newest = c->seal != NULL && c->seal->tenure > c->known ? c->seal->tenure : c->known;
+	bool ours = c->seal == NULL ||
+		    (strcmp(c->seal->pair, "mail") == 0 && strcmp(c->seal->node, "mx3") != 0);
+	uint64_t newest =
+	    c->seal != NULL && c->seal->tenure > c->known ? c->seal->tenure : c->known;
 
 	if (c->proof == PROOF_RELEASED && ours)
-		ck_assert((c->verdict == SEAL_OK) ==
+		ck_assert(
+		    (c->verdict == SEAL_OK) ==
 		    ((c->seal == NULL || c->seal->tenure <= c->released) && newest != UINT64_MAX));
 }
 
@@ -140,8 +156,10 @@ END_TEST
 static void
 law_gone(const struct cell *c)
 {
-	bool ours = c->seal == NULL || (strcmp(c->seal->pair, "mail") == 0 && strcmp(c->seal->node, "mx3") != 0);
-	uint64_t newest = c->seal != NULL && c->seal->tenure > c->known ? c->seal->tenure : c->known;
+	bool ours = c->seal == NULL ||
+		    (strcmp(c->seal->pair, "mail") == 0 && strcmp(c->seal->node, "mx3") != 0);
+	uint64_t newest =
+	    c->seal != NULL && c->seal->tenure > c->known ? c->seal->tenure : c->known;
 
 	if ((c->proof == PROOF_FENCED || c->proof == PROOF_VOUCHED) && ours)
 		ck_assert((c->verdict == SEAL_OK) == (newest != UINT64_MAX));
@@ -160,8 +178,10 @@ law_held(const struct cell *c)
 
 	if (c->proof != PROOF_HELD)
 		return;
-	own = c->seal != NULL && strcmp(c->seal->pair, "mail") == 0 && strcmp(c->seal->node, "mx1") == 0;
-	ck_assert((c->verdict == SEAL_OK) == (own && c->seal->tenure == c->known && !c->seal->released));
+	own = c->seal != NULL && strcmp(c->seal->pair, "mail") == 0 &&
+	      strcmp(c->seal->node, "mx1") == 0;
+	ck_assert(
+	    (c->verdict == SEAL_OK) == (own && c->seal->tenure == c->known && !c->seal->released));
 	if (c->verdict == SEAL_OK)
 		ck_assert_uint_eq(c->tenure, c->known);
 }
@@ -176,7 +196,8 @@ START_TEST(a_fresh_pair_begins_with_tenure_one)
 {
 	uint64_t tenure = UNTOUCHED;
 
-	ck_assert_int_eq(seal_judge(NULL, "mail", "mx1", "mx2", PROOF_RELEASED, 0, 0, &tenure), SEAL_OK);
+	ck_assert_int_eq(
+	    seal_judge(NULL, "mail", "mx1", "mx2", PROOF_RELEASED, 0, 0, &tenure), SEAL_OK);
 	ck_assert_uint_eq(tenure, 1);
 }
 END_TEST
@@ -185,7 +206,8 @@ START_TEST(every_proof_has_a_name_of_its_own)
 {
 	for (int i = 0; i < PROOF_COUNT; i++)
 		for (int k = 0; k < i; k++)
-			ck_assert_str_ne(proof_name((enum proof_kind)i), proof_name((enum proof_kind)k));
+			ck_assert_str_ne(
+			    proof_name((enum proof_kind)i), proof_name((enum proof_kind)k));
 }
 END_TEST
 
@@ -193,8 +215,9 @@ END_TEST
 
 START_TEST(what_was_written_is_read_back_the_same)
 {
-	static const uint64_t times[] = {0, 999, UINT64_C(951782399999), UINT64_C(951782400000), UINT64_C(951868800000),
-	    UINT64_C(1795284031250), UINT64_C(4107542399000), UINT64_C(253402300799999)};
+	static const uint64_t times[] = {0, 999, UINT64_C(951782399999), UINT64_C(951782400000),
+	    UINT64_C(951868800000), UINT64_C(1795284031250), UINT64_C(4107542399000),
+	    UINT64_C(253402300799999)};
 
 	for (size_t t = 0; t < TENURES; t++)
 		for (size_t w = 0; w < sizeof(times) / sizeof(times[0]); w++) {
@@ -216,7 +239,8 @@ START_TEST(the_text_is_the_one_the_header_describes)
 {
 	struct seal s = make_seal("mail", "mx1", 7, false);
 	const char *expected = "mailpair-seal 1\npair mail\nnode mx1\ntenure 7\n"
-			       "boot 0d2a7c1e-6a33-4f7a-b1f0-3d8d7c5f2a11\nat 2026-11-21T18:00:31.250Z\nstate owned\nsum ";
+			       "boot 0d2a7c1e-6a33-4f7a-b1f0-3d8d7c5f2a11\nat "
+			       "2026-11-21T18:00:31.250Z\nstate owned\nsum ";
 	char text[1024];
 	size_t len = seal_format(&s, text, sizeof(text));
 
@@ -227,14 +251,16 @@ END_TEST
 
 START_TEST(any_changed_bit_is_refused_and_nothing_is_returned)
 {
-	struct seal s = make_seal("mail", "mx1", 7, false), untouched = make_seal("u", "u", 1, true), back = untouched;
+	struct seal s = make_seal("mail", "mx1", 7, false),
+		    untouched = make_seal("u", "u", 1, true), back = untouched;
 	char text[1024];
 	size_t len = seal_format(&s, text, sizeof(text));
 
 	for (size_t i = 0; i < len; i++)
 		for (int bit = 0; bit < 8; bit++) {
 			text[i] = (char)(text[i] ^ (1 << bit));
-			ck_assert_msg(!seal_parse(text, len, &back, NULL), "byte %zu, bit %d", i, bit);
+			ck_assert_msg(
+			    !seal_parse(text, len, &back, NULL), "byte %zu, bit %d", i, bit);
 			text[i] = (char)(text[i] ^ (1 << bit));
 		}
 	ck_assert(is_equal(&back, &untouched));
@@ -265,7 +291,8 @@ parses_with_sum(const char *body)
 	int len;
 
 	digest_sha256(body, strlen(body), digest);
-	len = snprintf(text, sizeof(text), "%ssum %s\n", body, digest_hex(digest, sizeof(digest), hex));
+	len = snprintf(
+	    text, sizeof(text), "%ssum %s\n", body, digest_hex(digest, sizeof(digest), hex));
 	return seal_parse(text, (size_t)len, &back, NULL);
 }
 
@@ -273,25 +300,29 @@ START_TEST(a_right_sum_does_not_excuse_a_wrong_line)
 {
 #define HEAD "mailpair-seal 1\n"
 	static const char *const wrong[] = {
-	    "mailpair-seal 2\npair a\nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
+	    "mailpair-seal 2\npair a\nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate "
+	    "owned\n",
 	    HEAD "pair \nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
 	    HEAD "pair a b\nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
 	    HEAD "node b\npair a\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure -1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure 01\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
-	    HEAD "pair a\nnode b\ntenure 18446744073709551616\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\n",
+	    HEAD "pair a\nnode b\ntenure 18446744073709551616\nboot c\nat "
+		 "2026-11-21T18:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure 1\nboot c\nat 2026-02-29T18:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure 1\nboot c\nat 2026-11-21T24:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure 1\nboot c\nat 2026-11-21 18:00:31Z\nstate owned\n",
 	    HEAD "pair a\nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate free\n",
 	    HEAD "pair a\nnode b\ntenure 1\nboot c\nat 2026-11-21T18:00:31Z\nstate owned\nmore x\n",
-	    HEAD "pair 0123456789012345678901234567890123456789012345678901234567890123\nnode b\ntenure 1\nboot c\n"
+	    HEAD "pair 0123456789012345678901234567890123456789012345678901234567890123\nnode "
+		 "b\ntenure 1\nboot c\n"
 		 "at 2026-11-21T18:00:31Z\nstate owned\n",
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		ck_assert_msg(!parses_with_sum(wrong[i]), "%s", wrong[i]);
-	ck_assert(parses_with_sum(HEAD "pair a\nnode b\ntenure 18446744073709551615\nboot c\nat 2024-02-29T18:00:31Z\nstate owned\n"));
+	ck_assert(parses_with_sum(HEAD "pair a\nnode b\ntenure 18446744073709551615\nboot c\nat "
+				       "2024-02-29T18:00:31Z\nstate owned\n"));
 }
 END_TEST
 
@@ -327,7 +358,8 @@ main(void)
 	tcase_add_test(verdict, without_a_proof_not_even_a_fresh_or_released_spool_is_ours);
 	tcase_add_test(verdict, a_release_covers_tenures_up_to_the_released_one_and_no_newer);
 	tcase_add_test(verdict, a_peer_that_is_off_holds_nothing_whatever_its_tenure_was);
-	tcase_add_test(verdict, re_adoption_needs_our_own_seal_of_exactly_the_known_tenure_and_keeps_it);
+	tcase_add_test(
+	    verdict, re_adoption_needs_our_own_seal_of_exactly_the_known_tenure_and_keeps_it);
 	tcase_add_test(verdict, a_fresh_pair_begins_with_tenure_one);
 	tcase_add_test(verdict, every_proof_has_a_name_of_its_own);
 	suite_add_tcase(suite, verdict);

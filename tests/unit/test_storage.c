@@ -1,5 +1,6 @@
 /*
- * tests/unit/test_storage.c - the driver "shared" on real block devices: taken once, let go for certain.
+ * tests/unit/test_storage.c - the driver "shared" on real block devices: taken once, let go for
+ * certain.
  */
 #include "supervisor/storage.h"
 #include "supervisor/storage_impl.h"
@@ -72,7 +73,8 @@ START_TEST(the_mount_has_the_options_of_the_configuration)
 	char line[4096], options[256] = "";
 	FILE *f;
 
-	conf.storage.options = "defaults,noatime,nodev,nosuid,noexec,errors=panic,x-systemd.device-timeout=5,_netdev";
+	conf.storage.options =
+	    "defaults,noatime,nodev,nosuid,noexec,errors=panic,x-systemd.device-timeout=5,_netdev";
 	must_up();
 	ck_assert(mounts_read("/proc/self/mountinfo", &m, NULL));
 	ck_assert_str_eq(mounts_top(&m, DISK_POINT)->fstype, "ext4");
@@ -82,8 +84,10 @@ START_TEST(the_mount_has_the_options_of_the_configuration)
 		if (strstr(line, " " DISK_POINT " ") != NULL)
 			sscanf(line, "%*s %*s %*s %255s", options);
 	fclose(f);
-	ck_assert_msg(strstr(options, "noatime") && strstr(options, "nodev") && strstr(options, "nosuid") &&
-	    strstr(options, "noexec") && strstr(options, "errors=panic"), "%s", options);
+	ck_assert_msg(strstr(options, "noatime") && strstr(options, "nodev") &&
+			  strstr(options, "nosuid") && strstr(options, "noexec") &&
+			  strstr(options, "errors=panic"),
+	    "%s", options);
 }
 END_TEST
 
@@ -152,7 +156,7 @@ START_TEST(a_device_mounted_elsewhere_is_refused_and_named)
 	ck_assert_msg(strstr(w.err.text, DISK_ROOT "/other") != NULL, "%s", w.err.text);
 	ck_assert(!storage_shared.ready(&conf, &err));
 	ck_assert_int_eq(storage_shared.held(&conf, &err), FACT_UNKNOWN);
-	must_down(&w);	/* lets go of that as well */
+	must_down(&w); /* lets go of that as well */
 	ck_assert(nobody_has_it());
 }
 END_TEST
@@ -192,7 +196,8 @@ END_TEST
 START_TEST(what_holds_no_journalled_file_system_of_that_type_is_refused)
 {
 	struct disk_work w;
-	const char *no_journal[] = {"mkfs.ext4", "-q", "-F", "-O", "^has_journal", DISK_ROOT "/image", NULL};
+	const char *no_journal[] = {
+	    "mkfs.ext4", "-q", "-F", "-O", "^has_journal", DISK_ROOT "/image", NULL};
 
 	conf.storage.fstype = "xfs";
 	ck_assert(!disk_act(up, &conf, &w));
@@ -247,7 +252,8 @@ START_TEST(a_flawed_file_system_is_mended_asked_about_or_left_by_policy)
 	ck_assert(spawn_get(w.report, "fsck", text, sizeof(text)) != NULL);
 	must_down(&w);
 	ck_assert(disk_act(up, &conf, &w));
-	ck_assert_msg(spawn_get(w.report, "fsck", text, sizeof(text)) == NULL, "checked again: %s", w.report);
+	ck_assert_msg(
+	    spawn_get(w.report, "fsck", text, sizeof(text)) == NULL, "checked again: %s", w.report);
 }
 END_TEST
 
@@ -350,7 +356,8 @@ START_TEST(mounts_on_it_and_from_it_are_removed_first)
 	struct disk_work w;
 
 	must_up();
-	ck_assert(mkdir(DISK_POINT "/a", 0755) == 0 && mkdir(DISK_POINT "/a/b", 0755) == 0 && mkdir(DISK_ROOT "/usual", 0755) == 0);
+	ck_assert(mkdir(DISK_POINT "/a", 0755) == 0 && mkdir(DISK_POINT "/a/b", 0755) == 0 &&
+		  mkdir(DISK_ROOT "/usual", 0755) == 0);
 	ck_assert(mount(DISK_POINT "/a", DISK_ROOT "/usual", NULL, MS_BIND, NULL) == 0);
 	ck_assert(mount("tmpfs", DISK_POINT "/a", "tmpfs", 0, NULL) == 0);
 	ck_assert(mount("tmpfs", DISK_ROOT "/usual/b", "tmpfs", 0, NULL) == 0);
@@ -447,13 +454,15 @@ main(void)
 	tcase_add_test(ext4, a_missing_mountpoint_is_made_and_a_filled_one_is_reported);
 	tcase_add_test(ext4, a_mountpoint_reached_by_a_symbolic_link_is_the_same_mountpoint);
 	tcase_add_test(ext4, an_image_file_gets_a_loop_device_that_goes_with_the_mount);
-	tcase_add_test(ext4, a_device_mounted_in_another_namespace_is_refused_and_never_called_not_held);
+	tcase_add_test(
+	    ext4, a_device_mounted_in_another_namespace_is_refused_and_never_called_not_held);
 	tcase_add_test(ext4, a_device_that_a_program_has_claimed_is_refused);
 	tcase_add_test(ext4, what_holds_no_journalled_file_system_of_that_type_is_refused);
 	tcase_add_test(ext4, a_flawed_file_system_is_mended_asked_about_or_left_by_policy);
 	tcase_add_test(ext4, what_the_check_cannot_mend_is_refused);
 	tcase_add_test(ext4, a_holder_is_named_and_asked_to_go_first);
-	tcase_add_test(ext4, a_holder_that_may_not_be_stopped_is_blamed_in_time_and_the_spool_stays_held);
+	tcase_add_test(
+	    ext4, a_holder_that_may_not_be_stopped_is_blamed_in_time_and_the_spool_stays_held);
 	tcase_add_test(ext4, our_own_ancestors_are_named_and_never_ended);
 	tcase_add_test(ext4, mounts_on_it_and_from_it_are_removed_first);
 	tcase_add_test(ext4, a_copy_in_another_namespace_is_unmounted_there_and_its_process_lives);

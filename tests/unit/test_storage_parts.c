@@ -1,5 +1,6 @@
 /*
- * tests/unit/test_storage_parts.c - the pure parts of the driver "shared": options, super blocks, tables.
+ * tests/unit/test_storage_parts.c - the pure parts of the driver "shared": options, super blocks,
+ * tables.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 START_TEST(options_become_flags_and_the_rest_is_handed_on_in_order)
 {
 	static const struct {
-		const char	*text;
-		unsigned long	 flags;
-		const char	*data;
+		const char *text;
+		unsigned long flags;
+		const char *data;
 	} good[] = {
 	    {"", 0, ""},
 	    {"defaults", 0, ""},
@@ -32,7 +33,8 @@ START_TEST(options_become_flags_and_the_rest_is_handed_on_in_order)
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		ck_assert(storage_options(good[i].text, &flags, data, NULL));
-		ck_assert_msg(flags == good[i].flags && strcmp(data, good[i].data) == 0, "%s: %lx %s", good[i].text, flags, data);
+		ck_assert_msg(flags == good[i].flags && strcmp(data, good[i].data) == 0,
+		    "%s: %lx %s", good[i].text, flags, data);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_msg(!storage_options(bad[i], &flags, data, NULL), "%s", bad[i]);
@@ -57,13 +59,13 @@ END_TEST
 START_TEST(a_crash_alone_is_no_flaw_and_an_error_is_one_whatever_else)
 {
 	static const struct {
-		uint8_t	state, incompat;
-		bool	flawed, replay;
+		uint8_t state, incompat;
+		bool flawed, replay;
 	} cases[] = {
-	    {1, 0, false, false},	/* clean */
-	    {1, 4, false, true},	/* crashed */
-	    {0, 4, false, true},	/* crashed, by an older kernel */
-	    {0, 0, true, false},	/* not valid, and no journal will make it so */
+	    {1, 0, false, false}, /* clean */
+	    {1, 4, false, true},  /* crashed */
+	    {0, 4, false, true},  /* crashed, by an older kernel */
+	    {0, 0, true, false},  /* not valid, and no journal will make it so */
 	    {3, 0, true, false},
 	    {3, 4, true, true},
 	    {2, 4, true, true},
@@ -80,7 +82,8 @@ START_TEST(a_crash_alone_is_no_flaw_and_an_error_is_one_whatever_else)
 		b[1024 + 92] = 4;
 		b[1024 + 96] = cases[i].incompat;
 		ck_assert(storage_super_parse(fs, b, "x", &s, NULL));
-		ck_assert_msg(s.flawed == cases[i].flawed && s.replay == cases[i].replay, "case %zu", i);
+		ck_assert_msg(
+		    s.flawed == cases[i].flawed && s.replay == cases[i].replay, "case %zu", i);
 		b[1024 + 56] = 0;
 		ck_assert(!storage_super_parse(fs, b, "x", &s, NULL));
 	}
@@ -89,10 +92,11 @@ END_TEST
 
 START_TEST(the_tables_of_mounts_are_read_as_the_kernel_writes_them)
 {
-	const char *text = "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
-			   "40 27 7:3 /postfix /var/spool/my\\040post rw shared:5 master:1 - ext4 /dev/loop3 rw\n"
-			   "41 40 0:50 / /var/spool/my\\040post rw - tmpfs none rw\n"
-			   "39 27 8:300 / /a rw - xfs  rw\n";
+	const char *text =
+	    "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+	    "40 27 7:3 /postfix /var/spool/my\\040post rw shared:5 master:1 - ext4 /dev/loop3 rw\n"
+	    "41 40 0:50 / /var/spool/my\\040post rw - tmpfs none rw\n"
+	    "39 27 8:300 / /a rw - xfs  rw\n";
 	struct mounts m;
 
 	ck_assert(mounts_parse(strdup(text), &m, NULL));
