@@ -177,9 +177,10 @@ install: all    ## install under DESTDIR and PREFIX
 	install -m 644 etc/logrotate.d/mailpair $(DESTDIR)$(SYSCONFDIR)/logrotate.d
 	install -m 644 etc/cron.d/mailpair $(DESTDIR)$(SYSCONFDIR)/cron.d
 	install -m 644 etc/hooks.d/* $(DESTDIR)$(PREFIX)/share/mailpair
-	install -m 644 etc/systemd/mailpair.service $(DESTDIR)$(SYSCONFDIR)/systemd/system
-	install -d $(DESTDIR)$(SYSCONFDIR)/systemd/system/postfix.service.d
-	install -m 644 etc/systemd/postfix.service.d/mailpair.conf $(DESTDIR)$(SYSCONFDIR)/systemd/system/postfix.service.d
+	for f in mailpair.service postfix.service.d/mailpair.conf postfix@.service.d/mailpair.conf; do \
+	    install -D -m 644 etc/systemd/$$f $(DESTDIR)$(SYSCONFDIR)/systemd/system/$$f; done
+	sed -i 's,/usr/sbin/mailpair,$(PREFIX)/sbin/mailpair,g' $(DESTDIR)$(SYSCONFDIR)/cron.d/mailpair \
+	    $(DESTDIR)$(SYSCONFDIR)/systemd/system/mailpair.service $(DESTDIR)$(SYSCONFDIR)/systemd/system/postfix*.service.d/mailpair.conf
 
 clean:          ## remove build/
 	rm -rf build

@@ -76,6 +76,18 @@ kid_fail(int fd, const struct err *err, int code)
 	_exit(code);
 }
 
+/* The parent may be kept from the out-of-memory killer; a mail program that a worker starts must not inherit that. */
+static void
+oom_usual(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	(void)!write(fd, "0", 1);
+	close(fd);
+}
+
 /* Nothing of the parent's privileges over other processes, and none of its ways, may remain. */
 void
 kid_settle(bool nice)
@@ -85,6 +97,7 @@ kid_settle(bool nice)
 	sigset_t empty;
 
 	setpgid(0, 0);
+	oom_usual();
 	sched_setscheduler(0, SCHED_OTHER, &none);
 	setpriority(PRIO_PROCESS, 0, nice ? 19 : 0);
 	if (nice)

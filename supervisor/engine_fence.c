@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "supervisor/engine_priv.h"
+#include "supervisor/fence.h"
 
 bool
 engine_can_fence(const struct engine *en)
@@ -55,21 +56,6 @@ engine_unprove(struct engine *en)
 
 /* ---------------------------------------------------------------- one question at a time */
 
-/* How many milliseconds all devices of the node may take, with retries and the status afterwards. */
-static uint32_t
-power_limit_ms(const struct engine *en, int node, bool status_only)
-{
-	uint64_t sum = 1000;
-
-	for (size_t i = 0; i < en->conf->fences; i++) {
-		const struct conf_fence *f = &en->conf->fence[i];
-
-		if (f->node == node)
-			sum += (uint64_t)f->timeout_ms * (status_only ? 1 : 3 + f->retries);
-	}
-	return sum > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)sum;
-}
-
 static void power_done(void *arg, const struct spawn_result *res);
 
 static void
@@ -78,7 +64,7 @@ power_begin(struct engine *en, int node, enum edge_power what)
 	en->job_ctx[JOB_POWER] = (struct edge_ctx){ .node = node, .power = what };
 	en->power_asked_ms = clock_mono_ms();
 	engine_job_start(en, JOB_POWER, what == EDGE_POWER_STATUS ? "power status" : "fence", en->edge->power,
-	    power_limit_ms(en, node, what == EDGE_POWER_STATUS || what == EDGE_POWER_TEST), power_done);
+	    fence_longest_ms(en->conf, node) + 1000, power_done);
 }
 
 void

@@ -220,7 +220,7 @@ keep(struct keeper *k)
 		if (code == KEEPER_AGAIN) {
 			log_info("mailpaird starts again from its program file");
 			signals_reset();
-			execv("/proc/self/exe", k->argv);
+			execv(k->argv[0], k->argv);
 			log_warn("cannot start the program file again");
 		}
 		if (code == KEEPER_LOCKED && watch_holder(k))

@@ -21,7 +21,8 @@
 
 /*
  * run(arg, keeper_fd) is the supervisor; it returns its exit code. keeper_fd becomes readable (end of file) when
- * this keeper dies. watch: a supervisor that runs already (0: none). Returns the exit code for the program.
+ * this keeper dies. watch: a supervisor that runs already (0: none). argv[0] is the absolute path of the program
+ * file (after an upgrade a new file stands there). Returns the exit code for the program.
  */
 int	keeper_run(const char *run_dir, int (*run)(void *arg, int keeper_fd), void *arg, pid_t watch, char *const argv[]);
 

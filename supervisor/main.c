@@ -412,6 +412,19 @@ supervise(void *arg, int keeper_fd)
 
 /* ---------------------------------------------------------------- options */
 
+/* Where the program file stands: by path, since an upgrade puts another file there. */
+static char *
+own_path(char *given)
+{
+	static char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n <= 0 || path[0] != '/')
+		return given;
+	path[n] = '\0';
+	return path;
+}
+
 static void
 usage(void)
 {
@@ -453,6 +466,7 @@ main(int argc, char **argv)
 		printf("%s: no mistakes; this node is %s of pair %s\n", d.file, d.conf->node[d.conf->self], d.conf->pair);
 		return 0;
 	}
+	argv[0] = own_path(argv[0]);
 	if (geteuid() != 0)
 		fatalx("mailpaird must run as root: it mounts, fences and sets addresses");
 	if (!make_dir(d.conf->run_dir, 0755, &err) || !make_dir(d.conf->state_dir, 0750, &err))
