@@ -188,12 +188,19 @@ class Engine:
                 pass
 
     def do_kill_daemon(self, step, name):
-        self.kill(self.host(name).pids('mailpaird'), signal.SIGKILL, 'mailpaird of ' + name)
+        """All its processes at once: stopped first, so that none of them replaces another meanwhile."""
+        host, what = self.host(name), 'mailpaird of ' + name
+        self.kill(host.pids('mailpaird'), signal.SIGSTOP, what)
+        self.kill(host.pids('mailpaird'), signal.SIGKILL, what)
+
+    def do_kill_child(self, step, name):
+        """Only the youngest of its processes: those that are left replace it."""
+        self.kill(self.host(name).pids('mailpaird')[-1:], signal.SIGKILL, 'mailpaird of ' + name)
 
     def do_stop_daemon(self, step, name):
         """Stays dead until it is started again."""
         self.host(name).write('/etc/daemon-off', '')
-        self.kill(self.host(name).pids('mailpaird'), signal.SIGKILL, 'mailpaird of ' + name)
+        self.do_kill_daemon(step, name)
 
     def do_start_daemon(self, step, name):
         os.unlink(self.host(name).path('/etc/daemon-off'))
@@ -432,9 +439,11 @@ class Engine:
                          (len(self.found.twice), ' '.join(self.found.twice[:5])))
 
     def counted(self, outcomes):
+        """Connections that never came to a greeting, of all clients."""
         sums = self.prober.count(self.marked)
-        for at, how in self.load.fails:
-            if at >= self.marked:
+        for at, detail in self.load.fails:
+            how, stage = detail.split()
+            if at >= self.marked and stage in ('connect', 'greeting'):
                 sums[how] = sums.get(how, 0) + 1
         if not any(sums.values()) and not any(at > self.marked for at, _ in self.load.acks):
             raise WorldError('%s: no client has tried anything since the mark' % self.step.where)
@@ -450,7 +459,7 @@ class Engine:
         self.load.read()
         n = self.counted(('reset', 'eof'))
         if n:
-            raise Failed('%d connections were reset or closed without an answer' % n)
+            raise Failed('%d connections were reset or closed before the greeting' % n)
 
     def do_expect_outage(self, step, seconds):
         self.prober.read()
@@ -470,7 +479,7 @@ class Engine:
         if self.found and self.found.doubted:
             parts.append('%d sent twice after a broken connection' % self.found.doubted)
         if self.prober.tries:
-            outage = self.prober.outage(self.prober.tries[0][0])
+            outage = self.prober.outage(self.prober.tries[0][0], self.prober.tries[-1][1])
             parts.append('longest outage %.0f ms' % ((outage or 0) * 1e3))
         return ', '.join(parts)
 

@@ -93,6 +93,7 @@ FORMS = [
     ('freeze', 'freeze NODE'),
     ('thaw', 'thaw NODE'),
     ('kill-daemon', 'kill daemon NODE'),
+    ('kill-child', 'kill one process of daemon NODE'),
     ('stop-daemon', 'stop daemon NODE'),
     ('start-daemon', 'start daemon NODE'),
     ('kill-mta', 'kill mta NODE'),

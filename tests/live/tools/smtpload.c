@@ -8,7 +8,8 @@
  *   ACK   250 after the final dot: from now on the receiver answers for it
  *   NAK   an answer that is no success; DETAIL is its code
  *   LOST  the connection broke after the final dot: it may have been taken, and is sent again
- *   FAIL  broke before the final dot: certainly not taken; DETAIL says how (refused, reset, eof, timeout, ...)
+ *   FAIL  broke before the final dot: certainly not taken; DETAIL says how (refused, reset, eof, timeout, ...) and
+ *         what was being waited for (connect, greeting, helo, mail, rcpt, data)
  * SIGTERM: no new messages, then up to 5 s to get rid of those it still has. Last line: "TIME END - SENT ACKED".
  */
 #include <arpa/inet.h>
@@ -33,6 +34,7 @@
 
 /* What was sent last, that is: which answer is awaited. */
 enum stage { IDLE, CONNECT, GREETING, HELO, MAIL, RCPT, DATA, DOT, QUIT };
+static const char *const stage_names[] = { "idle", "connect", "greeting", "helo", "mail", "rcpt", "data", "dot", "quit" };
 
 struct message { bool taken, acked; int64_t due; };	/* taken: a session has it */
 struct session {
@@ -114,8 +116,11 @@ session_close(struct session *s)
 static void
 session_broke(struct session *s, const char *how)
 {
+	char detail[64];
+
 	if (s->stage != QUIT) {
-		note(s->stage == DOT ? "LOST" : "FAIL", s->message, how);
+		snprintf(detail, sizeof(detail), "%s %s", how, stage_names[s->stage]);
+		note(s->stage == DOT ? "LOST" : "FAIL", s->message, detail);
 		message[s->message].taken = false;
 		message[s->message].due = now_ns() + RETRY_NS;
 	}
