@@ -83,8 +83,8 @@ disk_image(const char *path, const char *fstype)
 static inline const char *
 disk_attach(const char *image, bool read_only, char name[32])
 {
-	struct loop_config config = {
-	    .info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0)};
+	struct loop_config config = {.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN |
+						      (read_only ? LO_FLAGS_READ_ONLY : 0)};
 	int file = open(image, O_RDWR | O_CLOEXEC),
 	    control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
