@@ -226,7 +226,8 @@ class Engine:
         """A process that ignores TERM works on a file of the spool."""
         host = self.host(name)
         subprocess.Popen(host.enter(['/bin/sh', '-c', 'trap "" TERM; cd /srv/mail; exec 9>held; while :; do echo x >&9; '
-                                     'sleep 0.1; done']), stdin=subprocess.DEVNULL, env=ENV, start_new_session=True)
+                                     'sleep 0.1; done']), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV,
+                         start_new_session=True)
         self.wait_until(lambda: os.path.exists(host.path('/srv/mail/held')), 5, 'the holder of the spool does not start')
 
     def do_fill_spool(self, step, name):
