@@ -218,6 +218,9 @@ inquiry_run(const struct inquiry *in, uint32_t probe_ms, struct err *err)
 			ask_at = start + (uint64_t)probe_ms * 1000 * (uint64_t)asked / ASK_TIMES;
 		}
 		until = asked < ASK_TIMES ? ask_at : end;
+		/* a slow machine may have passed the moment of the next question already */
+		if (until < now)
+			until = now;
 		if (poll(wait, ADDRESS_PACKET_COUNT, (int)((until - now + 999) / 1000)) == -1 &&
 		    errno != EINTR)
 			return err_set(err, errno, "cannot wait for answers to address probes");
