@@ -59,7 +59,7 @@ running(const struct mta_params *params, pid_t *ret_pid, struct err *err)
 
 	if (conf == NULL)
 		err_set(err, 0, "out of memory");
-	else if (postfix_conf_load(params, conf, err))
+	else if (postfix_conf_load_known(params, conf, err))
 		fact = postfix_master_alive(conf, &pid, err);
 	free(conf);
 	if (fact != FACT_UNKNOWN && ret_pid != NULL)
@@ -150,7 +150,7 @@ stop(const struct mta_params *params, uint32_t limit_ms, struct spawn_out *out, 
 
 	if (conf == NULL)
 		return err_set(err, 0, "out of memory");
-	ok = postfix_conf_load(params, conf, err) &&
+	ok = postfix_conf_load_known(params, conf, err) &&
 	    postfix_master_stop(conf, deadline_ms, out, err);
 	free(conf);
 	return ok;

@@ -126,7 +126,7 @@ cache_head(const struct mta_params *params, char *buf, size_t size)
  * more.
  */
 static bool
-cache_read(const struct mta_params *params, struct postfix_conf *conf)
+cache_read(const struct mta_params *params, bool even_old, struct postfix_conf *conf)
 {
 	static const size_t size = 65536;
 	char path[POSTFIX_PATH_MAX], head[POSTFIX_PATH_MAX + 64], *text, *line;
@@ -150,7 +150,7 @@ cache_read(const struct mta_params *params, struct postfix_conf *conf)
 			goto out;
 		conf->seen.len++;
 	}
-	valid = conf->seen.len != 0 && postfix_seen_changed(&conf->seen) == NULL &&
+	valid = conf->seen.len != 0 && (even_old || postfix_seen_changed(&conf->seen) == NULL) &&
 	    postfix_conf_values(conf, line + 1, NULL);
 out:
 	free(text);
@@ -228,6 +228,12 @@ chroot_by_default(const struct postfix_conf *conf)
 }
 
 bool
+postfix_conf_load_known(const struct mta_params *params, struct postfix_conf *ret, struct err *err)
+{
+	return cache_read(params, true, ret) || read_anew(params, ret, err);
+}
+
+bool
 postfix_conf_load(const struct mta_params *params, struct postfix_conf *ret, struct err *err)
 {
 	static const size_t size = 262144;
@@ -236,7 +242,7 @@ postfix_conf_load(const struct mta_params *params, struct postfix_conf *ret, str
 	bool ok = false;
 
 	/* Callers hold it on their own stack and give up on failure: it may be half filled then. */
-	if (!cache_read(params, ret) && !read_anew(params, ret, err))
+	if (!cache_read(params, false, ret) && !read_anew(params, ret, err))
 		return false;
 	snprintf(path, sizeof path, "%s/master.cf", ret->value[PF_CONFIG_DIR]);
 	text = malloc(size);

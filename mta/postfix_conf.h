@@ -66,6 +66,11 @@ struct postfix_conf {
 
 /* Read it, from run_dir where that is still valid; else run postconf and keep the result there. */
 bool	postfix_conf_load(const struct mta_params *, struct postfix_conf *ret, struct err *);
+/*
+ * The values only (no services), and the last ones known even where the files have changed since: for stopping what was
+ * started by them, also when the configuration is broken by now.
+ */
+bool	postfix_conf_load_known(const struct mta_params *, struct postfix_conf *ret, struct err *);
 
 /* master.cf's text into service[]; chroot_default is what "-" means. Pure. */
 bool	postfix_conf_services(struct postfix_conf *, const char *text, bool chroot_default,

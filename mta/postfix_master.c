@@ -190,6 +190,26 @@ stop_round(const struct postfix_instance *inst, struct postfix_procs *procs, int
 }
 
 /*
+ * A child that the master forked a moment ago and that has not become another program yet takes the group's TERM for its
+ * own: it tries to end the group once more, fails, and sleeps a second before it says so. It has done nothing.
+ */
+static void
+end_unborn(const struct postfix_instance *inst, struct postfix_procs *unborn, struct postfix_procs *all, uint64_t deadline_ms)
+{
+	size_t sent;
+
+	if (!postfix_procs_find(inst, all, NULL))
+		return;
+	unborn->len = 0;
+	for (size_t i = 0; i < all->len; i++) {
+		if (strcmp(all->proc[i].program, "master") == 0)
+			unborn->proc[unborn->len++] = all->proc[i];
+	}
+	if (unborn->len != 0)
+		postfix_procs_end(inst, unborn, SIGKILL, deadline_ms, &sent);
+}
+
+/*
  * The master alone gets TERM first: it passes it on to its group and takes itself away. The others
  * are waited for without a second signal of ours, which would come in the midst of their clean-up.
  */
@@ -206,6 +226,8 @@ stop_orderly(const struct postfix_instance *inst, struct postfix_procs *procs, p
 	first->proc[0].pid = master;
 	first->len = 1;
 	*ret_left = postfix_procs_end(inst, first, SIGTERM, deadline_ms, &sent);
+	if (*ret_left == 0)
+		end_unborn(inst, first, procs, deadline_ms);
 	free(first);
 	ok = *ret_left != 0 || stop_round(inst, procs, 0, deadline_ms, ret_left, &sent, err);
 	return ok;

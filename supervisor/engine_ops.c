@@ -126,6 +126,7 @@ engine_op_online(struct engine *en, struct err *err)
 	engine_save(en);
 	engine_step(en, EV_OP_ONLINE);
 	engine_survey_now(en);
+	engine_prepare_now(en);
 	return en->role == ROLE_RELEASING ? OP_STARTED : OP_DONE;
 }
 

@@ -5,10 +5,13 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "supervisor/engine_priv.h"
+
+#define SPOOL_FULL_PERCENT 95
 
 static void problem(struct status *, const char *advice, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -176,6 +179,17 @@ problems_of_peer(const struct engine *en, struct status *st)
 		problem(st, "see 'mailpair status' there", "%s is not well: it could not take over", st->peer);
 }
 
+/* "ext4 rw, 97% used": how much; -1 where the line does not say. */
+static int
+percent_used(const char *storage)
+{
+	const char *p = strchr(storage, '%');
+
+	while (p != NULL && p > storage && p[-1] >= '0' && p[-1] <= '9')
+		p--;
+	return p != NULL && *p != '%' ? (int)strtol(p, NULL, 10) : -1;
+}
+
 static void
 problems_of_group(const struct engine *en, struct status *st)
 {
@@ -190,6 +204,9 @@ problems_of_group(const struct engine *en, struct status *st)
 			if (st->address[i].held == FACT_NO)
 				problem(st, "somebody removed it; it is taken again", "service address %s is not held", st->address[i].text);
 		}
+		if (percent_used(h->storage_text) >= SPOOL_FULL_PERCENT)
+			problem(st, "make room on it: mail is put off with 4xx when it is full", "%s is nearly full: %s", st->mountpoint,
+			    h->storage_text);
 		if (h->storage != FACT_YES)
 			problem(st, "look at the storage now", "%s is not mounted", st->mountpoint);
 	}

@@ -230,8 +230,9 @@ prepare_done(void *arg, const struct spawn_result *res)
 	enum fact was = en->hold.prepared;
 
 	en->job[JOB_PREPARE] = NULL;
-	loop_timer_in(en->prepare_timer, en->role == ROLE_ACTIVE ? PREPARE_OWNER_MS : PREPARE_STANDBY_MS);
 	en->hold.prepared = res->end == SPAWN_EXITED && res->code == 0 ? fact_of(res->out, "prepared", NULL, 0) : FACT_UNKNOWN;
+	loop_timer_in(en->prepare_timer, en->hold.prepared != FACT_YES ? SURVEY_MS :
+	    en->role == ROLE_ACTIVE ? PREPARE_OWNER_MS : PREPARE_STANDBY_MS);
 	if (spawn_get(res->out, "why", en->hold.prepared_text, sizeof(en->hold.prepared_text)) == NULL)
 		snprintf(en->hold.prepared_text, sizeof(en->hold.prepared_text), "%.255s", res->err.text);
 	if (en->hold.prepared == FACT_NO && was != FACT_NO)
