@@ -186,3 +186,4 @@ clean:          ## remove build/
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
+-include tests/sim/sim.mk

@@ -1,0 +1,99 @@
+/*
+ * tests/sim/check.c - the laws that hold at every moment, judged by what the machines really do and not by what the engines believe.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static const char *
+name(const struct node *n)
+{
+	return n->conf.node[n->id];
+}
+
+/* At the moment of a mount: the other does not write, is not about to, and was really off where that was the proof. */
+void
+check_mount(const struct node *n)
+{
+	const struct node *other = &sim->node[1 - n->id];
+	const struct engine *en = &n->en;
+
+	TRACE("  %s mounts the disk", name(n));
+	if (other->mounted && !other->shut)
+		sim_fail("S1: %s mounts the disk while it is mounted on %s", name(n), name(other));
+	else if (spawn_in_flight(other->id, sim_edge.storage_up))
+		sim_fail("S1: %s mounts the disk while %s is about to", name(n), name(other));
+	else if (other->running && (other->en.role == ROLE_ACQUIRING || other->en.role == ROLE_ACTIVE))
+		sim_fail("S2: %s mounts the disk while %s is %s", name(n), name(other), role_name(other->en.role));
+	else if (n->running && en->proof.kind != PROOF_NONE && other->power && other->off_at < n->heard_sent_at)
+		sim_fail("S2: %s takes the disk by proof (%s), but %s was not off since it was heard", name(n), en->proof.text, name(other));
+}
+
+void
+check_seal(const struct node *n, uint64_t tenure)
+{
+	if (tenure <= sim->tenure)
+		sim_fail("S3: %s seals tenure %" PRIu64 " after tenure %" PRIu64, name(n), tenure, sim->tenure);
+	sim->tenure = tenure;
+	sim->tenure_node = n->id;
+}
+
+/* Each change of role is told, from what was to what is, with a reason. */
+void
+check_journal(void *arg, const struct journal_event *ev)
+{
+	struct node *n = arg;
+
+	if (sim->trace)
+		sim_trace("%s: %s%s%s%s%s: %s", name(n), ev->name, ev->from[0] != '\0' ? " " : "", ev->from,
+		    ev->to[0] != '\0' ? " -> " : "", ev->to, ev->text);
+	if (ev->kind != JOURNAL_STATE)
+		return;
+	if (strcmp(ev->from, role_name(n->seen_role)) != 0 || strcmp(ev->to, role_name(n->en.role)) != 0)
+		sim_fail("S14: the journal of %s says %s -> %s, but it went from %s to %s", name(n), ev->from, ev->to,
+		    role_name(n->seen_role), role_name(n->en.role));
+	if (ev->text[0] == '\0')
+		sim_fail("S14: %s became %s without a reason", name(n), ev->to);
+	n->seen_role = n->en.role;
+}
+
+static void
+check_engine(const struct node *n)
+{
+	const struct engine *en = &n->en;
+
+	if (en->role != n->seen_role)
+		sim_fail("S14: %s became %s and the journal does not know", name(n), role_name(en->role));
+	if (en->own_tenure > sim->tenure)
+		sim_fail("S3: %s believes in tenure %" PRIu64 ", which was never sealed", name(n), en->own_tenure);
+	if (en->hooks > sizeof(en->hook_queue) / sizeof(en->hook_queue[0]) || en->queue_at > en->queue_len)
+		sim_fail("a queue of %s is overfull", name(n));
+	if (en->role == ROLE_STANDBY && en->act_child == NULL && en->hold.storage == FACT_NO && n->mounted)
+		sim_fail("S10: %s says that it holds nothing, but the disk is mounted there", name(n));
+}
+
+void
+check_world(void)
+{
+	int mounted = 0, mta = 0, address = 0;
+
+	for (int i = 0; i < NODES; i++) {
+		const struct node *n = &sim->node[i];
+
+		mounted += n->mounted && !n->shut;
+		mta += n->mta_pid != 0;
+		address += n->address && !n->lan_dead;
+		if (n->running)
+			check_engine(n);
+	}
+	if (mounted > 1)
+		sim_fail("S1: the disk is mounted on both nodes");
+	if (mta > 1)
+		sim_fail("the mail program runs on both nodes");
+	if (address > 1)
+		sim_fail("both nodes have the service address");
+	if (sim->acked != sim->on_disk)
+		sim_fail("an acknowledged message is lost");
+}

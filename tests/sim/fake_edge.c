@@ -1,0 +1,435 @@
+/*
+ * tests/sim/fake_edge.c - stands for supervisor/edge_real.c: each step of the engine, done to the simulated kernel of its node and to the one
+ * disk that both share. Judges and formats seals and state files with the production code. Each function is called once
+ * for each of its phases, so that power can fail between them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "supervisor/seal.h"
+#include "supervisor/statefile.h"
+#include "tests/sim/sim.h"
+
+static int phase;
+
+int
+edge_phase(void)
+{
+	return phase;
+}
+
+void
+edge_set_phase(int now)
+{
+	phase = now;
+}
+
+static struct node *
+here(const struct edge_ctx *ctx)
+{
+	return &sim->node[ctx->conf->self];
+}
+
+/* ---------------------------------------------------------------- what is held */
+
+/* By the kernel's tables and by whether the device can be claimed: a mount under way has claimed it. */
+static enum fact
+held(const struct node *n)
+{
+	if (n->mounted)
+		return FACT_YES;
+	return spawn_in_flight(n->id, sim_edge.storage_up) ? FACT_UNKNOWN : FACT_NO;
+}
+
+static bool
+seal_here(const struct node *n, struct seal *ret, bool *ret_exists, struct err *err)
+{
+	*ret_exists = false;
+	if (n->disk_dead)
+		return err_set(err, 5, "the disk does not answer");
+	if (sim->seal_len == 0)
+		return true;
+	*ret_exists = true;
+	return seal_parse(sim->seal, sim->seal_len, ret, err);
+}
+
+static bool
+do_probe(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct conf *c = ctx->conf;
+	struct node *n = here(ctx);
+	struct seal seal = { .tenure = 0 };
+	bool exists;
+
+	spawn_say(out, "held", "%s", fact_name(held(n)));
+	if (!n->mounted)
+		return true;
+	if (!seal_here(n, &seal, &exists, err)) {
+		spawn_say(out, "sealed", "unreadable");
+		spawn_say(out, "text", "the seal cannot be read");
+	} else if (!exists) {
+		spawn_say(out, "sealed", "none");
+	} else if (strcmp(seal.node, c->node[c->self]) == 0 && strcmp(seal.boot, ctx->boot) == 0 && seal.tenure >= ctx->state.tenure) {
+		spawn_say(out, "sealed", "ours");
+		spawn_say(out, "tenure", "%" PRIu64, seal.tenure);
+	} else {
+		spawn_say(out, "sealed", "foreign");
+		spawn_say(out, "text", "sealed by %s under tenure %" PRIu64, seal.node, seal.tenure);
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------- storage and seal */
+
+static bool
+do_storage_up(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
+
+	if (edge_phase() == 0) {
+		if (n->disk_dead) {
+			spawn_say(out, "held", "%s", n->mounted ? "yes" : "no");
+			return err_set(err, 5, "the disk does not answer");
+		}
+		return true;
+	}
+	if (n->mounted)
+		return true;
+	check_mount(n);
+	n->mounted = true;
+	n->shut = false;
+	n->mount_gen = ++sim->mount_gen;
+	return true;
+}
+
+static bool
+save_state(struct node *n, const struct state *st, struct err *err)
+{
+	char text[sizeof(n->state)];
+
+	if (state_format(st, text, sizeof(text)) >= sizeof(text))
+		return err_set(err, 0, "the state does not fit");
+	memcpy(n->state, text, sizeof(n->state));
+	return true;
+}
+
+static bool
+seal_write_here(const struct edge_ctx *ctx, struct node *n, struct spawn_out *out, struct err *err)
+{
+	const struct conf *c = ctx->conf;
+	struct seal found = { .tenure = 0 }, mine = { .at_wall_ms = clock_wall_ms() };
+	enum seal_verdict verdict;
+	bool exists;
+
+	if (!n->mounted || n->shut)
+		return err_set(err, 5, "the spool is not there");
+	if (!seal_here(n, &found, &exists, err))
+		return false;
+	verdict = seal_judge(exists ? &found : NULL, c->pair, c->node[c->self], c->node[1 - c->self], ctx->proof, ctx->released,
+	    ctx->known, &mine.tenure);
+	if (verdict != SEAL_OK)
+		return err_set(err, 0, "the seal of %s under tenure %" PRIu64 " is not covered by %s (released %" PRIu64 ", known %" PRIu64 ")",
+		    found.node, found.tenure, proof_name(ctx->proof), ctx->released, ctx->known);
+	snprintf(mine.pair, sizeof(mine.pair), "%s", c->pair);
+	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
+	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);
+	check_seal(n, mine.tenure);
+	sim->seal_len = seal_format(&mine, sim->seal, sizeof(sim->seal));
+	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
+	return true;
+}
+
+static bool
+do_seal(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct state state = ctx->state;
+	struct node *n = here(ctx);
+	char value[32] = "";
+
+	if (edge_phase() == 0)
+		return seal_write_here(ctx, n, out, err);
+	if (spawn_get(out->text, "tenure", value, sizeof(value)) == NULL || sscanf(value, "%" SCNu64, &state.tenure) != 1)
+		return err_set(err, 0, "no tenure");
+	return save_state(n, &state, err);
+}
+
+static bool
+do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
+
+	(void)out;
+	if (edge_phase() == 0) {
+		if (n->mounted && n->mta_pid != 0 && n->mta_stuck)
+			return err_set(err, 16, "process %d of the mail program holds it and cannot be ended", n->mta_pid);
+		if (n->mounted)
+			node_mta_kill(n);	/* holders are killed */
+		return true;
+	}
+	if (held(n) == FACT_UNKNOWN)
+		return err_set(err, 16, "the device is busy: a mount is under way");
+	if (n->mounted && n->disk_dead && !n->shut)
+		return err_set(err, 5, "the disk does not answer");
+	if (n->mounted && n->mta_pid != 0)
+		return err_set(err, 16, "the mail program holds it");
+	n->mounted = n->binds = false;
+	return true;
+}
+
+static bool
+do_abandon(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
+
+	(void)out;
+	if (n->mounted)
+		n->shut = true;
+	if (n->mta_pid != 0 && n->mta_stuck)
+		return err_set(err, 16, "the mail program cannot be ended");
+	node_mta_kill(n);
+	n->mounted = n->binds = false;
+	return true;
+}
+
+static bool
+do_verify(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct node *n = here(ctx);
+
+	(void)err;
+	spawn_say(out, "touched", "%s", !n->mounted || n->disk_dead ? "unknown" : n->mount_gen == sim->mount_gen ? "no" : "yes");
+	return true;
+}
+
+static bool
+do_save(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)out;
+	return save_state(here(ctx), &ctx->state, err);
+}
+
+/* ---------------------------------------------------------------- binds, mail program, addresses */
+
+static bool
+do_bind(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
+
+	(void)out;
+	if (!n->mounted)
+		return err_set(err, 0, "the spool is not mounted");
+	n->binds = true;
+	return true;
+}
+
+static bool
+do_unbind(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)out;
+	(void)err;
+	here(ctx)->binds = false;
+	return true;
+}
+
+static bool
+mta_begin(struct node *n, struct spawn_out *out, struct err *err)
+{
+	if (n->mta_pid == 0) {
+		if (n->mta_broken)
+			return err_set(err, 0, "the mail program ends at once: its configuration is broken");
+		if (!n->binds || n->shut)
+			return err_set(err, 0, "the queue is not there");
+		n->mta_pid = ++sim->pids;
+		n->mta_hung = n->mta_stuck = false;
+	}
+	spawn_say(out, "pid", "%d", n->mta_pid);
+	return true;
+}
+
+static bool
+do_mta_start(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	return !ctx->with_services || mta_begin(here(ctx), out, err);
+}
+
+static bool
+do_mta_stop(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
+
+	(void)out;
+	if (n->mta_pid != 0 && n->mta_stuck)
+		return err_set(err, 0, "process %d cannot be ended", n->mta_pid);
+	node_mta_kill(n);
+	return true;
+}
+
+static bool
+do_mta_restart(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	if (edge_phase() == 0)
+		return do_mta_stop(arg, out, err);
+	return mta_begin(here(ctx), out, err);
+}
+
+static bool
+do_address_up(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)out;
+	if (!ctx->with_services)
+		return true;
+	if (ctx->foreign[0] != '\0')
+		return err_set(err, 0, "%s", ctx->foreign);
+	here(ctx)->address = true;
+	return true;
+}
+
+static bool
+do_address_probe(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct node *other = &sim->node[1 - ctx->conf->self];
+
+	(void)out;
+	if (other->booted && other->address && !other->lan_dead && !here(ctx)->lan_dead && !node_stands_still(other))
+		return err_set(err, 0, "another host answers for the service address");
+	return true;
+}
+
+static bool
+do_address_down(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)out;
+	(void)err;
+	here(ctx)->address = false;
+	return true;
+}
+
+/* ---------------------------------------------------------------- looks */
+
+static bool
+do_survey(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct node *n = here(ctx);
+
+	(void)err;
+	spawn_say(out, "held", "%s", fact_name(held(n)));
+	spawn_say(out, "binds", "%s", n->binds ? "yes" : "no");
+	spawn_say(out, "address-0", "%s", n->address ? "yes" : "no");
+	spawn_say(out, "interfaces", "%s", n->lan_dead ? "no interface lan0 has no carrier" : "yes ");
+	spawn_say(out, "mta", "%s", n->mta_pid != 0 ? "yes" : "no");
+	if (n->mta_pid != 0)
+		spawn_say(out, "pid", "%d", n->mta_pid);
+	spawn_say(out, "ready", "%s", ctx->owner || !n->disk_dead ? "yes" : "no the disk does not answer");
+	spawn_say(out, "storage", "simulated");
+	return true;
+}
+
+static bool
+do_monitor(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct node *n = here(ctx);
+
+	(void)err;
+	spawn_say(out, "answer", "%s", n->mta_pid == 0 ? "refused" : n->mta_hung || n->mta_stuck || n->disk_dead ? "none" : "answered");
+	spawn_say(out, "text", "simulated");
+	return true;
+}
+
+static bool
+do_prepare(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)err;
+	/* a broken configuration is found ahead every other time: some faults show only at the start */
+	spawn_say(out, "prepared", "%s", here(ctx)->mta_broken && sim->plan->seed % 2 == 0 ? "no" : "yes");
+	return true;
+}
+
+static bool
+do_nothing(const void *arg, struct spawn_out *out, struct err *err)
+{
+	(void)arg;
+	(void)out;
+	(void)err;
+	return true;
+}
+
+/* Two functions, since a worker is known by its function. */
+static bool
+do_hook(const void *arg, struct spawn_out *out, struct err *err)
+{
+	return do_nothing(arg, out, err);
+}
+
+const struct edge sim_edge = {
+	.probe = do_probe, .storage_up = do_storage_up, .seal = do_seal, .bind = do_bind, .mta_start = do_mta_start,
+	.address_up = do_address_up, .address_probe = do_address_probe, .address_down = do_address_down,
+	.mta_stop = do_mta_stop, .unbind = do_unbind, .storage_down = do_storage_down, .abandon = do_abandon,
+	.mta_restart = do_mta_restart, .verify = do_verify, .save = do_save, .power = fence_work_power,
+	.fence_monitor = fence_work_monitor, .survey = do_survey, .monitor = do_monitor, .prepare = do_prepare,
+	.announce = do_nothing, .hook = do_hook,
+};
+
+const struct work_kind *
+work_kind(spawn_work_f *work)
+{
+	/* clang-format off */
+	static const struct work_kind kinds[] = {
+		{ "probe", do_probe, 1, 2000, 20000, false, false },
+		{ "mount", do_storage_up, 2, 5000, 100000, true, false },
+		{ "seal", do_seal, 2, 2000, 20000, true, false },
+		{ "bind", do_bind, 1, 500, 5000, false, false },
+		{ "start mta", do_mta_start, 1, 20000, 400000, false, false },
+		{ "take address", do_address_up, 1, 500, 5000, false, false },
+		{ "address probe", do_address_probe, 1, 25000, 30000, false, false },
+		{ "drop address", do_address_down, 1, 500, 5000, false, false },
+		{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false },
+		{ "unbind", do_unbind, 1, 500, 5000, false, false },
+		{ "unmount", do_storage_down, 2, 5000, 300000, true, false },
+		{ "abandon", do_abandon, 1, 1000, 20000, false, false },
+		{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false },
+		{ "verify", do_verify, 1, 1000, 10000, false, false },
+		{ "save state", do_save, 1, 1000, 15000, true, false },
+		{ "power", fence_work_power, 2, 50000, 1500000, true, true },
+		{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true },
+		{ "survey", do_survey, 1, 2000, 20000, false, false },
+		{ "monitor", do_monitor, 1, 2000, 30000, false, false },
+		{ "prepare", do_prepare, 1, 20000, 200000, false, false },
+		{ "announce", do_nothing, 1, 1000, 2000, false, false },
+		{ "hook", do_hook, 1, 2000, 50000, false, false },
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i].work == work)
+			return &kinds[i];
+	}
+	sim_fail("a worker that the simulator does not know");
+	return &kinds[0];
+}

@@ -1,0 +1,275 @@
+/*
+ * tests/sim/fake_spawn.c - stands for common/spawn.c: a worker's function runs against the world at some later moment, in one or more
+ * phases, and reports later still. It may do nothing, fail after it has worked, or be stuck beyond its deadline and work
+ * then all the same. What each of them usually takes is in fake_edge.c.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+#define STUCK_MAX (20 * SECOND)
+
+void
+spawn_say(struct spawn_out *out, const char *key, const char *fmt, ...)
+{
+	size_t room = sizeof(out->text) - out->len;
+	va_list ap;
+	int n;
+
+	n = snprintf(out->text + out->len, room, "%s ", key);
+	if (n < 0 || (size_t)n >= room)
+		return;
+	va_start(ap, fmt);
+	n += vsnprintf(out->text + out->len + n, room - (size_t)n, fmt, ap);
+	va_end(ap);
+	if ((size_t)n + 1 >= room) {
+		out->text[out->len] = '\0';
+		return;
+	}
+	out->len += (size_t)n;
+	out->text[out->len++] = '\n';
+	out->text[out->len] = '\0';
+}
+
+const char *
+spawn_get(const char *report, const char *key, char *buf, size_t size)
+{
+	size_t key_len = strlen(key), len;
+
+	for (const char *line = report; *line != '\0'; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		if (len > key_len && memcmp(line, key, key_len) == 0 && line[key_len] == ' ') {
+			size_t n = len - key_len - 1 < size ? len - key_len - 1 : size - 1;
+
+			memcpy(buf, line + key_len + 1, n);
+			buf[n] = '\0';
+			return buf;
+		}
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- fate */
+
+static enum fate
+fate_draw(const struct work_kind *kind)
+{
+	const struct plan *p = sim->plan;
+
+	if (sim->calm || kind->fence)
+		return FATE_GOOD;	/* fence devices have a fate of their own: fake_fence.c */
+	if (rng_chance(&sim->work, p->fail))
+		return FATE_FAIL;
+	if (rng_chance(&sim->work, p->half))
+		return FATE_HALF;
+	if (rng_chance(&sim->work, p->hang))
+		return FATE_HANG;
+	if (rng_chance(&sim->work, p->late))
+		return kind->sticks ? FATE_LATE : FATE_HANG;
+	return FATE_GOOD;
+}
+
+/* Phase i of n ends at its share of the whole time; the report comes at the end. */
+static uint64_t
+phase_at(const struct spawn *s)
+{
+	return s->began + s->end_us * (uint64_t)(s->phase + 1) / (uint64_t)(s->kind->phases + 1);
+}
+
+static void
+step_queue(struct spawn *s)
+{
+	uint64_t at = phase_at(s);
+
+	item_add(&s->step_slot, at > sim->now ? at : sim->now + 1, IT_STEP, CLASS_WORKER, s->node, s, 0);
+}
+
+struct spawn *
+spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx, uint32_t deadline_ms,
+    spawn_done_f *done, void *arg)
+{
+	struct node *n = &sim->node[loop->node];
+	struct spawn *s = NULL;
+
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]) && s == NULL; i++) {
+		if (!sim->spawn[i].used)
+			s = &sim->spawn[i];
+	}
+	if (s == NULL) {
+		sim_fail("node %d starts more and more workers", loop->node);
+		assert(!"workers are bounded");
+	}
+	s->used = true;
+	s->lost = s->calling = s->failed = false;
+	s->phase = 0;
+	s->out.len = 0;
+	s->out.text[0] = '\0';
+	s->err = (struct err){ .text = "" };
+	s->step_slot = s->deadline_slot = 0;
+	s->node = loop->node;
+	s->kind = work_kind(work);
+	memcpy(&s->ctx, ctx, sizeof(s->ctx));
+	s->done = done;
+	s->arg = arg;
+	s->began = sim->now;
+	s->mono_us = node_mono(n) + deadline_ms * MS;
+	s->fate = fate_draw(s->kind);
+	s->end_us = rng_in(&sim->work, s->kind->min_us, s->kind->max_us);
+	if (!sim->calm && rng_chance(&sim->work, sim->plan->slow))
+		s->end_us = rng_in(&sim->work, s->end_us, deadline_ms * MS);
+	if (s->fate == FATE_LATE)
+		s->end_us = deadline_ms * MS + rng_below(&sim->work, STUCK_MAX);
+	else if (s->fate == FATE_HANG)
+		s->end_us = UINT64_MAX / 4;
+	TRACE("  %s: worker %s begins (limit %u ms)%s", n->conf.node[s->node], name, deadline_ms,
+	    s->fate == FATE_FAIL ? ", will fail" : s->fate == FATE_HALF ? ", will fail after it has worked" :
+	    s->fate == FATE_HANG ? ", will hang" : s->fate == FATE_LATE ? ", will work after its deadline" : "");
+	if (s->fate != FATE_HANG)
+		step_queue(s);
+	item_add(&s->deadline_slot, node_virt(n, s->mono_us), IT_DEADLINE, CLASS_DAEMON, s->node, s, 0);
+	return s;
+}
+
+struct spawn *
+spawn_exec(struct loop *loop, const char *name, const struct spawn_cmd *cmd, uint32_t deadline_ms, spawn_done_f *done, void *arg)
+{
+	(void)loop;
+	(void)name;
+	(void)cmd;
+	(void)deadline_ms;
+	(void)done;
+	(void)arg;
+	assert(!"the engine runs no commands itself");
+	return NULL;
+}
+
+int
+spawn_run(const struct spawn_cmd *cmd, uint32_t deadline_ms, char *out, size_t out_size, char *errout, size_t err_size,
+    struct err *err)
+{
+	(void)cmd;
+	(void)deadline_ms;
+	(void)out;
+	(void)out_size;
+	(void)errout;
+	(void)err_size;
+	(void)err;
+	assert(!"no worker of the simulator runs a program");
+	return -1;
+}
+
+/* ---------------------------------------------------------------- its life */
+
+static void
+spawn_free(struct spawn *s)
+{
+	item_drop(&s->step_slot);
+	item_drop(&s->deadline_slot);
+	s->used = false;
+}
+
+static void
+spawn_tell(struct spawn *s, enum spawn_end end)
+{
+	struct spawn_result r = { .end = end, .out = s->out.text, .errout = "", .err = s->err };
+	bool bad = s->failed || s->fate == FATE_FAIL || s->fate == FATE_HALF;
+
+	r.took_ms = (uint32_t)((sim->now - s->began) / 1000);
+	if (end == SPAWN_EXITED)
+		r.code = bad ? 1 : 0;
+	if (end == SPAWN_EXITED && bad && r.err.text[0] == '\0')
+		err_set(&r.err, 0, "%s: it did not work out", s->kind->name);
+	if (end == SPAWN_TIMEOUT) {
+		r.out = "";
+		err_set(&r.err, 0, "%s: not finished in time", s->kind->name);
+	}
+	TRACE("  %s: worker %s %s%s%s", sim->node[s->node].conf.node[s->node], s->kind->name,
+	    end == SPAWN_TIMEOUT ? "timed out" : bad ? "failed: " : "is done", bad ? r.err.text : "", "");
+	s->calling = true;
+	s->done(s->arg, &r);
+	s->calling = false;
+}
+
+/* The next phase of its work, or its report. */
+void
+spawn_step(struct spawn *s)
+{
+	if (s->phase < s->kind->phases) {
+		if (s->fate != FATE_FAIL && !s->failed) {
+			edge_set_phase(s->phase);
+			s->failed = !s->kind->work(&s->ctx, &s->out, &s->err);
+		}
+		s->phase++;
+		step_queue(s);
+		return;
+	}
+	item_drop(&s->deadline_slot);
+	if (!s->lost)
+		spawn_tell(s, SPAWN_EXITED);
+	spawn_free(s);
+}
+
+/* The deadline: the group is killed; what is stuck in the kernel goes on until it wakes. */
+void
+spawn_due(struct spawn *s)
+{
+	if (s->phase >= s->kind->phases && phase_at(s) <= sim->now) {
+		spawn_step(s);		/* it ended in this very turn of the loop: the outcome is known */
+		return;
+	}
+	s->lost = true;
+	spawn_tell(s, SPAWN_TIMEOUT);
+	if (s->fate != FATE_LATE)
+		spawn_free(s);
+}
+
+void
+spawn_forget(struct spawn *s)
+{
+	if (s == NULL || s->calling)
+		return;
+	s->lost = true;
+	item_drop(&s->deadline_slot);
+	if (s->fate != FATE_LATE)
+		spawn_free(s);
+}
+
+void
+spawn_orphan(int node)
+{
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+		struct spawn *s = &sim->spawn[i];
+
+		if (!s->used || s->node != node)
+			continue;
+		s->lost = true;
+		item_drop(&s->deadline_slot);
+		if (s->step_slot == 0)
+			s->used = false;	/* one that hangs for ever changes nothing */
+	}
+}
+
+void
+spawn_drop(int node)
+{
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+		if (sim->spawn[i].used && sim->spawn[i].node == node)
+			spawn_free(&sim->spawn[i]);
+	}
+}
+
+bool
+spawn_in_flight(int node, spawn_work_f *work)
+{
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+		const struct spawn *s = &sim->spawn[i];
+
+		if (s->used && s->node == node && s->kind->work == work && s->step_slot != 0 && s->phase < s->kind->phases &&
+		    s->fate != FATE_FAIL)
+			return true;
+	}
+	return false;
+}

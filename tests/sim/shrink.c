@@ -1,0 +1,119 @@
+/*
+ * tests/sim/shrink.c - runs one plan; and makes a failing one smaller: without one fault after the other, without one operation after the
+ * other, for as long as it still fails.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static sigjmp_buf aborted;
+
+static void
+got_abort(int signo)
+{
+	siglongjmp(aborted, signo);
+}
+
+bool
+run_plan(const struct plan *p, bool trace)
+{
+	struct sigaction act = { .sa_handler = got_abort, .sa_flags = SA_NODEFER }, was;
+
+	if (sim == NULL) {
+		sim = calloc(1, sizeof(*sim));
+		if (sim == NULL)
+			abort();
+	}
+	sim->trace = trace;
+	sigaction(SIGABRT, &act, &was);
+	if (sigsetjmp(aborted, 1) == 0) {
+		world_init(p);
+		world_run();
+	} else {
+		sim_fail("an assertion of the program failed");
+	}
+	sigaction(SIGABRT, &was, NULL);
+	return !sim->failed;
+}
+
+/* Keep the change when it still fails. */
+static bool
+try(struct plan *p, const struct plan *smaller)
+{
+	if (run_plan(smaller, false))
+		return false;
+	*p = *smaller;
+	return true;
+}
+
+static bool
+shrink_ops(struct plan *p)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->ops; i++) {
+		struct plan q = *p;
+
+		if (q.op[i].off)
+			continue;
+		q.op[i].off = true;
+		any = try(p, &q) || any;
+	}
+	return any;
+}
+
+static bool
+shrink_rates(struct plan *p)
+{
+	unsigned int *const rates[] = { &p->loss, &p->dup, &p->corrupt, &p->fail, &p->half, &p->hang, &p->late, &p->slow };
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		struct plan q = *p;
+		unsigned int *rate = (unsigned int *)((char *)&q + ((char *)rates[i] - (char *)p));
+
+		if (*rate == 0)
+			continue;
+		*rate = 0;
+		any = try(p, &q) || any;
+	}
+	if (p->delay_max != 0) {
+		struct plan q = *p;
+
+		q.delay_max = 0;
+		any = try(p, &q) || any;
+	}
+	for (int f = 0; f < F_COUNT; f++) {
+		struct plan q = *p;
+
+		if ((q.faults & BIT(f)) == 0)
+			continue;
+		q.faults &= ~BIT(f);
+		any = try(p, &q) || any;
+	}
+	return any;
+}
+
+static bool
+shrink_length(struct plan *p)
+{
+	struct plan q = *p;
+
+	q.links = 1;
+	if (q.links != p->links)
+		try(p, &q);
+	q = *p;
+	q.calm_at = q.calm_at * 3 / 4;
+	return q.calm_at > SECOND && try(p, &q);
+}
+
+void
+shrink(struct plan *p)
+{
+	while (shrink_ops(p) | shrink_rates(p) | shrink_length(p))
+		continue;
+}

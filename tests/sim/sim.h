@@ -1,0 +1,310 @@
+/*
+ * tests/sim/sim.h - two production engines in one process, in a world that is made up from one number.
+ *
+ * fake_clock.c, fake_loop.c, fake_spawn.c and fake_link.c stand for the files of the same names, fake_edge.c and
+ * fake_fence.c for everything the engine does to the world. world.c has the machines and the queue of what happens next,
+ * plan.c what will go wrong, check.c the laws, live.c what must be so once nothing goes wrong any more.
+ *
+ * clock_mono_us() has no argument, so there is one world at a time: "sim".
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/spawn.h"
+#include "supervisor/engine.h"
+
+#define NODES CONF_NODES
+#define MS UINT64_C(1000)
+#define SECOND UINT64_C(1000000)
+#define NEVER UINT64_MAX
+
+/* ---------------------------------------------------------------- chance */
+
+struct rng { uint64_t s; };
+
+static inline uint64_t
+rng_next(struct rng *r)		/* splitmix64 */
+{
+	uint64_t z = r->s += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static inline uint64_t
+rng_below(struct rng *r, uint64_t n)
+{
+	return n == 0 ? 0 : rng_next(r) % n;
+}
+
+static inline uint64_t
+rng_in(struct rng *r, uint64_t low, uint64_t high)
+{
+	return low + rng_below(r, high - low + 1);
+}
+
+static inline bool
+rng_chance(struct rng *r, unsigned int permille)
+{
+	return permille != 0 && rng_below(r, 1000) < permille;
+}
+
+/* ---------------------------------------------------------------- what may go wrong */
+
+#define FAULTS(X)                                                                                   \
+	X(LOSS) X(DELAY) X(DUP) X(CORRUPT) X(CUT) X(ONEWAY) X(FLAP) X(CARRIER)                      \
+	X(POWER) X(REBOOT) X(KILL) X(LEAVE) X(PAUSE) X(FREEZE) X(DRIFT) X(WALL)                     \
+	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
+	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
+	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(OPERATOR)
+
+enum fault {
+#define X(n) F_##n,
+	FAULTS(X)
+#undef X
+	F_COUNT
+};
+#define BIT(f) (UINT64_C(1) << (f))
+
+enum op_kind {
+	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
+	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_OPERATOR,
+	OP_COUNT
+};
+
+struct op {
+	uint64_t	at;		/* virtual microseconds */
+	enum op_kind	kind;
+	int		node;
+	uint64_t	a, b;		/* how long, which link, which command */
+	bool		off;		/* left out by the shrinker */
+};
+#define OPS_MAX 32
+
+struct plan {
+	uint64_t	seed;
+	uint64_t	faults;		/* BIT(enum fault) */
+	struct op	op[OPS_MAX];
+	size_t		ops;
+	uint64_t	calm_at;	/* nothing goes wrong after this */
+	bool		mend;		/* an operator mends what was left behind */
+	bool		linger;		/* look on for a while after all is well */
+	int		keep_off;	/* a node that stays without power, -1 none */
+	int		absent;		/* a node that is off at the start, -1 none */
+	/* configuration */
+	uint32_t	keepalive_ms, deadtime_ms, initdead_ms, fence_delay_ms;
+	size_t		links;
+	bool		automatic, fences, failback, hints;
+	int		prefer;
+	/* how often, permille */
+	unsigned int	loss, dup, corrupt, fail, half, hang, late, slow, fence;
+	uint64_t	delay_max;
+};
+
+/* ---------------------------------------------------------------- the world */
+
+enum item_kind { IT_TIMER, IT_PACKET, IT_STEP, IT_DEADLINE, IT_IO, IT_HINT, IT_OP, IT_BOOT, IT_DAEMON, IT_POWER_ON, IT_CLIENT,
+	IT_UNCUT, IT_UNDO, IT_FENCED, IT_CALM, IT_LOOK };
+
+/* Who is kept from it by a pause. */
+enum item_class { CLASS_WORLD, CLASS_WORKER, CLASS_DAEMON };
+
+struct item {
+	uint64_t	due, tie;
+	enum item_kind	kind;
+	enum item_class	class;
+	int		node;
+	void		*p;
+	uint64_t	a;
+	size_t		*slot;		/* of the owner: index + 1, 0 = not queued */
+};
+
+struct loop { int node; };
+
+struct loop_timer { bool used; int node; loop_timer_f *fired; void *arg; uint64_t mono_us; size_t slot; };
+struct loop_io { bool used; int node, fd; loop_io_f *ready; void *arg; size_t slot; };
+
+enum fate { FATE_GOOD, FATE_FAIL, FATE_HALF, FATE_HANG, FATE_LATE };
+
+struct spawn_out { char text[3072]; size_t len; };
+
+struct spawn {
+	bool		used, lost, calling;	/* lost: nobody waits for its report */
+	int		node;
+	const struct work_kind *kind;
+	struct edge_ctx	ctx;
+	enum fate	fate;
+	int		phase;
+	bool		failed;		/* the work itself said no */
+	uint64_t	began, mono_us;	/* when it began; its deadline */
+	uint64_t	end_us;		/* how long it takes in all */
+	struct spawn_out out;
+	struct err	err;
+	spawn_done_f	*done;
+	void		*arg;
+	size_t		step_slot, deadline_slot;
+};
+
+struct packet { bool used; int to, link; uint64_t sent_at; uint8_t bytes[LINK_DATAGRAM_MAX]; size_t len, slot; };
+
+enum pause_kind { PAUSE_NONE, PAUSE_DAEMON, PAUSE_HOST, PAUSE_FREEZE };
+
+struct node {
+	int		id;
+	/* power and boot */
+	bool		power, booted, running;		/* running: the daemon */
+	uint64_t	off_at, on_at;			/* last changes of power */
+	uint64_t	epoch;				/* counts boots */
+	char		boot[64];
+	size_t		boot_slot, daemon_slot, power_slot;
+	bool		left;				/* the daemon ended in order */
+	/* time */
+	uint64_t	mono_base, virt_base;
+	int64_t		ppm, wall_ms;			/* drift; wall clock's error */
+	uint64_t	paused_until;
+	enum pause_kind	pause;
+	/* daemon */
+	struct loop	loop;
+	struct engine	en;
+	struct conf	conf;
+	bool		ending;				/* sink.exit was called */
+	enum role	seen_role;			/* by the journal */
+	uint64_t	heard_sent_at;			/* when the newest beat that it believes was sent */
+	/* kernel */
+	bool		mounted, shut;			/* shut: let go without writing */
+	uint64_t	mount_gen;
+	bool		binds, address;
+	int		mta_pid;			/* 0: does not run */
+	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
+	/* surroundings */
+	bool		mta_broken, lan_dead, disk_dead;
+	/* durable */
+	char		state[512];
+};
+
+struct wire { bool cut[NODES]; };	/* by the sender */
+
+struct sim {
+	const struct plan *plan;
+	struct rng	rng, tie, work, net, entropy;
+	uint64_t	now, begin;
+	struct node	node[NODES], *cur;
+	bool		calm;
+
+	size_t		items;
+	struct wire	wire[CONF_LINKS_MAX];
+	size_t		uncut_slot[CONF_LINKS_MAX];
+
+	/* the disk */
+	char		seal[600];
+	size_t		seal_len;
+	uint64_t	mount_gen, tenure;
+	int		tenure_node;
+	uint64_t	acked, on_disk;		/* messages */
+	int		pids;
+
+	/* the outcome */
+	uint64_t	events, same_time;
+	bool		failed, done;
+	char		why[512];
+	bool		trace;
+	uint64_t	good_since, still_since, bound_at;
+
+	/* pools */
+	struct item	item[512];
+	struct loop_timer timer[64];
+	struct loop_io	io[16];
+	struct spawn	spawn[64];
+	struct packet	packet[256];
+};
+
+extern struct sim *sim;
+
+/* world.c */
+void	world_init(const struct plan *);
+void	world_run(void);
+void	item_add(size_t *slot, uint64_t due, enum item_kind, enum item_class, int node, void *p, uint64_t a);
+void	item_drop(size_t *slot);
+uint64_t node_mono(const struct node *);
+uint64_t node_virt(const struct node *, uint64_t mono_us);	/* when its clock will show that */
+void	node_retime(struct node *);			/* its clock has changed */
+void	node_power_off(struct node *, const char *why);
+void	node_power_on(struct node *);
+void	node_daemon_kill(struct node *);
+void	node_daemon_start(struct node *);
+void	node_mta_kill(struct node *);
+void	node_pause(struct node *, enum pause_kind, uint64_t us);
+bool	node_stands_still(const struct node *);		/* the whole machine */
+void	sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void	sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+#define TRACE(...) do { if (sim->trace) sim_trace(__VA_ARGS__); } while (0)
+
+/* fake_loop.c, fake_spawn.c, fake_link.c: what the queue calls, and what a dead daemon leaves */
+void	loop_drop(int node);
+void	loop_mta_died(int node, int pid);
+void	spawn_step(struct spawn *);
+void	spawn_due(struct spawn *);
+void	spawn_orphan(int node);		/* the daemon is gone: its workers go on */
+void	spawn_drop(int node);		/* so is the machine */
+bool	spawn_in_flight(int node, spawn_work_f *);
+void	link_deliver(struct packet *);
+void	link_drop(int node);
+
+/* fake_edge.c */
+struct work_kind {
+	const char	*name;
+	spawn_work_f	*work;
+	int		phases;
+	uint32_t	min_us, max_us;
+	bool		sticks;		/* may be stuck in the kernel or in a device beyond its deadline, and work then */
+	bool		fence;
+};
+const struct work_kind *work_kind(spawn_work_f *);
+extern const struct edge sim_edge;
+int	edge_phase(void);
+void	edge_set_phase(int phase);
+
+/* fake_fence.c */
+bool	fence_work_power(const void *, struct spawn_out *, struct err *);
+bool	fence_work_monitor(const void *, struct spawn_out *, struct err *);
+void	fence_acts(int node, bool off);
+
+/* plan.c */
+void	plan_make(struct plan *, uint64_t seed);
+void	plan_conf(const struct plan *, struct conf *, int self);
+void	plan_begin(void);
+void	plan_op(const struct op *);
+void	plan_undo(int node, uint64_t what);
+void	plan_uncut(uint64_t link);
+void	plan_calm(void);
+void	op_print(const struct op *, char *buf, size_t size);
+bool	plan_setup(void);			/* reads the configuration once */
+extern struct authkeys sim_keys;
+extern const char *const fault_names[F_COUNT];
+
+/* check.c */
+void	check_world(void);
+void	check_mount(const struct node *);
+void	check_seal(const struct node *, uint64_t tenure);
+void	check_journal(void *arg, const struct journal_event *);
+
+/* live.c */
+uint64_t live_bound_us(const struct conf *);
+void	live_look(void);
+
+/* cover.c */
+struct cover;
+void	cover_open(void);
+size_t	cover_report(bool all);			/* rows that were never taken */
+
+/* shrink.c */
+bool	run_plan(const struct plan *, bool trace);	/* true: all laws held */
+void	shrink(struct plan *);
+
+#endif

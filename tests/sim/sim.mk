@@ -1,0 +1,15 @@
+# tests/sim/sim.mk - the simulator: production engine, everything around it fake. Its objects come before the library, so the members
+# that they replace (clock, loop, spawn, link, edge_real) are never taken from it.
+SIM_SRC = $(wildcard tests/sim/*.c)
+SIM_LDFLAGS = -Wl,--wrap=syscall,--wrap=close,--wrap=getrandom,--wrap=fsm_match
+
+.PHONY: check-sim soak
+
+$(O)/simulator: $(SIM_SRC:%.c=$(O)/%.o) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) $(SIM_LDFLAGS) -o $@ $^ $(LIBS_common)
+
+check-sim: $(O)/simulator ## schedules in virtual time (SCHEDULES=200000, or one again: SEED=0x...)
+	@$(O)/simulator $(if $(SEED),--seed $(SEED),--schedules $(or $(SCHEDULES),200000) --jobs 2)
+
+soak: $(O)/simulator ## the same for MINUTES (10), each run with other seeds
+	@$(O)/simulator --seconds $$(( $(or $(MINUTES),10) * 60 )) --first $$(od -An -N8 -tu8 /dev/urandom) --jobs 2
