@@ -127,7 +127,8 @@ engine_fence_calm(struct engine *en)
 {
 	loop_timer_cancel(en->delay_timer);
 	en->fence_wanted = false;
-	if (en->job[JOB_POWER] == NULL)
+	/* an "off" that is under way cannot be called back; one that still waits for its turn is not wanted any more */
+	if (en->job[JOB_POWER] == NULL || en->job_ctx[JOB_POWER].power != EDGE_POWER_OFF)
 		en->fencing = false;
 	en->fence_blocked_ms = 0;
 	en->fence_failed = false;
