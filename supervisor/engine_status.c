@@ -52,7 +52,8 @@ fill_links(const struct engine *en, struct status *st, uint64_t now)
 		memcpy(l->rejected, en->rejected[i], sizeof(l->rejected));
 		for (int v = 0; v < BEAT_VERDICT_COUNT; v++)
 			st->rejected[v] += en->rejected[i][v];
-		if (!l->up && (engine_peer_alive(en) || en->pulse.link_heard_ms[i] != 0) && !en->peer_left)
+		/* of a peer that is off or has left nothing can be heard */
+		if (!l->up && en->proof.kind == PROOF_NONE && !en->peer_left && (engine_peer_alive(en) || en->pulse.link_heard_ms[i] != 0))
 			problem(st, "check cable, interface and addresses of this link on both nodes: a dead backup link shows only when it is needed",
 			    "link %s: nothing heard from %s%s%s", l->name, st->peer, k->open ? "" : "; it cannot be opened: ",
 			    k->open ? "" : k->trouble.text);
