@@ -269,7 +269,11 @@ START_TEST(recordings_do_not_keep_a_restarted_node_from_its_peer)
 
 	world_make(&w, (uint64_t)_i + 1);
 	record_sessions(&w, 5);
-	len = w.tape_len[1];
+	restart(&w, 1);
+	LAW(turns_until_both_heard(&w) == 2);
+	for (int i = 0; i < 20; i++)
+		turn(&w);
+	len = w.tape_len[1];	/* older beats of the live session are on it, too */
 	restart(&w, 0);
 	/* to the fresh node, all tapes before and after each live beat: only one in 200 is alive */
 	while (both != 2) {
@@ -298,6 +302,8 @@ START_TEST(one_recording_just_before_each_of_our_beats_does_not_either)
 	world_make(&w, (uint64_t)_i + 1);
 	record_sessions(&w, 1);
 	len = w.tape_len[1];
+	restart(&w, 1);
+	LAW(turns_until_both_heard(&w) == 2);
 	restart(&w, 0);
 	while (both != 2) {
 		struct beat a, b = beat_of(&w, 1);
@@ -308,6 +314,27 @@ START_TEST(one_recording_just_before_each_of_our_beats_does_not_either)
 		both += heard(&w, 1, &a);
 		w.now_us += KEEPALIVE_US;
 		LAW(++turns < 40);
+	}
+	world_end(&w);
+}
+END_TEST
+
+/* The peer may restart while we do not know it yet: its former session must not stay in the way. */
+START_TEST(at_least_every_second_beat_echoes_the_session_heard_last)
+{
+	struct world w;
+
+	world_make(&w, 1);
+	for (int i = 0; i < 200; i++) {
+		struct beat b, a[2];
+
+		restart(&w, 1);
+		for (int k = 0; k < 2; k++) {
+			b = beat_of(&w, 1);
+			LAW(!heard(&w, 0, &b));
+			a[k] = beat_of(&w, 0);
+		}
+		LAW(a[0].echo == b.session || a[1].echo == b.session);
 	}
 	world_end(&w);
 }
@@ -406,6 +433,28 @@ START_TEST(each_link_is_proven_once_by_each_beat_but_only_the_first_is_news)
 }
 END_TEST
 
+START_TEST(after_a_restart_every_link_is_proven_again_from_the_first_beat_on)
+{
+	struct world w;
+
+	world_make(&w, 1);
+	turns_until_both_heard(&w);
+	for (int i = 0; i < 10; i++) {
+		struct beat b = beat_of(&w, 1);
+		bool news;
+
+		if (i == 5) {
+			restart(&w, 1);
+			turns_until_both_heard(&w);
+			b = beat_of(&w, 1);
+		}
+		for (b.link = 0; b.link < CONF_LINKS_MAX; b.link++)
+			LAW(give(&w, 0, &b, &news) == BEAT_GOOD);
+	}
+	world_end(&w);
+}
+END_TEST
+
 START_TEST(a_slow_link_may_lag_behind_but_not_far)
 {
 	struct world w;
@@ -453,11 +502,12 @@ START_TEST(the_round_trip_excludes_the_time_a_beat_was_held)
 	LAW(rtt == 10000700);
 
 	rtt = 12345;
+	b.echo++;
+	LAW(!beat_rtt_us(&w.node[0].memory, &b, w.now_us, &rtt));
+	b.echo--;
 	b.echo_held_us = UINT32_MAX;	/* held for longer than can be told */
 	LAW(!beat_rtt_us(&w.node[0].memory, &b, w.now_us, &rtt));
 	b.echo_held_us = 20000000;	/* held for longer than it was away: a clock stood still */
-	LAW(!beat_rtt_us(&w.node[0].memory, &b, w.now_us, &rtt));
-	b.echo++;
 	LAW(!beat_rtt_us(&w.node[0].memory, &b, w.now_us, &rtt));
 	LAW(rtt == 12345);
 	world_end(&w);
@@ -537,11 +587,13 @@ main(void)
 	tcase_add_test(tc, a_session_that_was_held_back_whole_comes_too_late);
 	tcase_add_loop_test(tc, recordings_do_not_keep_a_restarted_node_from_its_peer, 0, 20);
 	tcase_add_loop_test(tc, one_recording_just_before_each_of_our_beats_does_not_either, 0, 20);
+	tcase_add_test(tc, at_least_every_second_beat_echoes_the_session_heard_last);
 	tcase_add_test(tc, a_live_session_is_neither_displaced_nor_disturbed_by_recordings);
 	tcase_add_test(tc, opening_beats_of_the_present_session_cannot_be_heard_twice);
 	tcase_add_test(tc, our_own_beats_prove_nothing);
 	tcase_add_test(tc, a_peer_that_cannot_hear_us_is_not_heard);
 	tcase_add_test(tc, each_link_is_proven_once_by_each_beat_but_only_the_first_is_news);
+	tcase_add_test(tc, after_a_restart_every_link_is_proven_again_from_the_first_beat_on);
 	tcase_add_test(tc, a_slow_link_may_lag_behind_but_not_far);
 	tcase_add_test(tc, the_round_trip_excludes_the_time_a_beat_was_held);
 	tcase_add_loop_test(tc, whatever_happens_news_is_new_and_the_pair_finds_itself, 0, 40);

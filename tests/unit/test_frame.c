@@ -180,6 +180,19 @@ START_TEST(idle_delimiters_are_no_damage_and_one_may_serve_two_frames)
 }
 END_TEST
 
+START_TEST(an_aborted_frame_is_no_frame_even_when_its_checksum_fits)
+{
+	struct link_deframe d = { .len = 0 };
+	uint8_t out[FRAME_MAX];
+	size_t len = link_frame((const uint8_t *)"beat", 4, out, sizeof(out)), got = 0;
+
+	out[len - 1] = 0x7d;
+	out[len] = 0x7e;
+	ck_assert_int_eq(feed(&d, out, len + 1, &got), 0);
+	ck_assert_uint_eq(d.bad, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -194,6 +207,7 @@ main(void)
 	tcase_add_test(tc, it_finds_its_way_back_after_any_noise);
 	tcase_add_test(tc, too_long_is_counted_once_and_skipped);
 	tcase_add_test(tc, idle_delimiters_are_no_damage_and_one_may_serve_two_frames);
+	tcase_add_test(tc, an_aborted_frame_is_no_frame_even_when_its_checksum_fits);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }

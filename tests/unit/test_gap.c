@@ -25,6 +25,12 @@ END_TEST
 
 START_TEST(every_gap_lies_in_the_bucket_of_its_bounds)
 {
+	struct gap exact = { .count = 0 };
+
+	gap_add(&exact, 5000, 1);
+	gap_add(&exact, 6000, 2);	/* a bound belongs to its bucket */
+	gap_add(&exact, 7001, 3);
+	LAW(exact.bucket[0] == 1 && exact.bucket[1] == 1);
 	for (uint64_t us = 1; us < 200000000; us += 1 + us / 37) {
 		struct gap gap = { .count = 0 };
 		unsigned int in = 0;

@@ -213,6 +213,27 @@ START_TEST(a_pause_neither_revives_a_silent_peer_nor_a_dead_link)
 }
 END_TEST
 
+START_TEST(a_pause_keeps_links_as_they_were)
+{
+	struct pulse p;
+	bool changed;
+
+	pulse_init(&p, &usual, 1000);
+	pulse_heard(&p, 0, 1000);
+	for (uint64_t now = 1000; now <= 3000; now += 200) {
+		tick(&p, now);
+		pulse_heard(&p, 1, now);
+		pulse_link_up(&p, 0, now, &changed);
+		pulse_link_up(&p, 1, now, &changed);
+	}
+	LAW(tick(&p, 90000) > 0);
+	LAW(!pulse_link_up(&p, 0, 90000, &changed) && !changed);
+	LAW(pulse_link_up(&p, 1, 90000, &changed) && !changed);
+	LAW(pulse_next_ms(&p, 2, 90000) == 90500);
+	LAW(pulse_view(&p, 90000) == VIEW_ALIVE);
+}
+END_TEST
+
 START_TEST(after_a_pause_a_dead_peer_is_still_found_within_deadtime)
 {
 	struct pulse p;
@@ -310,6 +331,7 @@ main(void)
 	tcase_add_loop_test(tc, an_awake_observer_declares_silence_at_deadtime_exactly, 0, SEEDS);
 	tcase_add_loop_test(tc, a_paused_observer_never_blames, 0, SEEDS);
 	tcase_add_test(tc, a_pause_neither_revives_a_silent_peer_nor_a_dead_link);
+	tcase_add_test(tc, a_pause_keeps_links_as_they_were);
 	tcase_add_test(tc, after_a_pause_a_dead_peer_is_still_found_within_deadtime);
 	tcase_add_test(tc, a_late_timer_is_not_yet_a_pause);
 	tcase_add_loop_test(tc, nothing_changes_before_the_time_foretold, 0, SEEDS);
