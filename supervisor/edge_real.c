@@ -208,14 +208,13 @@ do_seal(const void *arg, struct spawn_out *out, struct err *err)
 	snprintf(mine.pair, sizeof(mine.pair), "%s", c->pair);
 	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
 	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);
+	/* told before it is written: whatever becomes of this worker, the engine must know which tenure may stand there */
+	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
 	/* the spool first: it is what the other node will read */
 	if (!seal_write(c->storage.mountpoint, &mine, err))
 		return false;
 	state.tenure = mine.tenure;
-	if (!state_save(c->state_dir, &state, err))
-		return false;
-	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
-	return true;
+	return state_save(c->state_dir, &state, err);
 }
 
 static bool

@@ -82,9 +82,12 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 		en->hold.storage = ok ? FACT_YES : strcmp(value, "no") == 0 ? FACT_NO : FACT_UNKNOWN;
 		break;
 	case ACT_SEAL:
-		if (ok && spawn_get(res->out, "tenure", value, sizeof(value)) != NULL) {
+		/* also of one that failed: it may be written, and is then what we let go of */
+		if (spawn_get(res->out, "tenure", value, sizeof(value)) != NULL) {
 			en->own_tenure = strtoull(value, NULL, 10);
 			en->state.tenure = en->own_tenure;
+		}
+		if (ok) {
 			engine_event(en, "tenure", true, "%s owns the spool of pair %s under tenure %" PRIu64,
 			    en->conf->node[en->conf->self], en->conf->pair, en->own_tenure);
 		}
