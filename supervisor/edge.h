@@ -40,7 +40,10 @@ struct edge_ctx {
 struct edge {
 	/* at start: "held yes|no|unknown", "sealed ours|foreign|none|unreadable", "tenure N", "text ..." */
 	spawn_work_f	*probe;
-	/* the group, see fsm.h; "seal": "tenure N"; "mta_start", "mta_restart": "pid N" */
+	/*
+	 * The group, see fsm.h; "seal": "tenure N" before it is written, "newer N" where the one found is refused; "mta_start",
+	 * "mta_restart": "pid N"
+	 */
 	spawn_work_f	*storage_up, *seal, *bind, *mta_start, *address_up;
 	/* beside these: does somebody else answer for a service address? fails with who it is */
 	spawn_work_f	*address_probe;

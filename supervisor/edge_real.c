@@ -168,7 +168,8 @@ do_abandon(const void *arg, struct spawn_out *out, struct err *err)
 }
 
 static bool
-seal_refused(const struct edge_ctx *ctx, const struct seal *found, enum seal_verdict verdict, struct err *err)
+seal_refused(const struct edge_ctx *ctx, const struct seal *found, enum seal_verdict verdict, struct spawn_out *out,
+    struct err *err)
 {
 	const struct conf *c = ctx->conf;
 
@@ -180,6 +181,7 @@ seal_refused(const struct edge_ctx *ctx, const struct seal *found, enum seal_ver
 		return err_set(err, 0, "the spool on %s was sealed by \"%s\", which is no node of this pair", c->storage.mountpoint,
 		    found->node);
 	case SEAL_NEWER:
+		spawn_say(out, "newer", "%" PRIu64, found->tenure);
 		return err_set(err, 0, "the spool on %s is sealed by %s under tenure %" PRIu64 ", which what is known here (tenure %" PRIu64
 		    ", proof: %s) does not cover", c->storage.mountpoint, found->node, found->tenure, ctx->known, proof_name(ctx->proof));
 	case SEAL_OK:
@@ -204,7 +206,7 @@ do_seal(const void *arg, struct spawn_out *out, struct err *err)
 	verdict = seal_judge(exists ? &found : NULL, c->pair, c->node[c->self], c->node[1 - c->self], ctx->proof, ctx->released,
 	    ctx->known, &mine.tenure);
 	if (verdict != SEAL_OK)
-		return seal_refused(ctx, &found, verdict, err);
+		return seal_refused(ctx, &found, verdict, out, err);
 	snprintf(mine.pair, sizeof(mine.pair), "%s", c->pair);
 	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
 	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);

@@ -91,6 +91,11 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 			engine_event(en, "tenure", true, "%s owns the spool of pair %s under tenure %" PRIu64,
 			    en->conf->node[en->conf->self], en->conf->pair, en->own_tenure);
 		}
+		/* a node whose power failed before it could note its tenure: the next agreement must be about the one after it */
+		if (spawn_get(res->out, "newer", value, sizeof(value)) != NULL && strtoull(value, NULL, 10) > en->state.tenure) {
+			en->state.tenure = strtoull(value, NULL, 10);
+			en->save_again = true;
+		}
 		if (en->save_again)
 			engine_save(en);
 		break;
