@@ -131,15 +131,17 @@ seal_write_here(const struct edge_ctx *ctx, struct node *n, struct spawn_out *ou
 		return false;
 	verdict = seal_judge(exists ? &found : NULL, c->pair, c->node[c->self], c->node[1 - c->self], ctx->proof, ctx->released,
 	    ctx->known, &mine.tenure);
+	if (verdict == SEAL_NEWER)
+		spawn_say(out, "newer", "%" PRIu64, found.tenure);
 	if (verdict != SEAL_OK)
 		return err_set(err, 0, "the seal of %s under tenure %" PRIu64 " is not covered by %s (released %" PRIu64 ", known %" PRIu64 ")",
 		    found.node, found.tenure, proof_name(ctx->proof), ctx->released, ctx->known);
 	snprintf(mine.pair, sizeof(mine.pair), "%s", c->pair);
 	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
 	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);
+	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
 	check_seal(n, mine.tenure);
 	sim->seal_len = seal_format(&mine, sim->seal, sizeof(sim->seal));
-	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
 	return true;
 }
 
@@ -176,8 +178,8 @@ do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 		return err_set(err, 16, "the device is busy: a mount is under way");
 	if (n->mounted && n->disk_dead && !n->shut)
 		return err_set(err, 5, "the disk does not answer");
-	if (n->mounted && n->mta_pid != 0)
-		return err_set(err, 16, "the mail program holds it");
+	if (n->mounted && (n->mta_pid != 0 || spawn_in_flight(n->id, sim_edge.seal)))
+		return err_set(err, 16, "a process holds it");
 	n->mounted = n->binds = false;
 	return true;
 }
@@ -401,28 +403,28 @@ work_kind(spawn_work_f *work)
 {
 	/* clang-format off */
 	static const struct work_kind kinds[] = {
-		{ "probe", do_probe, 1, 2000, 20000, false, false },
-		{ "mount", do_storage_up, 2, 5000, 100000, true, false },
-		{ "seal", do_seal, 2, 2000, 20000, true, false },
-		{ "bind", do_bind, 1, 500, 5000, false, false },
-		{ "start mta", do_mta_start, 1, 20000, 400000, false, false },
-		{ "take address", do_address_up, 1, 500, 5000, false, false },
-		{ "address probe", do_address_probe, 1, 25000, 30000, false, false },
-		{ "drop address", do_address_down, 1, 500, 5000, false, false },
-		{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false },
-		{ "unbind", do_unbind, 1, 500, 5000, false, false },
-		{ "unmount", do_storage_down, 2, 5000, 300000, true, false },
-		{ "abandon", do_abandon, 1, 1000, 20000, false, false },
-		{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false },
-		{ "verify", do_verify, 1, 1000, 10000, false, false },
-		{ "save state", do_save, 1, 1000, 15000, true, false },
-		{ "power", fence_work_power, 2, 50000, 1500000, true, true },
-		{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true },
-		{ "survey", do_survey, 1, 2000, 20000, false, false },
-		{ "monitor", do_monitor, 1, 2000, 30000, false, false },
-		{ "prepare", do_prepare, 1, 20000, 200000, false, false },
-		{ "announce", do_nothing, 1, 1000, 2000, false, false },
-		{ "hook", do_hook, 1, 2000, 50000, false, false },
+		{ "probe", do_probe, 1, 2000, 20000, false, false, false },
+		{ "mount", do_storage_up, 2, 5000, 100000, true, false, false },
+		{ "seal", do_seal, 2, 2000, 20000, true, false, false },
+		{ "bind", do_bind, 1, 500, 5000, false, false, false },
+		{ "start mta", do_mta_start, 1, 20000, 400000, false, false, false },
+		{ "take address", do_address_up, 1, 500, 5000, false, false, false },
+		{ "address probe", do_address_probe, 1, 25000, 30000, false, false, false },
+		{ "drop address", do_address_down, 1, 500, 5000, false, false, false },
+		{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false, false },
+		{ "unbind", do_unbind, 1, 500, 5000, false, false, false },
+		{ "unmount", do_storage_down, 2, 5000, 300000, true, false, false },
+		{ "abandon", do_abandon, 1, 1000, 20000, false, false, false },
+		{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false, false },
+		{ "verify", do_verify, 1, 1000, 10000, false, false, false },
+		{ "save state", do_save, 1, 1000, 15000, true, false, true },
+		{ "power", fence_work_power, 2, 50000, 1500000, true, true, false },
+		{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true, false },
+		{ "survey", do_survey, 1, 2000, 20000, false, false, true },
+		{ "monitor", do_monitor, 1, 2000, 30000, false, false, true },
+		{ "prepare", do_prepare, 1, 20000, 200000, false, false, true },
+		{ "announce", do_nothing, 1, 1000, 2000, false, false, true },
+		{ "hook", do_hook, 1, 2000, 50000, false, false, true },
 	};
 	/* clang-format on */
 

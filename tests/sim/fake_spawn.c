@@ -124,7 +124,8 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 		s->end_us = deadline_ms * MS + rng_below(&sim->work, STUCK_MAX);
 	else if (s->fate == FATE_HANG)
 		s->end_us = UINT64_MAX / 4;
-	TRACE("  %s: worker %s begins (limit %u ms)%s", n->conf.node[s->node], name, deadline_ms,
+	if (!s->kind->quiet || s->fate != FATE_GOOD)
+		TRACE("  %s: worker %s begins (limit %u ms)%s", n->conf.node[s->node], name, deadline_ms,
 	    s->fate == FATE_FAIL ? ", will fail" : s->fate == FATE_HALF ? ", will fail after it has worked" :
 	    s->fate == FATE_HANG ? ", will hang" : s->fate == FATE_LATE ? ", will work after its deadline" : "");
 	if (s->fate != FATE_HANG)
@@ -183,10 +184,10 @@ spawn_tell(struct spawn *s, enum spawn_end end)
 	if (end == SPAWN_EXITED && bad && r.err.text[0] == '\0')
 		err_set(&r.err, 0, "%s: it did not work out", s->kind->name);
 	if (end == SPAWN_TIMEOUT) {
-		r.out = "";
 		err_set(&r.err, 0, "%s: not finished in time", s->kind->name);
 	}
-	TRACE("  %s: worker %s %s%s%s", sim->node[s->node].conf.node[s->node], s->kind->name,
+	if (!s->kind->quiet || bad || end != SPAWN_EXITED)
+		TRACE("  %s: worker %s %s%s%s", sim->node[s->node].conf.node[s->node], s->kind->name,
 	    end == SPAWN_TIMEOUT ? "timed out" : bad ? "failed: " : "is done", bad ? r.err.text : "", "");
 	s->calling = true;
 	s->done(s->arg, &r);

@@ -366,6 +366,8 @@ plan_op(const struct op *op)
 	struct node *n = &sim->node[op->node];
 	char text[160];
 
+	if (sim->calm)
+		return;
 	if (sim->trace) {
 		op_print(op, text, sizeof(text));
 		TRACE("fault: %s", text);

@@ -264,6 +264,7 @@ struct work_kind {
 	uint32_t	min_us, max_us;
 	bool		sticks;		/* may be stuck in the kernel or in a device beyond its deadline, and work then */
 	bool		fence;
+	bool		quiet;		/* not worth a line of the trace */
 };
 const struct work_kind *work_kind(spawn_work_f *);
 extern const struct edge sim_edge;
