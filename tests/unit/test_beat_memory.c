@@ -282,7 +282,7 @@ START_TEST(recordings_do_not_keep_a_restarted_node_from_its_peer)
 		for (size_t i = 0; i < len; i++)
 			LAW(!heard(&w, 0, &w.tape[1][i]));
 		both = heard(&w, 0, &b);
-		for (size_t i = 0; i < len; i++)
+		for (size_t i = len; i-- > 0;)		/* backwards: oldest last */
 			LAW(!heard(&w, 0, &w.tape[1][i]));
 		a = beat_of(&w, 0);
 		both += heard(&w, 1, &a);
