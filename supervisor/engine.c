@@ -291,6 +291,7 @@ void
 engine_consider(struct engine *en)
 {
 	uint64_t now = clock_mono_ms();
+	bool due;
 
 	if (en->considering || en->exiting || !en->probed)
 		return;
@@ -306,13 +307,13 @@ engine_consider(struct engine *en)
 	/* kept away by the operator before this daemon was started */
 	if (en->role == ROLE_STANDBY && en->state.offline)
 		engine_step(en, EV_OP_STANDBY);
-	if (en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
+	due = en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
 	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
 	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&
-	    now - en->standby_ms >= en->conf->takeover.failback_after_ms) {
+	    now - en->standby_ms >= en->conf->takeover.failback_after_ms;
+	if (due)
 		en->failing_back = true;
-		engine_step(en, EV_FAILBACK_DUE);
-	}
+	engine_level(en, EV_FAILBACK_DUE, due);
 out:
 	en->considering = false;
 }

@@ -41,7 +41,7 @@
 	X(POWER_NOT_OFF, "power-not-off")	/* its fence devices say "on", or do not answer */       \
 	X(FENCE_DELAY_OVER, "fence-delay-over")	/* the standby has waited its turn */                     \
 	X(FENCE_FAILED, "fence-failed")                                                          \
-	X(FAILBACK_DUE, "failback-due")		/* this node is preferred and has been well for long */ \
+	X(FAILBACK_DUE, "failback-due")		/* level: this node is preferred and has been well for long */ \
 	X(DONE, "done")				/* all actions of the last transition succeeded */       \
 	X(ACT_FAILED, "action-failed")		/* one did not */                                        \
 	X(MTA_DOWN, "mta-down")			/* level: the mail program died or does not answer */    \
