@@ -123,6 +123,22 @@ status_says(const struct node *n)
 	return st.problems > 0;
 }
 
+/* For the trace of a failure: problems, and what became of the peer's beats. */
+static void
+status_tell(const struct node *n)
+{
+	const struct engine *en = &n->en;
+
+	status_says(n);
+	for (size_t i = 0; i < en->links; i++) {
+		for (int v = 0; v < BEAT_VERDICT_COUNT; v++) {
+			if (en->rejected[i][v] != 0)
+				sim_trace("%s: link %zu: %llu beats of %llu %s", n->conf.node[n->id], i, (unsigned long long)en->rejected[i][v],
+				    (unsigned long long)en->link[i].received, beat_verdict_name((enum beat_verdict)v));
+		}
+	}
+}
+
 static void
 look_excused(const char *why)
 {
@@ -186,7 +202,7 @@ live_look(void)
 		describe(text, sizeof(text));
 		for (int i = 0; i < NODES && sim->trace; i++)
 			if (sim->node[i].running)
-				status_says(&sim->node[i]);
+				status_tell(&sim->node[i]);
 		sim_fail("within %.1f s of calm nobody answers: %s", (double)(sim->bound_at - sim->begin - sim->plan->calm_at) / 1e6, text);
 	}
 }

@@ -396,8 +396,7 @@ settle(void)
 		n->running = n->ending = false;
 		n->left = true;
 		loop_drop(i);
-		if (!sim->calm)
-			item_add(&n->daemon_slot, sim->now + rng_in(&sim->rng, SECOND, 8 * SECOND), IT_DAEMON, CLASS_WORLD, i, n, 0);
+		item_add(&n->daemon_slot, sim->now + rng_in(&sim->rng, SECOND, 8 * SECOND), IT_DAEMON, CLASS_WORLD, i, n, 0);
 	}
 }
 
