@@ -59,10 +59,11 @@ must_be_alone(const struct postfix_conf *conf, const char *program)
 
 /*
  * Postfix's processes end by themselves when their master is gone, as soon as they are idle. Until
- * then: a second qmgr or pickup would handle the same files, and an smtpd within a session keeps
- * the port, so that a new master could not bind it. Those go now; nothing that was answered by 250
- * is lost by that. Delivery agents stay: they lock the queue file and note in it what they
- * delivered; ending them here would deliver twice.
+ * then: a second qmgr or pickup would handle the same files; and an smtpd within a session still
+ * listens on the port beside the new master's socket, so that the kernel gives it a share of the new
+ * connections, which nobody answers. Those go now; nothing that was answered by 250 is lost by that.
+ * Delivery agents stay: they lock the queue file and note in it what they delivered; ending them
+ * here would deliver twice.
  */
 bool
 postfix_orphans_end(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out,

@@ -152,6 +152,7 @@ START_TEST(chrooted_services_get_fresh_copies_and_only_once)
 {
 	char path[160];
 	struct said *said;
+	int fd;
 
 	box_configure(&box, 'y', "");
 	said = start();
@@ -166,6 +167,14 @@ START_TEST(chrooted_services_get_fresh_copies_and_only_once)
 	ck_assert_str_eq(box_said(said, "chroot"), "");
 	ck_assert(stop(10000)->ok);
 	box_write(path, "10.0.0.9 the-other-node\n");
+	said = start();
+	started(said);
+	ck_assert_str_eq(box_said(said, "chroot"), "refreshed 1");
+	ck_assert_int_eq(box_run("cmp", "/etc/hosts", path, NULL, NULL), 0);
+	ck_assert(stop(10000)->ok);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(pwrite(fd, "#", 1, 0), 1);	/* as long as it was, another content */
+	close(fd);
 	said = start();
 	started(said);
 	ck_assert_str_eq(box_said(said, "chroot"), "refreshed 1");
