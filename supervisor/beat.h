@@ -114,6 +114,11 @@ struct beat_memory {
  * *ret_news is untouched unless the verdict is BEAT_GOOD.
  */
 enum beat_verdict beat_fresh(struct beat_memory *, const struct beat *, uint64_t now_us, bool *ret_news);
+/*
+ * Instead of beat_fresh() for one that was under way too long to be a sign of life. It is noted all the same while no session is accepted: two
+ * nodes that met by late beats would else go on answering those, and each call the answers late for ever.
+ */
+void	beat_late(struct beat_memory *, const struct beat *, uint64_t now_us);
 /* Fill echo, echo_us and echo_held_us of our next beat; once for each beat, not for each link. */
 void	beat_echo(struct beat_memory *, uint64_t now_us, struct beat *ret);
 /*

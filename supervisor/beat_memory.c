@@ -57,6 +57,13 @@ note(struct beat_memory *m, const struct beat *b, uint64_t now_us)
 	m->noted_us = now_us;
 }
 
+void
+beat_late(struct beat_memory *m, const struct beat *b, uint64_t now_us)
+{
+	if (m->peer == 0 && b->session != m->self)
+		note(m, b, now_us);
+}
+
 static void
 accept_session(struct beat_memory *m, uint64_t session)
 {

@@ -267,8 +267,10 @@ beat_came(void *arg, struct link *link, const uint8_t *bytes, size_t len)
 	verdict = beat_decode(bytes, len, c->pair, c->node[c->self], engine_peer_name(en), &en->keys, &b);
 	/* it lay in a buffer, ours while we stood still or one on the way: it says nothing about now */
 	if (verdict == BEAT_GOOD && beat_rtt_us(&en->memory, &b, now_us, &rtt_us) &&
-	    rtt_us > (uint64_t)c->heartbeat.deadtime_ms * 1000)
+	    rtt_us > (uint64_t)c->heartbeat.deadtime_ms * 1000) {
+		beat_late(&en->memory, &b, now_us);
 		verdict = BEAT_STALE;
+	}
 	if (verdict == BEAT_GOOD && b.link >= en->links)
 		verdict = BEAT_MALFORMED;
 	if (verdict == BEAT_GOOD)
