@@ -275,8 +275,8 @@ engine_offer_peer_levels(struct engine *en)
 	if (engine_level(en, EV_PEER_ASKS_FENCE, alive && en->peer.request == BEAT_ASK_FENCE && en->role == ROLE_STANDBY &&
 	    !en->fencing))
 		return true;
-	if (alive && en->peer.request == BEAT_ASK_GIVE && en->role == ROLE_ACTIVE && !engine_busy(en) &&
-	    engine_level(en, EV_PEER_ASKS_GIVE, true))
+	if (engine_level(en, EV_PEER_ASKS_GIVE, alive && en->peer.request == BEAT_ASK_GIVE && en->role == ROLE_ACTIVE &&
+	    !engine_busy(en)))
 		return true;
 	vacant = alive && en->role == ROLE_STANDBY && en->peer.holds == FACT_NO && en->hold.storage == FACT_NO &&
 	    (en->peer.role == ROLE_STANDBY || en->peer.role == ROLE_STOPPED || en->peer.role == ROLE_JOINING);

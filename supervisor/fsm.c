@@ -399,7 +399,7 @@ fsm_event_is_level(enum fsm_event ev)
 {
 	static const bool level[EV_COUNT] = {
 		[EV_PEER_ALIVE] = true, [EV_PEER_SILENT] = true, [EV_PEER_HOLDS] = true,
-		[EV_PEER_CLAIMS] = true, [EV_PEER_ASKS_FENCE] = true, [EV_PROOF] = true,
+		[EV_PEER_CLAIMS] = true, [EV_PEER_ASKS_GIVE] = true, [EV_PEER_ASKS_FENCE] = true, [EV_PROOF] = true,
 		[EV_AGREED] = true, [EV_VACANT] = true, [EV_MTA_DOWN] = true,
 		[EV_INTERFACE_DEAD] = true, [EV_FAILBACK_DUE] = true,
 	};

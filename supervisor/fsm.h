@@ -32,7 +32,7 @@
 	X(PEER_LEFT, "peer-left")		/* said goodbye */                                      \
 	X(PEER_HOLDS, "peer-holds")		/* level: a fresh beat says that it holds the spool while we do (or begin to) */ \
 	X(PEER_CLAIMS, "peer-claims")		/* level: it wants to begin a tenure */                  \
-	X(PEER_ASKS_GIVE, "peer-asks-give")	/* it asks us to hand over */                            \
+	X(PEER_ASKS_GIVE, "peer-asks-give")	/* level: it asks us to hand over */                            \
 	X(PEER_ASKS_FENCE, "peer-asks-fence")	/* level: it cannot let go and asks to be fenced */     \
 	X(PROOF, "proof")			/* level: the peer is proven gone */                     \
 	X(AGREED, "agreed")			/* level: the peer holds nothing and agrees that we take */ \
