@@ -321,6 +321,9 @@ engine_act_now(struct engine *en, enum fsm_act act)
 		break;
 	case ACT_OFFER:
 		en->claim = 0;
+		/* nobody is there to take it, and this node may begin again at any moment: when the peer comes, it shall claim */
+		if (en->proof.kind != PROOF_NONE)
+			break;
 		en->grant = engine_known(en) + 1;
 		en->offered = true;
 		en->offer_ms = clock_mono_ms();

@@ -38,7 +38,11 @@ engine_prove(struct engine *en, enum proof_kind kind, uint64_t released, const c
 	va_start(ap, fmt);
 	vsnprintf(p->text, sizeof(p->text), fmt, ap);
 	va_end(ap);
-	en->claim = 0;
+	/* from now on this node may begin by itself: what it promised the peer before is withdrawn, should that come back unheard */
+	en->claim = en->grant = 0;
+	en->offered = false;
+	if (en->request == BEAT_ASK_TAKE)
+		en->request = BEAT_ASK_NOTHING;
 	en->fence_failed = false;
 	engine_event(en, "proof", true, "%s is proven gone: %s", engine_peer_name(en), p->text);
 	engine_consider(en);
