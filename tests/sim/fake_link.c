@@ -129,17 +129,18 @@ link_watch_free(struct link_watch *w)
 }
 
 void
-link_deliver(struct packet *p)
+link_deliver(struct packet *packet)
 {
-	struct node *n = &sim->node[p->to];
+	struct packet p = *packet;	/* its place may be taken by an answer at once */
+	struct node *n = &sim->node[p.to];
 	uint64_t seq = n->en.peer.seq, session = n->en.peer.session;
 
-	p->used = false;
-	if (!n->running || (size_t)p->link >= n->en.links)
+	packet->used = false;
+	if (!n->running || (size_t)p.link >= n->en.links)
 		return;
-	link_received(&n->en.link[p->link], p->bytes, p->len);
+	link_received(&n->en.link[p.link], p.bytes, p.len);
 	if (n->en.peer_known && (n->en.peer.seq != seq || n->en.peer.session != session))
-		n->heard_sent_at = p->sent_at;
+		n->heard_sent_at = p.sent_at;
 }
 
 /* A machine without power: what was in its buffers is gone. */
