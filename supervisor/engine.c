@@ -118,7 +118,7 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 		    on == EV_AGREED && en->claim != 0 ? "nobody owned the spool and the peer agreed" : "the peer handed over");
 		engine_trans_begin(en, kind, on == EV_AGREED && en->claim != 0 ? "" : peer, self, reason);
 		/* the peer's later beats take the grant back, since it sees that it was used */
-		en->agreed = on == EV_AGREED ? en->peer.grant : 0;
+		en->agreed = on != EV_AGREED ? 0 : en->peer_left ? engine_known(en) + 1 : en->peer.grant;
 		engine_address_probe(en);
 		break;
 	}
@@ -262,7 +262,7 @@ engine_offer_peer_levels(struct engine *en)
 
 	if (engine_level(en, EV_PEER_HOLDS, alive && holding && en->peer.holds == FACT_YES))
 		return true;
-	if (engine_level(en, EV_PEER_ALIVE, alive && en->role == ROLE_JOINING))
+	if (engine_level(en, EV_PEER_ALIVE, (alive || en->peer_left) && en->role == ROLE_JOINING))
 		return true;
 	if (engine_level(en, EV_PROOF, proven && en->proof.kind != PROOF_RELEASED))
 		return true;

@@ -322,7 +322,7 @@ engine_act_now(struct engine *en, enum fsm_act act)
 	case ACT_OFFER:
 		en->claim = 0;
 		/* nobody is there to take it, and this node may begin again at any moment: when the peer comes, it shall claim */
-		if (en->proof.kind != PROOF_NONE)
+		if (en->proof.kind != PROOF_NONE || en->peer_left)
 			break;
 		en->grant = engine_known(en) + 1;
 		en->offered = true;
@@ -356,6 +356,7 @@ engine_act_now(struct engine *en, enum fsm_act act)
 		    en->fence_text[0] != '\0' ? en->fence_text : role_name(en->role));
 		break;
 	case ACT_GOODBYE:
+		en->claim = 0;
 		if (en->grant == 0) {
 			en->grant = engine_known(en) + 1;
 			en->offered = true;

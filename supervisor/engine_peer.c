@@ -62,6 +62,9 @@ engine_agreed(const struct engine *en)
 		return false;
 	if (p->role != ROLE_JOINING && p->role != ROLE_STANDBY && p->role != ROLE_STOPPED)
 		return false;
+	/* its last word: that process ended and held nothing, and the next one owns nothing without our word or our proven end */
+	if (en->peer_left)
+		return true;
 	if (en->claim != 0)
 		return p->grant == en->claim;
 	/* an offer is for the tenure after the newest that we know: an older one was taken already */
@@ -231,6 +234,9 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 	}
 	if ((b->flags & BEAT_LEAVING) != 0 && b->holds == FACT_NO) {
 		en->peer_left = true;
+		/* what it was promised ends with it */
+		en->grant = 0;
+		en->offered = false;
 		if (!was_left) {
 			engine_event(en, "peer-left", true, "%s said goodbye; it holds nothing", engine_peer_name(en));
 			engine_step(en, EV_PEER_LEFT);
