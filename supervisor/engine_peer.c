@@ -58,13 +58,15 @@ engine_agreed(const struct engine *en)
 	const struct beat *p = &en->peer;
 	bool there = engine_peer_alive(en) || (en->peer_known && en->peer_left);
 
-	if (!there || p->holds != FACT_NO || p->grant == 0 || en->grant != 0)
+	if (!there || p->holds != FACT_NO || en->grant != 0)
 		return false;
 	if (p->role != ROLE_JOINING && p->role != ROLE_STANDBY && p->role != ROLE_STOPPED)
 		return false;
 	/* its last word: that process ended and held nothing, and the next one owns nothing without our word or our proven end */
 	if (en->peer_left)
 		return true;
+	if (p->grant == 0)
+		return false;
 	if (en->claim != 0)
 		return p->grant == en->claim;
 	/* an offer is for the tenure after the newest that we know: an older one was taken already */
@@ -217,6 +219,7 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 		engine_event(en, "paused", false, "this node stood still for %" PRId64 " ms by %s's clock", skew / 1000,
 		    engine_peer_name(en));
 		en->doubtful = en->role == ROLE_ACTIVE;
+		en->woke_us = now_us;
 		engine_step(en, EV_PAUSED);
 	}
 	en->peer = *b;
@@ -243,7 +246,7 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 		}
 	}
 	/* a fresh word of the peer that it holds nothing, or that it knows our tenure, ends our doubt */
-	if (en->doubtful && (b->holds == FACT_NO || b->tenure <= en->own_tenure)) {
+	if (en->doubtful && b->echo_us >= en->woke_us && (b->holds == FACT_NO || b->tenure <= en->own_tenure)) {
 		en->doubtful = false;
 		engine_event(en, "sure", true, "%s is heard and does not own the spool: our ownership is certain again",
 		    engine_peer_name(en));
@@ -271,9 +274,12 @@ beat_came(void *arg, struct link *link, const uint8_t *bytes, size_t len)
 	size_t on;
 
 	verdict = beat_decode(bytes, len, c->pair, c->node[c->self], engine_peer_name(en), &en->keys, &b);
-	/* it lay in a buffer, ours while we stood still or one on the way: it says nothing about now */
+	/*
+	 * It lay in a buffer, ours while we stood still or one on the way: it says nothing about now. Where only one
+	 * direction works the peer holds our echo for long, and a thousandth of that may be the clocks' drift.
+	 */
 	if (verdict == BEAT_GOOD && beat_rtt_us(&en->memory, &b, now_us, &rtt_us) &&
-	    rtt_us > (uint64_t)c->heartbeat.deadtime_ms * 1000) {
+	    rtt_us > (uint64_t)c->heartbeat.deadtime_ms * 1000 + b.echo_held_us / 1000) {
 		beat_late(&en->memory, &b, now_us);
 		verdict = BEAT_STALE;
 	}
@@ -388,6 +394,8 @@ own_pause(struct engine *en, uint64_t paused_ms)
 	engine_fence_calm(en);
 	if (paused_ms + en->conf->heartbeat.keepalive_ms > en->conf->heartbeat.deadtime_ms) {
 		en->doubtful = en->role == ROLE_ACTIVE;
+		/* only a beat that answers one sent from now on says how things are now */
+		en->woke_us = clock_mono_us();
 		engine_step(en, EV_PAUSED);
 	}
 }
