@@ -239,10 +239,12 @@ static bool
 do_unbind(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
+	struct node *n = here(ctx);
 
 	(void)out;
-	(void)err;
-	here(ctx)->binds = false;
+	if (n->mta_pid != 0)
+		return err_set(err, 16, "the mail program holds it");
+	n->binds = false;
 	return true;
 }
 

@@ -367,7 +367,8 @@ happen_to_world(const struct item *it)
 		plan_undo((int)(it->a & 1), it->a >> 1);
 		break;
 	case IT_FENCED:
-		fence_acts((int)it->a, true);
+		if (!sim->calm)
+			fence_acts((int)it->a, true);
 		break;
 	case IT_CALM:
 		plan_calm();
