@@ -31,6 +31,7 @@ struct edge_ctx {
 	int			 node;		/* whose power */
 	enum edge_power		 power;
 	struct hook_facts	 hook;
+	bool			 stop_first;	/* mta_restart: it may run, but it must not go on */
 	bool			 count_queue;	/* survey: count what is queued too */
 	char			 foreign[256];	/* address_up: what the probe found, "" = nobody */
 	bool			 hurry;		/* mta_restart, abandon: force at once */

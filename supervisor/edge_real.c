@@ -23,6 +23,7 @@
  */
 #define ADDRESS_PROBE_MS 25
 
+#define HANG_STOP_MS 1000
 #define STRAY_STOP_MS 5000	/* a mail program on this node's own disk: how long its orderly end may take */
 
 /* ---------------------------------------------------------------- the mail program */
@@ -79,12 +80,10 @@ do_mta_restart(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 	struct mta_at at;
-	struct err why;
-	pid_t pid = 0;
 
 	mta_at(ctx->conf, &at);
-	/* one that hangs gets a second to end in order; one that is dead needs no stop */
-	if (at.driver->running(&at.params, &pid, &why) != FACT_NO && !at.driver->stop(&at.params, 1000, out, err))
+	/* one that hangs gets a second to end in order */
+	if (ctx->stop_first && !at.driver->stop(&at.params, HANG_STOP_MS, out, err))
 		return false;
 	return at.driver->start(&at.params, ctx->conf->mta.start_ms, out, err);
 }

@@ -145,7 +145,7 @@ struct engine {
 	/* the own group */
 	struct engine_hold	 hold;
 	struct mta_health	 mta_health;
-	bool			 mta_died;
+	bool			 mta_died, restart_ordered;
 	struct loop_io		*mta_io;		/* pidfd of the mail program's main process */
 	int			 mta_fd;
 	pid_t			 mta_pid;

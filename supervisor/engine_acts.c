@@ -70,6 +70,32 @@ engine_act_forgiven(enum fsm_act act)
 	return act == ACT_MTA_STOP || act == ACT_UNBIND || act == ACT_ABANDON;
 }
 
+static void
+learn_mta(struct engine *en, bool ok, const char *report)
+{
+	char value[16];
+
+	/* a start that failed, or was killed, does not mean that nothing runs: look */
+	en->mta_died = false;
+	mta_health_reset(&en->mta_health);
+	en->hold.mta = ok ? FACT_YES : FACT_UNKNOWN;
+	if (!ok)
+		loop_timer_in(en->survey_timer, 0);
+	if (ok && spawn_get(report, "pid", value, sizeof(value)) != NULL)
+		engine_mta_follow(en, (pid_t)strtol(value, NULL, 10));
+}
+
+static void
+learn_storage_down(struct engine *en, bool ok)
+{
+	en->hold.storage = ok ? FACT_NO : FACT_YES;
+	if (ok && en->own_tenure != 0) {
+		en->state.released = en->own_tenure;
+		en->own_tenure = 0;
+		engine_save(en);
+	}
+}
+
 /* What a report changes in what we know; called for failures too. */
 static void
 act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_result *res)
@@ -100,20 +126,11 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 			engine_save(en);
 		break;
 	case ACT_STORAGE_DOWN:
-		en->hold.storage = ok ? FACT_NO : FACT_YES;
-		if (ok && en->own_tenure != 0) {
-			en->state.released = en->own_tenure;
-			en->own_tenure = 0;
-			engine_save(en);
-		}
+		learn_storage_down(en, ok);
 		break;
 	case ACT_MTA_START:
 	case ACT_MTA_RESTART:
-		en->mta_died = !ok;
-		mta_health_reset(&en->mta_health);
-		en->hold.mta = ok ? FACT_YES : FACT_UNKNOWN;
-		if (ok && spawn_get(res->out, "pid", value, sizeof(value)) != NULL)
-			engine_mta_follow(en, (pid_t)strtol(value, NULL, 10));
+		learn_mta(en, ok, res->out);
 		break;
 	case ACT_MTA_STOP:
 		if (ok) {
@@ -236,6 +253,10 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 		engine_beat_now(en);
 		break;
 	case ACT_MTA_RESTART:
+		/* one that died needs no stop, and one that came back by itself must not get one */
+		ctx->stop_first = en->restart_ordered ||
+		    mta_health_good(&en->mta_health, en->conf->mta.failures, en->conf->mta.window) == FACT_NO;
+		en->restart_ordered = false;
 		engine_restart_note(en);
 		engine_mta_follow(en, 0);
 		en->mta_died = false;
@@ -300,6 +321,18 @@ act_exit(struct engine *en)
 	loop_timer_in(en->leave_timer, 0);
 }
 
+static void
+act_goodbye(struct engine *en)
+{
+	if (en->grant == 0) {
+		en->grant = engine_known(en) + 1;
+		en->offered = true;
+		en->request = BEAT_ASK_TAKE;
+	}
+	en->goodbye = true;
+	en->goodbyes = GOODBYES;
+}
+
 void
 engine_act_now(struct engine *en, enum fsm_act act)
 {
@@ -357,13 +390,7 @@ engine_act_now(struct engine *en, enum fsm_act act)
 		break;
 	case ACT_GOODBYE:
 		en->claim = 0;
-		if (en->grant == 0) {
-			en->grant = engine_known(en) + 1;
-			en->offered = true;
-			en->request = BEAT_ASK_TAKE;
-		}
-		en->goodbye = true;
-		en->goodbyes = GOODBYES;
+		act_goodbye(en);
 		break;
 	case ACT_EXIT:
 		act_exit(en);

@@ -291,7 +291,7 @@ req_services(struct serve *s, struct client *cl, const struct control_request *r
 	start = strcmp(what, "stop") != 0;
 	if (strcmp(what, "restart") == 0 && en->role == ROLE_ACTIVE && !engine_busy(en)) {
 		en->state.services_stopped = false;
-		en->mta_died = true;	/* offered as "mta down" at the next turn, without using up the budget */
+		en->restart_ordered = en->mta_died = true;	/* offered as "mta down" at the next turn, without using up the budget */
 		en->restarts = 0;
 		engine_consider(en);
 		wait_begin(s, cl, req, GOAL_IDLE, 0, true);

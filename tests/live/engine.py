@@ -38,6 +38,7 @@ class Engine:
         self.always, self.never = set(), []
         self.said = ''
         self.found = None               # the last Account
+        self.masters = {}               # Postfix's first processes before they were killed or stopped
 
     # ---- running
     def run(self):
@@ -210,9 +211,11 @@ class Engine:
         return self.host(name).pids('master')
 
     def do_kill_mta(self, step, name):
+        self.masters[name] = set(self.master(name))
         self.kill(self.master(name), signal.SIGKILL, "Postfix's master of " + name)
 
     def do_hang_mta(self, step, name):
+        self.masters[name] = set(self.master(name))
         self.kill(self.master(name), signal.SIGSTOP, "Postfix's master of " + name)
 
     def do_break_mta(self, step, name):
@@ -225,8 +228,8 @@ class Engine:
     def do_hold_spool(self, step, name):
         """A process that ignores TERM works on a file of the spool."""
         host = self.host(name)
-        subprocess.Popen(host.enter(['/bin/sh', '-c', 'trap "" TERM; cd /srv/mail; exec 9>held; while :; do echo x >&9; '
-                                     'sleep 0.1; done']), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV,
+        subprocess.Popen(host.enter(['/bin/sh', '-c', 'trap "" TERM; cd /srv/mail; exec 9>held; echo x >&9; '
+                                     'exec tail -f held']), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV,
                          start_new_session=True)
         self.wait_until(lambda: os.path.exists(host.path('/srv/mail/held')), 5, 'the holder of the spool does not start')
 
@@ -298,7 +301,7 @@ class Engine:
             if not self.claim(step.claim, self.marked):
                 raise Failed('not so any more; %s' % self.why(step.claim))
             self.invariants()
-            time.sleep(POLL)
+            time.sleep(POLL)            # tidy: the period in which a claim is looked at
 
     def wait_until(self, claim, seconds, failure=None):
         end = time.monotonic() + seconds
@@ -340,8 +343,9 @@ class Engine:
         return not self.is_disk(since, name)
 
     def is_restarted(self, since, name):
-        """The mail program listened no more, and then again."""
-        return any(begin > since for begin, end in self.world.intervals(name, 'mta'))
+        """Its first process is another one than that which was killed or stopped, and it listens."""
+        now = set(self.master(name))
+        return bool(now) and not now & self.masters.get(name, set()) and self.world.holds(name, 'mta')
 
     def is_no_mta(self, since):
         return not any(self.world.holds(n, 'mta') for n in settings.NODES)

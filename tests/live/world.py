@@ -382,7 +382,7 @@ class World:
         while os.path.exists(name):
             if time.monotonic() > end:
                 raise WorldError('the spool is still mounted by the host %s, which is off' % host.name)
-            time.sleep(0.002)
+            time.sleep(0.002)           # tidy: the kernel has no event for a file system that is gone
 
     # ---- who held what, when
     def intervals(self, name, what):
