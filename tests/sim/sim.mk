@@ -4,12 +4,14 @@ SIM_SRC = $(wildcard tests/sim/*.c)
 SIM_LDFLAGS = -Wl,--wrap=syscall,--wrap=close,--wrap=getrandom,--wrap=fsm_match
 
 .PHONY: check-sim soak
+# what was built elsewhere than in build/ depends on headers too
+-include $(filter-out build/%,$(shell find $(O) -name '*.d' 2>/dev/null))
 
 $(O)/simulator: $(SIM_SRC:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $(SIM_LDFLAGS) -o $@ $^ $(LIBS_common)
 
 check-sim: $(O)/simulator ## schedules in virtual time (SCHEDULES=200000, or one again: SEED=0x...)
-	@$(O)/simulator $(if $(SEED),--seed $(SEED),--schedules $(or $(SCHEDULES),200000) --jobs 2)
+	@$(O)/simulator $(if $(SEED),--seed $(SEED),--schedules $(or $(SCHEDULES),200000) --jobs $(or $(JOBS),2))
 
 soak: $(O)/simulator ## the same for MINUTES (10), each run with other seeds
-	@$(O)/simulator --seconds $$(( $(or $(MINUTES),10) * 60 )) --first $$(od -An -N8 -tu8 /dev/urandom) --jobs 2
+	@$(O)/simulator --seconds $$(( $(or $(MINUTES),10) * 60 )) --first $$(od -An -N8 -tu8 /dev/urandom) --jobs $(or $(JOBS),2)
