@@ -37,13 +37,14 @@ OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
 PROGRAMS   = $(O)/mailpaird $(O)/mailpair
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
-UNIT_SAN   = $(filter-out tests/unit/test_fence_agents.c tests/unit/test_scribe.c,$(wildcard tests/unit/test_*.c))
+UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c mta_contract.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
         check-clang check-live check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
 .DEFAULT_GOAL = all
+.SECONDARY:
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile | expand -t 20

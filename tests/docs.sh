@@ -11,6 +11,7 @@ if "$1" >"$out" && cmp -s "$out" docs/fsm.md; then ok; else bad "docs/fsm.md is 
 for page in docs/man/*.[58]; do
 	if mandoc -Tlint -W warning "$page" >"$out" 2>&1; then ok; else bad "$page"; cat "$out"; fi
 done
+# shellcheck disable=SC2013 # options are single words
 for option in $(grep -ohE '^[[:space:]]*#?[[:space:]]*[a-z][a-z-]+ = ' etc/mailpair.conf | sed 's/[# \t=]//g' | sort -u); do
 	if grep -q "$(echo "$option" | sed 's/-/.\\{0,2\\}-/g')" docs/man/mailpair.conf.5; then ok; else bad "option $option is not in mailpair.conf(5)"; fi
 done
