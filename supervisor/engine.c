@@ -145,6 +145,9 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 			engine_trans_end(en, en->role != ROLE_FAILED);
 			en->doubtful = false;
 		}
+		/* the peer's grant would keep it from owning for as long as a claim is out */
+		if (en->role != ROLE_STANDBY)
+			en->claim = 0;
 		break;
 	case ROLE_JOINING:
 	case ROLE_COUNT:

@@ -146,7 +146,7 @@ status_answered(struct engine *en, const char *power, const char *text)
 {
 	const char *peer = engine_peer_name(en);
 
-	if (strcmp(power, "off") == 0 && en->peer_news_ms <= en->power_asked_ms) {
+	if (strcmp(power, "off") == 0 && en->peer_news_ms < en->power_asked_ms) {
 		engine_prove(en, PROOF_FENCED, 0, "its fence devices say that its power is off (%s)", text);
 		return;
 	}
@@ -161,6 +161,15 @@ static void
 off_answered(struct engine *en, bool ok, const char *text)
 {
 	en->fencing = false;
+	/*
+	 * It was heard since: before the shot, or after it when somebody switched it on again meanwhile. Only a question put now
+	 * can tell.
+	 */
+	if (ok && en->peer_news_ms >= en->power_asked_ms) {
+		engine_hook(en, "fence", text);
+		engine_ask_power(en, true);
+		return;
+	}
 	if (ok) {
 		en->fence_text[0] = '\0';
 		engine_prove(en, PROOF_FENCED, 0, "%s", text);
