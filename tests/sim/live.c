@@ -83,7 +83,7 @@ mend(void)
 		if (!n->running || n->paused_until > sim->now)
 			continue;
 		sim->cur = n;
-		if (n->en.state.maintenance)
+		if (n->en.state.maintenance || n->en.peer_maintenance)
 			engine_op_maintenance(&n->en, false, 0, &err);
 		if (n->en.state.offline || n->en.state.gave_up || n->en.role == ROLE_STOPPED ||
 		    (n->en.role == ROLE_FAILED && sim->now - sim->begin > sim->plan->calm_at + FAILED_FOR))
