@@ -130,7 +130,9 @@ print_text(const struct history *history, bool each_step)
 		const struct journal_event *event = &history->transitions.item[i];
 
 		printf("%s  %s", clock_rfc3339(event->wall_ms, at), event->name);
-		if (event->from[0] != '\0' && event->to[0] != '\0')
+		if (event->from[0] != '\0' && strcmp(event->from, event->to) == 0)
+			printf(" on %s", event->to);
+		else if (event->from[0] != '\0' && event->to[0] != '\0')
 			printf(" %s -> %s", event->from, event->to);
 		printf(", tenure %" PRIu64 ", %.3f s%s\n", event->tenure, event->took_ms / 1000.0,
 		    event->ok ? "" : ", FAILED");

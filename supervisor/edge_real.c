@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/journal.h"
@@ -351,7 +352,39 @@ power_test(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
 		return false;
 	put = journal_put(journal, key, clock_rfc3339(clock_wall_ms(), date), err);
 	journal_close(journal);
+	spawn_say(out, "tested", "%s", date);
 	return put;
+}
+
+/* When the last rehearsal was, also before the daemon was started. No journal, no date. */
+static void
+say_tested(const struct conf *c, int node, struct spawn_out *out)
+{
+	char path[512], key[CONF_NAME_MAX + 16], date[CLOCK_RFC3339_MAX];
+	struct journal *journal;
+	struct err ignored;
+	bool moved;
+
+	snprintf(path, sizeof(path), "%s/journal.db", c->state_dir);
+	snprintf(key, sizeof(key), "fence-test %s", c->node[node]);
+	if (access(path, R_OK) == -1 || !journal_open(path, false, &journal, &moved, &ignored))
+		return;
+	if (journal_get(journal, key, date, sizeof(date), &ignored))
+		spawn_say(out, "tested", "%s", date);
+	journal_close(journal);
+}
+
+/* The devices of the node by name, as who says so. */
+static void
+devices_of(const struct conf *c, int node, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < c->fences && len < size; i++) {
+		if (c->fence[i].node == node)
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", len > 0 ? ", " : "", c->fence[i].name);
+	}
 }
 
 static bool
@@ -359,13 +392,15 @@ do_power(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 	struct err why = { .text = "" };
+	char devices[200];
 	enum fact power;
 
 	switch (ctx->power) {
 	case EDGE_POWER_STATUS:
 		power = fence_power(ctx->conf, ctx->node, out, &why);
 		spawn_say(out, "power", "%s", power == FACT_YES ? "on" : power == FACT_NO ? "off" : "unknown");
-		spawn_say(out, "text", "%s", why.text[0] != '\0' ? why.text : "every device of one level agrees");
+		devices_of(ctx->conf, ctx->node, devices, sizeof(devices));
+		spawn_say(out, "text", "%s", why.text[0] != '\0' ? why.text : devices);
 		return true;
 	case EDGE_POWER_OFF:
 		if (!fence_off(ctx->conf, ctx->node, out, err))
@@ -390,6 +425,7 @@ do_fence_monitor(const void *arg, struct spawn_out *out, struct err *err)
 	const struct conf *c = ctx->conf;
 
 	(void)err;
+	say_tested(c, ctx->node, out);
 	/* one device at a time, so that each has its own answer; only those that this node would use */
 	for (size_t i = 0; i < c->fences; i++) {
 		struct conf one = *c;

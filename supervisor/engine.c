@@ -93,6 +93,8 @@ engine_run_queue(struct engine *en)
 	}
 	if (en->act_child == NULL && en->queue_ran) {
 		en->queue_ran = false;
+		if (en->role == ROLE_ACTIVE)
+			engine_trans_end(en, !en->queue_failed);	/* of what changed no role */
 		engine_step(en, en->queue_failed ? EV_ACT_FAILED : EV_DONE);
 		engine_told_role(en);
 	}
@@ -184,6 +186,17 @@ engine_tell_step(struct engine *en, enum role from, enum fsm_event on, const str
 	engine_tell(en, "%s: %s -> %s: %s", en->conf->node[en->conf->self], role_name(from), role_name(en->role), row->why);
 }
 
+/* What is done to the group without a change of role stands in the history, too: a restart, "services stop", ... */
+static void
+begin_in_place(struct engine *en, enum fsm_event on, const struct fsm_row *row)
+{
+	const char *self = en->conf->node[en->conf->self];
+	const char *kind = on == EV_MTA_DOWN ? "restart" : on == EV_ADDRESS_LOST ? "address" : on == EV_PAUSED ? "verify" :
+	    on == EV_OP_SERVICES_STOP ? "services stop" : on == EV_OP_SERVICES_START ? "services start" : fsm_event_name(on);
+
+	engine_trans_begin(en, kind, self, self, row->why);
+}
+
 static bool
 row_has_group_act(const struct fsm_row *row)
 {
@@ -220,6 +233,8 @@ engine_step(struct engine *en, enum fsm_event on)
 		en->last_row[on] = row;
 	if (changes || row_has_group_act(row)) {
 		/* leaving a role discards what was not begun; what runs is waited for */
+		if (!changes)
+			begin_in_place(en, on, row);
 		queue_set(en, row->acts);
 		engine_run_queue(en);
 	} else {
@@ -385,6 +400,7 @@ probe_done(void *arg, const struct spawn_result *res)
 	en->probed = true;
 	if (strcmp(value, "no") == 0) {
 		en->hold.storage = FACT_NO;
+		en->state.services_stopped = false;	/* that was about a tenure which is over */
 		engine_step(en, EV_FOUND_NOTHING);
 	} else {
 		char sealed[32] = "", tenure[32] = "0";

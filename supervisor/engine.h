@@ -145,7 +145,7 @@ struct engine {
 	/* the own group */
 	struct engine_hold	 hold;
 	struct mta_health	 mta_health;
-	bool			 mta_died, restart_ordered;
+	bool			 mta_died;
 	struct loop_io		*mta_io;		/* pidfd of the mail program's main process */
 	int			 mta_fd;
 	pid_t			 mta_pid;
@@ -180,6 +180,7 @@ struct engine {
 	char			 probe_text[256];
 	uint64_t		 standby_ms;		/* standby and well since, 0 = not */
 	uint64_t		 surveys;
+	uint64_t		 acts_begun, survey_acts;	/* ... when the running survey began */
 };
 
 /*

@@ -86,9 +86,44 @@ learn_mta(struct engine *en, bool ok, const char *report)
 }
 
 static void
+learn_addresses(struct engine *en, bool ok, bool held)
+{
+	en->hold.addresses = !ok ? FACT_UNKNOWN : held ? FACT_YES : FACT_NO;
+	for (size_t i = 0; ok && i < en->conf->addresses; i++)
+		en->hold.address[i] = held;
+}
+
+static void
+learn_seal(struct engine *en, bool ok, const struct spawn_result *res)
+{
+	char value[64];
+
+	/* also of one that failed: it may be written, and is then what we let go of */
+	if (spawn_get(res->out, "tenure", value, sizeof(value)) != NULL) {
+		en->own_tenure = strtoull(value, NULL, 10);
+		en->state.tenure = en->own_tenure;
+	}
+	if (ok) {
+		engine_event(en, "tenure", true, "%s owns the spool of pair %s under tenure %" PRIu64,
+		    en->conf->node[en->conf->self], en->conf->pair, en->own_tenure);
+	}
+	/* a node whose power failed before it could note its tenure: the next agreement must be about the one after it */
+	if (spawn_get(res->out, "newer", value, sizeof(value)) != NULL && strtoull(value, NULL, 10) > en->state.tenure) {
+		en->state.tenure = strtoull(value, NULL, 10);
+		en->save_again = true;
+	}
+	if (en->save_again)
+		engine_save(en);
+}
+
+static void
 learn_storage_down(struct engine *en, bool ok)
 {
 	en->hold.storage = ok ? FACT_NO : FACT_YES;
+	en->hold.storage_text[0] = '\0';
+	/* "services stop" is about this tenure: the next one serves mail, unless this was the undoing of a try */
+	if (ok && en->intent != INTENT_UNDO)
+		en->state.services_stopped = false;
 	if (ok && en->own_tenure != 0) {
 		en->state.released = en->own_tenure;
 		en->own_tenure = 0;
@@ -106,29 +141,20 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 	case ACT_STORAGE_UP:
 		spawn_get(res->out, "held", value, sizeof(value));
 		en->hold.storage = ok ? FACT_YES : strcmp(value, "no") == 0 ? FACT_NO : FACT_UNKNOWN;
+		en->hold.storage_text[0] = '\0';	/* until the next survey */
 		break;
 	case ACT_SEAL:
-		/* also of one that failed: it may be written, and is then what we let go of */
-		if (spawn_get(res->out, "tenure", value, sizeof(value)) != NULL) {
-			en->own_tenure = strtoull(value, NULL, 10);
-			en->state.tenure = en->own_tenure;
-		}
-		if (ok) {
-			engine_event(en, "tenure", true, "%s owns the spool of pair %s under tenure %" PRIu64,
-			    en->conf->node[en->conf->self], en->conf->pair, en->own_tenure);
-		}
-		/* a node whose power failed before it could note its tenure: the next agreement must be about the one after it */
-		if (spawn_get(res->out, "newer", value, sizeof(value)) != NULL && strtoull(value, NULL, 10) > en->state.tenure) {
-			en->state.tenure = strtoull(value, NULL, 10);
-			en->save_again = true;
-		}
-		if (en->save_again)
-			engine_save(en);
+		learn_seal(en, ok, res);
 		break;
 	case ACT_STORAGE_DOWN:
 		learn_storage_down(en, ok);
 		break;
 	case ACT_MTA_START:
+		if (!en->act_ctx.with_services) {	/* nothing was started */
+			en->hold.mta = FACT_NO;
+			break;
+		}
+		/* FALLTHROUGH */
 	case ACT_MTA_RESTART:
 		learn_mta(en, ok, res->out);
 		break;
@@ -139,10 +165,10 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 		}
 		break;
 	case ACT_ADDRESS_UP:
-		en->hold.addresses = ok ? FACT_YES : FACT_UNKNOWN;
+		learn_addresses(en, ok, en->act_ctx.with_services);
 		break;
 	case ACT_ADDRESS_DOWN:
-		en->hold.addresses = ok ? FACT_NO : FACT_UNKNOWN;
+		learn_addresses(en, ok, false);
 		break;
 	case ACT_BIND:
 		en->hold.binds = ok ? FACT_YES : FACT_UNKNOWN;
@@ -250,13 +276,12 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 	switch (act) {
 	case ACT_STORAGE_UP:
 		en->hold.storage = FACT_UNKNOWN;	/* from now on it may be mounted */
+		en->hold.storage_text[0] = '\0';
 		engine_beat_now(en);
 		break;
 	case ACT_MTA_RESTART:
 		/* one that died needs no stop, and one that came back by itself must not get one */
-		ctx->stop_first = en->restart_ordered ||
-		    mta_health_good(&en->mta_health, en->conf->mta.failures, en->conf->mta.window) == FACT_NO;
-		en->restart_ordered = false;
+		ctx->stop_first = mta_health_good(&en->mta_health, en->conf->mta.failures, en->conf->mta.window) == FACT_NO;
 		engine_restart_note(en);
 		engine_mta_follow(en, 0);
 		en->mta_died = false;
@@ -273,6 +298,7 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 		break;
 	}
 	en->act_running = act;
+	en->acts_begun++;
 	en->act_began_ms = clock_mono_ms();
 	en->act_child = spawn_work(en->loop, fsm_act_name(act), act_work(en->edge, act), ctx,
 	    ctx->limit_ms + 500, act_done, en);

@@ -153,7 +153,10 @@ status_answered(struct engine *en, const char *power, const char *text)
 	if (strcmp(power, "off") == 0)
 		log_warnx("fence devices say that %s is off, but it was heard after they were asked: not believed", peer);
 	en->fence_failed = strcmp(power, "unknown") == 0;
-	snprintf(en->fence_text, sizeof(en->fence_text), "power of %.60s: %.20s (%.180s)", peer, power, text);
+	if (en->fence_failed)
+		snprintf(en->fence_text, sizeof(en->fence_text), "%s", text);
+	else
+		snprintf(en->fence_text, sizeof(en->fence_text), "its fence devices say that its power is %.20s (%.180s)", power, text);
 	engine_step(en, EV_POWER_NOT_OFF);
 }
 
@@ -180,6 +183,18 @@ off_answered(struct engine *en, bool ok, const char *text)
 	snprintf(en->fence_text, sizeof(en->fence_text), "%s", text);
 	engine_event(en, "fence-failed", false, "%s could not be powered off: %s", engine_peer_name(en), text);
 	engine_step(en, EV_FENCE_FAILED);
+}
+
+/* The date of the last rehearsal, which the report carries. */
+void
+engine_fence_tested(struct engine *en, int node, const struct spawn_result *res)
+{
+	char date[32] = "";
+
+	for (size_t i = 0; spawn_get(res->out, "tested", date, sizeof(date)) != NULL && i < en->conf->fences; i++) {
+		if (en->conf->fence[i].node == node)
+			snprintf(en->fence_tested[i], sizeof(en->fence_tested[i]), "%s", date);
+	}
 }
 
 static void
@@ -213,9 +228,12 @@ power_done(void *arg, const struct spawn_result *res)
 			off_answered(en, ok, text);
 		}
 		break;
+	case EDGE_POWER_TEST:
+		if (ok)
+			engine_fence_tested(en, ctx->node, res);
+		break;
 	case EDGE_POWER_ON:
 	case EDGE_POWER_RESET:
-	case EDGE_POWER_TEST:
 		break;
 	}
 	if (op_done != NULL)
@@ -250,7 +268,7 @@ engine_op_fence(struct engine *en, const char *node, enum edge_power what, spawn
 		return OP_UNSAFE;
 	}
 	if (harms && engine_peer_alive(en) && en->peer.holds != FACT_NO) {
-		err_set(err, 0, "%s is alive and holds the spool; 'mailpair switchover' moves it first, without losing a session", node);
+		err_set(err, 0, "%s is alive and holds the spool; 'mailpair switchover' moves it first", node);
 		return OP_UNSAFE;
 	}
 	if (en->job[JOB_POWER] != NULL) {

@@ -61,6 +61,7 @@ void	engine_fence_later(struct engine *);
 void	engine_fence_retry_later(struct engine *);
 void	engine_fence_calm(struct engine *);		/* the peer is heard: forget what was planned */
 void	engine_fence_delay_fired(void *arg);
+void	engine_fence_tested(struct engine *, int node, const struct spawn_result *);
 bool	engine_can_fence(const struct engine *);
 
 /* engine_watch.c */

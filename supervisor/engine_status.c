@@ -29,6 +29,17 @@ problem(struct status *st, const char *advice, const char *fmt, ...)
 	st->problems++;
 }
 
+/* What to do about the problem that was just listed, where it names a node. */
+static void __attribute__((format(printf, 2, 3)))
+advise(struct status *st, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(st->problem[st->problems - 1].advice, sizeof(st->problem[0].advice), fmt, ap);
+	va_end(ap);
+}
+
 static void
 fill_links(const struct engine *en, struct status *st, uint64_t now)
 {
@@ -52,11 +63,13 @@ fill_links(const struct engine *en, struct status *st, uint64_t now)
 		memcpy(l->rejected, en->rejected[i], sizeof(l->rejected));
 		for (int v = 0; v < BEAT_VERDICT_COUNT; v++)
 			st->rejected[v] += en->rejected[i][v];
-		/* of a peer that is off or has left nothing can be heard */
-		if (!l->up && en->proof.kind == PROOF_NONE && !en->peer_left && (engine_peer_alive(en) || en->pulse.link_heard_ms[i] != 0))
+		/* where the peer is silent on all of them, that is the one problem to tell */
+		if (!k->open)
+			problem(st, "check device, interface and addresses of this link on this node", "link %s cannot be opened: %s", l->name,
+			    k->trouble.text);
+		else if (!l->up && engine_peer_alive(en))
 			problem(st, "check cable, interface and addresses of this link on both nodes: a dead backup link shows only when it is needed",
-			    "link %s: nothing heard from %s%s%s", l->name, st->peer, k->open ? "" : "; it cannot be opened: ",
-			    k->open ? "" : k->trouble.text);
+			    "link %s: nothing heard from %s, which is heard on another link", l->name, st->peer);
 	}
 }
 
@@ -83,7 +96,8 @@ fill_group(const struct engine *en, struct status *st)
 	}
 	snprintf(st->mta_name, sizeof(st->mta_name), "%s", c->mta.name);
 	st->mta_running = h->mta;
-	st->mta_answering = en->role == ROLE_ACTIVE ? mta_health_good(&en->mta_health, c->mta.failures, c->mta.window) : FACT_NO;
+	st->mta_answering = en->role == ROLE_ACTIVE ? mta_health_good(&en->mta_health, c->mta.failures, c->mta.window) :
+	    h->mta == FACT_YES ? FACT_UNKNOWN : FACT_NO;
 	st->queue_known = h->queue_known && en->role == ROLE_ACTIVE;
 	st->queue = h->queue;
 }
@@ -102,10 +116,43 @@ fill_fences(const struct engine *en, struct status *st)
 		o->answers = en->fence_answers[i];
 		o->monitored_wall_ms = f->node != en->conf->self ? en->fence_monitored_wall_ms : 0;
 		snprintf(o->tested, sizeof(o->tested), "%s", en->fence_tested[i]);
-		if (o->answers == FACT_NO && f->node != en->conf->self)
-			problem(st, "check the device, its address and its password; 'mailpair fence NODE --test' rehearses it",
-			    "fence device %s of %s does not answer", o->name, o->node);
+		if (o->answers == FACT_NO && f->node != en->conf->self) {
+			problem(st, "", "fence device %s of %s does not answer", o->name, o->node);
+			advise(st, "check the device, its address and its password, then: mailpair fence %s --test", o->node);
+		}
 	}
+}
+
+/* Nobody is known to own the spool, and nothing is on its way that would change this. */
+static void
+problem_no_owner(const struct engine *en, struct status *st)
+{
+	bool alive = engine_peer_alive(en), gone = en->proof.kind != PROOF_NONE || en->peer_left;
+
+	if (!alive && !gone) {
+		problem(st, "", en->peer_known && en->peer.role == ROLE_ACTIVE ?
+		    "%s owned the spool when it was last heard; whether it still serves mail cannot be told from here" :
+		    "whether %s owns the spool and serves mail cannot be told from here", st->peer);
+		advise(st, "look at %s itself, at its console: where it runs, mend the links; where it is certainly off: mailpair confirm-dead %s",
+		    st->peer, st->peer);
+		return;
+	}
+	problem(st, "see the other problems", "no node owns the spool: MAIL IS NOT SERVED%s",
+	    en->last_error[0] != '\0' && en->role == ROLE_STANDBY ? " (see history)" : "");
+	if (en->state.offline)
+		advise(st, "let this node own it: mailpair online");
+	else if (alive && en->peer.role == ROLE_STOPPED && (en->peer.flags & BEAT_GAVE_UP) == 0 && en->role == ROLE_STOPPED)
+		advise(st, "'mailpair online' on %s, where nothing has failed", st->peer);
+}
+
+static void
+problem_maintenance(const struct engine *en, struct status *st)
+{
+	bool here = en->state.maintenance, there = en->peer_maintenance;
+
+	problem(st, "", "maintenance is on (set on %s): nothing is moved, restarted or fenced", here && there ? "both nodes" :
+	    here ? st->node : st->peer);
+	advise(st, "when the work is done, 'mailpair maintenance off' on %s", here && there ? "both nodes" : here ? st->node : st->peer);
 }
 
 /* What stands against a takeover or a healthy pair, most urgent first. */
@@ -134,35 +181,46 @@ problems_of_ownership(const struct engine *en, struct status *st)
 		problem(st, "'mailpair online' lets it own again", "this node is kept from owning by the operator (standby)");
 	if (!owner && en->role != ROLE_JOINING && en->role != ROLE_ACQUIRING && en->role != ROLE_RELEASING && !(alive &&
 	    (en->peer.role == ROLE_ACQUIRING || en->peer.role == ROLE_RELEASING)))
-		problem(st, en->proof.kind == PROOF_NONE && !alive ?
-		    "power the peer off and 'mailpair confirm-dead' it, or restore a link to it" : "see the other problems",
-		    "no node is known to own the spool: mail is not served%s", en->last_error[0] != '\0' && en->role == ROLE_STANDBY ?
-		    " (see history)" : "");
+		problem_no_owner(en, st);
 	if (en->last_error[0] != '\0' && (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED) && !owner && !en->state.gave_up)
 		problem(st, "mend it; the next try is made by itself", "the last try to own failed: %s", en->last_error);
 	if (en->state.maintenance || en->peer_maintenance)
-		problem(st, "'mailpair maintenance off' when the work is done", "maintenance is on: nothing is moved, restarted or fenced");
+		problem_maintenance(en, st);
 	if (en->state.services_stopped && en->role == ROLE_ACTIVE)
 		problem(st, "'mailpair services start'", "the mail services were stopped by the operator");
+}
+
+/* A silent peer that is not proven gone: why there is no proof, and how to come to one. */
+static void
+problem_silent(const struct engine *en, struct status *st)
+{
+	const char *peer = st->peer;
+
+	if (!engine_can_fence(en)) {
+		problem(st, "", "%s is silent on every link and no fence device for it is configured: there is no proof that it is gone", peer);
+		advise(st, "look at %s itself; where it is certainly powered off: mailpair confirm-dead %s", peer, peer);
+	} else if (en->state.maintenance || en->peer_maintenance) {
+		problem(st, "", "%s is silent on every link and is not fenced: maintenance is on", peer);
+		advise(st, "where it is certainly powered off: mailpair confirm-dead %s", peer);
+	} else if (!en->conf->takeover.automatic) {
+		problem(st, "", "%s is silent on every link and automatic takeover is off", peer);
+		advise(st, "power it off: mailpair fence %s --off", peer);
+	} else if (en->fence_failed) {
+		problem(st, "", "%s is silent on every link and there is no proof that it is gone: %s", peer, en->fence_text);
+		advise(st, "power it off by hand (plug, power strip), look that it is off, then: mailpair confirm-dead %s", peer);
+	} else {
+		problem(st, "wait: it is being fenced", "%s is silent on every link", peer);
+	}
 }
 
 static void
 problems_of_peer(const struct engine *en, struct status *st)
 {
 	enum view v = engine_view(en);
+	bool alive = engine_peer_alive(en);
 
 	if (v == VIEW_SILENT || v == VIEW_FENCING || (v == VIEW_UNSEEN && en->silent_ms != 0)) {
-		if (!engine_can_fence(en))
-			problem(st, "configure a fence device, or 'mailpair confirm-dead' when it is certainly powered off",
-			    "%s is silent and no fence device for it is configured: there is no proof that it is gone", st->peer);
-		else if (!en->conf->takeover.automatic && en->role != ROLE_ACTIVE)
-			problem(st, "'mailpair fence NODE --off', or 'mailpair confirm-dead' when it is certainly powered off",
-			    "%s is silent and automatic takeover is off", st->peer);
-		else if (en->fence_failed)
-			problem(st, "repair the fence device, or 'mailpair confirm-dead' when the node is certainly powered off",
-			    "%s is silent and there is no proof that it is gone: fence %s", st->peer, en->fence_text);
-		else
-			problem(st, "wait: it is being fenced", "%s is silent on every link", st->peer);
+		problem_silent(en, st);
 	} else if (v == VIEW_FENCED) {
 		problem(st, "find out why it was silent, then power it on", "%s is off: %s", st->peer, en->proof.text);
 	} else if (v == VIEW_LEFT) {
@@ -173,11 +231,19 @@ problems_of_peer(const struct engine *en, struct status *st)
 		problem(st, "start mailpaird there; check the links and that both nodes have the same authkeys",
 		    "%s was not heard since this node came up", st->peer);
 	}
-	if (engine_peer_alive(en) && engine_config_same(en) == FACT_NO)
+	if (alive && engine_config_same(en) == FACT_NO)
 		problem(st, "make the file the same on both nodes, then 'mailpair reload' on both; no switchover before that",
 		    "%s differs between the nodes", en->conf->file);
-	if (engine_peer_alive(en) && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0)
+	if (alive && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0)
 		problem(st, "see 'mailpair status' there", "%s is not well: it could not take over", st->peer);
+	if (alive && en->peer.role == ROLE_STOPPED && (en->peer.flags & BEAT_GAVE_UP) == 0) {
+		problem(st, "", "%s is kept from owning (standby): a failure of this node could not be caught", st->peer);
+		advise(st, "'mailpair online' on %s lets it own again", st->peer);
+	}
+	if (alive && en->peer.role == ROLE_FAILED) {
+		problem(st, "", "%s still holds something of the spool and cannot let go; it asks to be powered off", st->peer);
+		advise(st, "see 'mailpair status' there; where it is not fenced by itself: mailpair fence %s --off", st->peer);
+	}
 }
 
 /* "ext4 rw, 97% used": how much; -1 where the line does not say. */
@@ -248,6 +314,7 @@ engine_status(const struct engine *en, struct status *st)
 	st->tenure = en->own_tenure != 0 ? en->own_tenure : en->state.tenure;
 	st->peer_tenure = en->peer_known ? en->peer.tenure : 0;
 	st->maintenance = en->state.maintenance || en->peer_maintenance;
+	st->maintenance_there = en->peer_maintenance && !en->state.maintenance;
 	st->maintenance_until_wall_ms = en->state.maintenance_until_wall_ms;
 	st->automatic_takeover = c->takeover.automatic;
 	st->doubtful = en->doubtful;

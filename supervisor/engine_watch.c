@@ -126,18 +126,22 @@ survey_learn(struct engine *en, const char *report)
 	char key[32], pid[16];
 	bool lost = false;
 
-	spawn_get(report, "storage", h->storage_text, sizeof(h->storage_text));
 	h->ready = fact_of(report, "ready", h->ready_text, sizeof(h->ready_text));
 	h->interfaces = fact_of(report, "interfaces", h->interfaces_text, sizeof(h->interfaces_text));
 	survey_learn_queue(en, report);
+	en->interface_dead = h->interfaces == FACT_NO;
+	if (engine_busy(en))
+		return;			/* the group is moving: what was seen is old already */
+	if (en->survey_acts != en->acts_begun) {
+		engine_survey_now(en);	/* it has moved since the look began */
+		return;
+	}
 	for (size_t i = 0; i < en->conf->addresses; i++) {
 		snprintf(key, sizeof(key), "address-%zu", i);
 		h->address[i] = fact_of(report, key, NULL, 0) == FACT_YES;
 		lost = lost || !h->address[i];
 	}
-	en->interface_dead = h->interfaces == FACT_NO;
-	if (engine_busy(en))
-		return;			/* the group is moving: what was seen is old already */
+	spawn_get(report, "storage", h->storage_text, sizeof(h->storage_text));
 	h->storage = fact_of(report, "held", NULL, 0);
 	h->binds = fact_of(report, "binds", NULL, 0);
 	h->mta = fact_of(report, "mta", NULL, 0);
@@ -175,6 +179,7 @@ engine_survey_now(struct engine *en)
 	en->job_ctx[JOB_SURVEY] = (struct edge_ctx){ .owner = en->role == ROLE_ACTIVE,
 		.count_queue = en->role == ROLE_ACTIVE && en->surveys % QUEUE_COUNT_EVERY == 0 };
 	en->surveys++;
+	en->survey_acts = en->acts_begun;
 	engine_job_start(en, JOB_SURVEY, "survey", en->edge->survey, JOB_LIMIT_MS, survey_done);
 }
 
@@ -317,6 +322,7 @@ fence_monitor_done(void *arg, const struct spawn_result *res)
 
 	en->job[JOB_FENCE_MONITOR] = NULL;
 	en->fence_monitored_wall_ms = clock_wall_ms();
+	engine_fence_tested(en, 1 - en->conf->self, res);
 	for (size_t i = 0; i < en->conf->fences; i++) {
 		char key[CONF_NAME_MAX + 16];
 		enum fact was = en->fence_answers[i];

@@ -48,7 +48,7 @@ struct daemon {
 	int		 keeper_fd, lock_fd, exit_code;
 	struct loop_timer *watchdog;
 	struct client	*reloading;
-	bool		 reload_runs;
+	bool		 reload_runs, reload_json;
 };
 
 /* ---------------------------------------------------------------- configuration */
@@ -109,15 +109,19 @@ reload_try(const void *arg, struct spawn_out *out, struct err *err)
 		file = conf->authkeys;
 		ok = authkeys_load(file, conf->allow_weak_auth, &keys, &m);
 	}
-	for (size_t i = 0; i < m.len; i++)
-		spawn_say(out, "mistake", "%s:%d: %s", file, m.item[i].line, m.item[i].text);
+	for (size_t i = 0; i < m.len; i++) {
+		if (m.item[i].line > 0)
+			spawn_say(out, "mistake", "%s:%d: %s", file, m.item[i].line, m.item[i].text);
+		else
+			spawn_say(out, "mistake", "%s: %s", file, m.item[i].text);
+	}
 	if (!ok)
-		return err_set(err, 0, "%s:%d: %s", file, m.len > 0 ? m.item[0].line : 0, m.len > 0 ? m.item[0].text : "cannot be read");
+		return err_set(err, 0, "%s has %zu mistake%s", file, m.len, m.len == 1 ? "" : "s");
 	return conf_can_reload(ctx->old, conf, err);
 }
 
 static void
-reload_answer(struct daemon *d, bool ok, const char *text)
+reload_answer(struct daemon *d, bool ok, const char *text, const char *mistakes)
 {
 	struct client *cl = d->reloading;
 
@@ -129,11 +133,31 @@ reload_answer(struct daemon *d, bool ok, const char *text)
 		log_warnx("%s", text);
 	if (cl == NULL)
 		return;
-	if (ok)
-		client_outf(cl, "%s", text);
-	else
-		client_errf(cl, "%s", text);
-	client_end(cl, ok ? 0 : 1);
+	if (!d->reload_json && mistakes[0] != '\0')
+		client_errf(cl, "%s", mistakes);
+	serve_answer(cl, d->reload_json, ok ? 0 : 1, mistakes, text);
+}
+
+/* The mistakes that the worker found, one a line; the log has them as well, since a SIGHUP has nobody to tell. */
+static void
+reload_mistakes(const char *report, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (const char *line = report; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		int n, width = (int)strcspn(line, "\n");
+
+		if (strncmp(line, "mistake ", 8) != 0)
+			continue;
+		log_warnx("%.*s", width - 8, line + 8);
+		n = snprintf(buf + len, size - len, "%s%.*s", len > 0 ? "\n" : "", width - 8, line + 8);
+		if (n < 0 || (size_t)n >= size - len) {
+			buf[len] = '\0';
+			return;
+		}
+		len += (size_t)n;
+	}
 }
 
 static void
@@ -143,19 +167,20 @@ reload_tried(void *arg, const struct spawn_result *res)
 	struct conf_mistakes m = { NULL, 0 };
 	struct authkeys keys;
 	struct conf *conf, *old = d->conf;
-	char text[900];
+	char text[900], mistakes[8192];
 
+	reload_mistakes(res->out, mistakes, sizeof(mistakes));
 	if (res->end != SPAWN_EXITED || res->code != 0) {
 		snprintf(text, sizeof(text), "the new configuration is refused, the old one stays: %s",
 		    res->end == SPAWN_TIMEOUT ? "reading it took too long" : res->err.text);
-		reload_answer(d, false, text);
+		reload_answer(d, false, text, mistakes);
 		return;
 	}
 	/* just read by the worker, so it comes from memory */
 	if (!conf_load(d->file, d->node, &conf, &m) || !authkeys_load(conf->authkeys, conf->allow_weak_auth, &keys, &m) ||
 	    !conf_can_reload(old, conf, NULL)) {
 		conf_mistakes_free(&m);
-		reload_answer(d, false, "the new configuration changed while it was read; the old one stays: try again");
+		reload_answer(d, false, "the new configuration changed while it was read; the old one stays: try again", "");
 		return;
 	}
 	d->conf = conf;
@@ -163,24 +188,23 @@ reload_tried(void *arg, const struct spawn_result *res)
 	engine_reconf(d->engine, conf, &keys);
 	scribe_conf(d->scribe, conf);
 	/* the old one stays in memory: a worker, a status or a name may still point into it */
-	reload_answer(d, true, "the new configuration is in force");
+	reload_answer(d, true, "the new configuration is in force", "");
 }
 
 static void
-reload_begin(void *arg, struct client *cl)
+reload_begin(void *arg, struct client *cl, bool json)
 {
 	struct daemon *d = arg;
 	struct reload_ctx ctx = { .file = d->file, .node = d->node, .old = d->conf };
 
 	if (d->reload_runs) {
-		if (cl != NULL) {
-			client_errf(cl, "a reload is under way already");
-			client_end(cl, 1);
-		}
+		if (cl != NULL)
+			serve_answer(cl, json, 1, NULL, "a reload is under way already");
 		return;
 	}
 	d->reload_runs = true;
 	d->reloading = cl;
+	d->reload_json = json;
 	(void)spawn_work(d->loop, "reload", reload_try, &ctx, d->conf->mount_ms, reload_tried, d);
 }
 
@@ -197,7 +221,7 @@ got_signal(int signo, void *arg)
 		(void)engine_op_leave(d->engine);
 		break;
 	case SIGHUP:
-		reload_begin(d, NULL);
+		reload_begin(d, NULL, false);
 		break;
 	case SIGUSR2:
 		log_info("told to start again from the program file; what runs goes on");

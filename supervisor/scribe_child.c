@@ -3,8 +3,9 @@
  * the scribe's child only, which may wait for disks and for syslog as long as they like.
  *
  * The log file is opened for every batch, so that logrotate needs no signal. Events are committed
- * when nothing more came for QUIET_MS, and at the latest BATCH_MS after the first of them: one wait
- * for the disk for a whole transition, and no more than that is lost in a power cut.
+ * when nothing more came for QUIET_MS, at the latest BATCH_MS after the first of them, and at once
+ * when a transition has ended: one wait for the disk for a whole transition, no more than that is
+ * lost in a power cut, and "history" has what a command has just done.
  */
 #include "supervisor/scribe_child.h"
 
@@ -30,6 +31,7 @@ struct writer {
 	struct journal	*journal;
 	bool		 batch;		/* a transaction is open */
 	uint64_t	 begun_ms, last_ms;	/* of the batch: its first and latest event */
+	bool		 whole;		/* the batch has a transition's end */
 	bool		 journal_bad, log_bad;	/* said once, until it is well again */
 	uint64_t	 lost;		/* events, while the journal was bad */
 	size_t		 len;
@@ -168,6 +170,7 @@ event_write(struct writer *w, const struct journal_event *e)
 		return;
 	}
 	w->last_ms = clock_mono_ms();
+	w->whole = w->whole || e->kind == JOURNAL_TRANSITION;
 	if (!journal_add(w->journal, e, &err)) {
 		w->lost++;
 		journal_lost(w, &err);
@@ -187,7 +190,7 @@ batch_commit(struct writer *w)
 		journal_lost(w, &err);
 		return;
 	}
-	w->batch = false;
+	w->batch = w->whole = false;
 	if (w->journal_bad) {
 		snprintf(line, sizeof(line), "the journal is written again; at least %llu events are missing "
 		    "in it", (unsigned long long)w->lost);
@@ -216,6 +219,8 @@ batch_wait(const struct writer *w)
 
 	if (!w->batch)
 		return -1;
+	if (w->whole)
+		return 0;
 	due = w->last_ms + QUIET_MS < w->begun_ms + BATCH_MS ? w->last_ms + QUIET_MS :
 	    w->begun_ms + BATCH_MS;
 	return due > now ? (int)(due - now) : 0;

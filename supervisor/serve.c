@@ -32,7 +32,9 @@ struct wait {
 	enum goal		 goal;
 	int			 node;		/* GOAL_NODE_ACTIVE */
 	bool			 want_mta;	/* GOAL_IDLE */
+	bool			 again;		/* GOAL_IDLE: they are to be started once they have stopped */
 	bool			 json, begun;
+	bool			 asking;	/* the operation has not answered yet: nothing is over */
 	uint64_t		 began_ms;
 	char			 lines[LINES_MAX];	/* what happened, for the JSON document */
 	size_t			 lines_len;
@@ -40,8 +42,8 @@ struct wait {
 
 /* ---------------------------------------------------------------- one document or one sentence */
 
-static void
-answer(struct client *cl, bool json, int code, const char *steps, const char *text)
+void
+serve_answer(struct client *cl, bool json, int code, const char *steps, const char *text)
 {
 	static const char *const results[] = { "done", "no", "cannot", "refused" };
 
@@ -59,7 +61,7 @@ answer(struct client *cl, bool json, int code, const char *steps, const char *te
 			char line[700];
 
 			snprintf(line, sizeof(line), "%.*s", (int)n, steps);
-			json_string(&j, NULL, line);
+			json_string(&j, NULL, line + strspn(line, " "));
 			steps += n + (steps[n] == '\n');
 		}
 		json_array_end(&j);
@@ -74,19 +76,31 @@ answer(struct client *cl, bool json, int code, const char *steps, const char *te
 	client_end(cl, code);
 }
 
+/* "Is it so?": the word is the answer, whichever it is, so it always goes to standard output. */
+static void
+answer_question(struct client *cl, bool json, bool yes, const char *word)
+{
+	if (json) {
+		serve_answer(cl, true, yes ? 0 : 1, NULL, word);
+		return;
+	}
+	client_outf(cl, "%s", word);
+	client_end(cl, yes ? 0 : 1);
+}
+
 static void
 answer_result(struct client *cl, bool json, enum op_result result, const struct err *err, const char *done)
 {
 	switch (result) {
 	case OP_DONE:
 	case OP_STARTED:
-		answer(cl, json, 0, NULL, err->text[0] != '\0' ? err->text : done);
+		serve_answer(cl, json, 0, NULL, err->text[0] != '\0' ? err->text : done);
 		break;
 	case OP_NO:
-		answer(cl, json, 1, NULL, err->text);
+		serve_answer(cl, json, 1, NULL, err->text);
 		break;
 	case OP_UNSAFE:
-		answer(cl, json, 3, NULL, err->text);
+		serve_answer(cl, json, 3, NULL, err->text);
 		break;
 	}
 }
@@ -98,7 +112,7 @@ wait_over(struct wait *w, int code, const char *text)
 {
 	engine_unwatch(w->serve->engine, &w->watcher);
 	loop_timer_free(w->timer);
-	answer(w->client, w->json, code, w->lines, text);
+	serve_answer(w->client, w->json, code, w->lines, text);
 	free(w);
 }
 
@@ -157,29 +171,68 @@ wait_node_active(struct wait *w)
 	}
 }
 
+/* "services stop", "services start", or the one and then the other. */
+static void
+wait_idle(struct wait *w)
+{
+	struct engine *en = w->serve->engine;
+	struct err err;
+
+	if (engine_busy(en))
+		return;
+	if (en->role != ROLE_ACTIVE) {
+		wait_over(w, 1, "this node gave the spool up meanwhile: see 'mailpair status'");
+	} else if ((en->hold.mta == FACT_YES) != w->want_mta) {
+		wait_over(w, 1, en->last_error[0] != '\0' ? en->last_error : "it did not work: see 'mailpair status'");
+	} else if (w->again) {
+		w->again = false;
+		w->want_mta = w->asking = true;
+		if (engine_op_services(en, true, &err) != OP_STARTED)
+			wait_over(w, 1, err.text);
+		else
+			w->asking = false;
+	} else {
+		wait_over(w, 0, w->want_mta ? "the mail services run" : "the mail services are stopped");
+	}
+}
+
+/* It is said who serves mail now, since that is what the operator has to know next. */
+static void
+wait_stopped(struct wait *w)
+{
+	const struct engine *en = w->serve->engine;
+	bool alive = engine_peer_alive(en), there = alive && (en->peer.role == ROLE_ACTIVE || en->peer.role == ROLE_ACQUIRING ||
+	    (en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) != 0));
+	char text[256];
+
+	if (en->role == ROLE_FAILED) {
+		wait_over(w, 1, "this node could not let go of the spool: see 'mailpair status'");
+	} else if (en->role == ROLE_STANDBY) {
+		wait_over(w, 0, "this node has let go of everything and may own again");
+	} else if (en->role == ROLE_STOPPED) {
+		snprintf(text, sizeof(text), "this node holds nothing and stays away until 'mailpair online'; %s%s",
+		    there ? "mail goes to " : "NO NODE SERVES MAIL NOW", there ? engine_peer_name(en) : "");
+		wait_over(w, 0, text);
+	}
+}
+
 static void
 wait_look(void *arg)
 {
 	struct wait *w = arg;
 	const struct engine *en = w->serve->engine;
 
+	if (w->asking)
+		return;
 	switch (w->goal) {
 	case GOAL_NODE_ACTIVE:
 		wait_node_active(w);
 		break;
 	case GOAL_STOPPED:
-		if (en->role == ROLE_STOPPED || en->role == ROLE_STANDBY)
-			wait_over(w, 0, "this node has let go of everything");
-		else if (en->role == ROLE_FAILED)
-			wait_over(w, 1, "this node could not let go of the spool: see 'mailpair status'");
+		wait_stopped(w);
 		break;
 	case GOAL_IDLE:
-		if (engine_busy(en))
-			break;
-		if ((en->hold.mta == FACT_YES) == w->want_mta)
-			wait_over(w, 0, w->want_mta ? "the mail services run" : "the mail services are stopped");
-		else
-			wait_over(w, 1, en->last_error[0] != '\0' ? en->last_error : "it did not work: see 'mailpair status'");
+		wait_idle(w);
 		break;
 	case GOAL_HELD:
 		if (en->role == ROLE_ACTIVE && !engine_busy(en))
@@ -190,25 +243,40 @@ wait_look(void *arg)
 	}
 }
 
-static void
-wait_begin(struct serve *s, struct client *cl, const struct control_request *req, enum goal goal, int node, bool want_mta)
+/* Begins to listen before the operation begins, so that its first line is heard; NULL: the client has been told. */
+static struct wait *
+wait_new(struct serve *s, struct client *cl, const struct control_request *req, enum goal goal)
 {
 	struct wait *w = calloc(1, sizeof(*w));
 	const char *timeout = control_arg(req, "timeout");
 	uint64_t ms = timeout != NULL ? strtoull(timeout, NULL, 10) : WAIT_DEFAULT_MS;
 
 	if (w == NULL) {
-		client_errf(cl, "out of memory");
-		client_end(cl, 2);
-		return;
+		serve_answer(cl, false, 2, NULL, "out of memory");
+		return NULL;
 	}
-	*w = (struct wait){ .serve = s, .client = cl, .goal = goal, .node = node, .want_mta = want_mta, .json = req->json,
+	*w = (struct wait){ .serve = s, .client = cl, .goal = goal, .json = req->json, .asking = true,
 		.began_ms = clock_mono_ms() };
 	w->watcher = (struct engine_watcher){ .line = wait_line, .role = wait_look, .arg = w };
 	w->timer = loop_timer_new(s->engine->loop, wait_timed_out, w);
 	loop_timer_in(w->timer, ms);
 	engine_watch(s->engine, &w->watcher);
-	wait_look(w);
+	return w;
+}
+
+/* The operation has answered: wait for its outcome, or tell why there is none; text: the outcome of one that is done. */
+static void
+wait_asked(struct wait *w, enum op_result result, const struct err *err, const char *text)
+{
+	w->asking = false;
+	if (result == OP_STARTED) {
+		wait_look(w);
+		return;
+	}
+	engine_unwatch(w->serve->engine, &w->watcher);
+	loop_timer_free(w->timer);
+	answer_result(w->client, w->json, result, err, text);
+	free(w);
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -243,16 +311,21 @@ req_switchover(struct serve *s, struct client *cl, const struct control_request 
 {
 	struct engine *en = s->engine;
 	const char *to = control_arg(req, "to");
+	struct wait *w = wait_new(s, cl, req, GOAL_NODE_ACTIVE);
 	struct err err = { .text = "" };
 	enum op_result result;
-	int node = to == NULL ? (en->role == ROLE_ACTIVE ? 1 - en->conf->self : en->conf->self) :
-	    strcmp(to, en->conf->node[0]) == 0 ? 0 : 1;
+	char text[160];
 
+	if (w == NULL)
+		return;
+	w->node = to == NULL ? (en->role == ROLE_ACTIVE ? 1 - en->conf->self : en->conf->self) :
+	    strcmp(to, en->conf->node[0]) == 0 ? 0 : 1;
 	result = engine_op_switchover(en, to, &err);
-	if (result == OP_STARTED)
-		wait_begin(s, cl, req, GOAL_NODE_ACTIVE, node, true);
-	else
-		answer_result(cl, req->json, result, &err, "");
+	if (result == OP_STARTED && w->node == en->conf->self) {
+		snprintf(text, sizeof(text), "%s: asks %s to hand over", en->conf->node[en->conf->self], engine_peer_name(en));
+		wait_line(w, text);
+	}
+	wait_asked(w, result, &err, "");
 }
 
 static void
@@ -260,15 +333,18 @@ req_confirm_dead(struct serve *s, struct client *cl, const struct control_reques
 {
 	struct engine *en = s->engine;
 	const char *node = control_arg(req, "node");
+	struct wait *w = wait_new(s, cl, req, GOAL_NODE_ACTIVE);
 	struct err err = { .text = "" };
 	enum op_result result;
 
+	if (w == NULL)
+		return;
+	w->node = en->conf->self;
 	result = engine_op_confirm_dead(en, node != NULL ? node : "", &err);
-	if (result == OP_STARTED && en->role == ROLE_ACQUIRING)
-		wait_begin(s, cl, req, GOAL_NODE_ACTIVE, en->conf->self, true);
-	else
-		answer_result(cl, req->json, result, &err, en->role == ROLE_ACTIVE ? "noted" :
-		    "noted; this node does not take the spool now: see 'mailpair status'");
+	if (result == OP_STARTED && en->role != ROLE_ACQUIRING)
+		result = OP_DONE;
+	wait_asked(w, result, &err, en->role == ROLE_ACTIVE ? "noted; this node owns the spool already" :
+	    "noted; this node does not take the spool now: see 'mailpair status'");
 }
 
 static void
@@ -277,31 +353,25 @@ req_services(struct serve *s, struct client *cl, const struct control_request *r
 	struct engine *en = s->engine;
 	const char *what = control_arg(req, "do");
 	struct err err = { .text = "" };
-	enum op_result result;
-	bool start, runs = en->role == ROLE_ACTIVE && en->hold.mta == FACT_YES;
+	bool again, runs = en->role == ROLE_ACTIVE && en->hold.mta == FACT_YES;
+	struct wait *w;
 
 	if (what != NULL && strcmp(what, "status") == 0) {
-		answer(cl, req->json, runs ? 0 : 1, NULL, runs ? "running" : "stopped");
+		answer_question(cl, req->json, runs, runs ? "running" : "stopped");
 		return;
 	}
 	if (what == NULL || (strcmp(what, "start") != 0 && strcmp(what, "stop") != 0 && strcmp(what, "restart") != 0)) {
-		answer(cl, req->json, 2, NULL, "services: start, stop, restart or status");
+		serve_answer(cl, req->json, 2, NULL, "services: start, stop, restart or status");
 		return;
 	}
-	start = strcmp(what, "stop") != 0;
-	if (strcmp(what, "restart") == 0 && en->role == ROLE_ACTIVE && !engine_busy(en)) {
-		en->state.services_stopped = false;
-		en->restart_ordered = en->mta_died = true;	/* offered as "mta down" at the next turn, without using up the budget */
-		en->restarts = 0;
-		engine_consider(en);
-		wait_begin(s, cl, req, GOAL_IDLE, 0, true);
+	w = wait_new(s, cl, req, GOAL_IDLE);
+	if (w == NULL)
 		return;
-	}
-	result = engine_op_services(en, start, &err);
-	if (result == OP_STARTED)
-		wait_begin(s, cl, req, GOAL_IDLE, 0, start);
-	else
-		answer_result(cl, req->json, result, &err, "");
+	/* one stop and one start, in order: a restart that the operator asks for is done in maintenance, too */
+	again = strcmp(what, "restart") == 0 && en->role == ROLE_ACTIVE && !en->doubtful;
+	w->again = again;
+	w->want_mta = !again && strcmp(what, "stop") != 0;
+	wait_asked(w, engine_op_services(en, w->want_mta, &err), &err, "");
 }
 
 static void
@@ -310,48 +380,100 @@ req_cluster(struct serve *s, struct client *cl, const struct control_request *re
 	struct engine *en = s->engine;
 	const char *what = control_arg(req, "do");
 	struct err err = { .text = "" };
-	enum op_result result;
+	bool start = what != NULL && strcmp(what, "start") == 0;
+	struct wait *w;
 
 	if (what != NULL && strcmp(what, "status") == 0) {
-		answer(cl, req->json, en->hold.storage == FACT_YES ? 0 : 1, NULL, en->hold.storage == FACT_YES ? "running (held)" :
+		answer_question(cl, req->json, en->hold.storage == FACT_YES, en->hold.storage == FACT_YES ? "running (held)" :
 		    en->hold.storage == FACT_NO ? "stopped (not held)" : "unknown");
 		return;
 	}
-	if (what == NULL || (strcmp(what, "start") != 0 && strcmp(what, "stop") != 0)) {
-		answer(cl, req->json, 2, NULL, "cluster: start, stop or status");
+	if (what == NULL || (!start && strcmp(what, "stop") != 0)) {
+		serve_answer(cl, req->json, 2, NULL, "cluster: start, stop or status");
 		return;
 	}
-	result = engine_op_cluster(en, strcmp(what, "start") == 0, &err);
-	if (result == OP_STARTED)
-		wait_begin(s, cl, req, strcmp(what, "start") == 0 ? GOAL_HELD : GOAL_STOPPED, 0, false);
-	else
-		answer_result(cl, req->json, result, &err, "");
+	w = wait_new(s, cl, req, start ? GOAL_HELD : GOAL_STOPPED);
+	if (w != NULL)
+		wait_asked(w, engine_op_cluster(en, start, &err), &err, "");
+}
+
+static void
+req_maintenance(struct serve *s, struct client *cl, const struct control_request *req)
+{
+	struct engine *en = s->engine;
+	const char *state = control_arg(req, "state"), *word = control_arg(req, "for");
+	bool on = state != NULL && strcmp(state, "on") == 0;
+	struct err err = { .text = "" };
+	enum op_result result = engine_op_maintenance(en, on, word != NULL ? strtoull(word, NULL, 10) : 0, &err);
+	char text[256];
+
+	if (result == OP_DONE && !on && en->peer_maintenance) {
+		snprintf(text, sizeof(text), "maintenance is off here, but %s keeps it on for both nodes: 'mailpair maintenance off' there ends it",
+		    engine_peer_name(en));
+		serve_answer(cl, req->json, 1, NULL, text);
+		return;
+	}
+	answer_result(cl, req->json, result, &err, on ? "maintenance is on: nothing is moved, restarted or fenced" : "maintenance is off");
 }
 
 /* ---------------------------------------------------------------- fence by hand */
 
 struct fence_wait {
 	struct client	*client;
+	enum edge_power	 what;
+	char		 node[CONF_NAME_MAX];
 	bool		 json;
 };
+
+/* "device NAME WORD MS SENTENCE" lines of the report, for people. */
+static void
+fence_lines(const char *report, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (const char *line = report; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		char name[CONF_NAME_MAX], word[16], ms[16];
+		int at = 0, n;
+
+		if (sscanf(line, "device %63s %15s %15s %n", name, word, ms, &at) < 3 || at == 0)
+			continue;
+		n = snprintf(buf + len, size - len, "%6s ms  %s: %s (%.*s)\n", ms, name, word,
+		    (int)strcspn(line + at, "\n"), line + at);
+		if (n < 0 || (size_t)n >= size - len) {
+			buf[len] = '\0';
+			return;
+		}
+		len += (size_t)n;
+	}
+}
 
 static void
 fence_answered(void *arg, const struct spawn_result *res)
 {
 	struct fence_wait *w = arg;
 	bool ok = res->end == SPAWN_EXITED && res->code == 0;
-	char power[16] = "", text[512] = "";
+	char power[16] = "", text[512] = "", lines[4096];
 
 	spawn_get(res->out, "power", power, sizeof(power));
 	spawn_get(res->out, "text", text, sizeof(text));
 	if (!ok)
 		snprintf(text, sizeof(text), "%s", res->end == SPAWN_TIMEOUT ? "the fence devices did not answer in time: nothing is proven" :
 		    res->err.text);
+	else if (w->what == EDGE_POWER_STATUS && strcmp(power, "unknown") != 0)
+		snprintf(text, sizeof(text), "the power of %s is %s", w->node, power);
+	else if (w->what == EDGE_POWER_ON)
+		snprintf(text, sizeof(text), "%s was switched on", w->node);
+	else if (w->what == EDGE_POWER_RESET)
+		snprintf(text, sizeof(text), "%s was switched off and on again", w->node);
 	else if (text[0] == '\0')
 		snprintf(text, sizeof(text), "done");
 	if (strcmp(power, "unknown") == 0)
 		ok = false;
-	answer(w->client, w->json, ok ? 0 : 1, res->out, text);
+	fence_lines(res->out, lines, sizeof(lines));
+	if (!w->json && lines[0] != '\0')
+		client_out(w->client, lines);
+	serve_answer(w->client, w->json, ok ? 0 : 1, lines, text);
 	free(w);
 }
 
@@ -371,7 +493,8 @@ req_fence(struct serve *s, struct client *cl, const struct control_request *req)
 		w = calloc(1, sizeof(*w));
 		if (w == NULL)
 			break;
-		*w = (struct fence_wait){ .client = cl, .json = req->json };
+		*w = (struct fence_wait){ .client = cl, .what = words[i].power, .json = req->json };
+		snprintf(w->node, sizeof(w->node), "%s", node);
 		result = engine_op_fence(s->engine, node, words[i].power, fence_answered, w, &err);
 		if (result != OP_STARTED) {
 			free(w);
@@ -379,7 +502,7 @@ req_fence(struct serve *s, struct client *cl, const struct control_request *req)
 		}
 		return;
 	}
-	answer(cl, req->json, 2, NULL, "fence: a node and one of off, on, reset, status, test");
+	serve_answer(cl, req->json, 2, NULL, "fence: a node and one of off, on, reset, status, test");
 }
 
 void
@@ -387,32 +510,23 @@ serve_request(void *arg, struct client *cl, const struct control_request *req)
 {
 	struct serve *s = arg;
 	struct engine *en = s->engine;
-	const char *word;
 	struct err err = { .text = "" };
-	enum op_result result;
+	struct wait *w;
 
 	if (strcmp(req->command, "status") == 0) {
 		req_status(s, cl, req);
 	} else if (strcmp(req->command, "switchover") == 0) {
 		req_switchover(s, cl, req);
 	} else if (strcmp(req->command, "standby") == 0) {
-		result = engine_op_standby(en, &err);
-		if (result == OP_STARTED)
-			wait_begin(s, cl, req, GOAL_STOPPED, 0, false);
-		else
-			answer_result(cl, req->json, result, &err, "");
+		w = wait_new(s, cl, req, GOAL_STOPPED);
+		if (w != NULL)
+			wait_asked(w, engine_op_standby(en, &err), &err, "");
 	} else if (strcmp(req->command, "online") == 0) {
-		result = engine_op_online(en, &err);
-		if (result == OP_STARTED)
-			wait_begin(s, cl, req, GOAL_STOPPED, 0, false);
-		else
-			answer_result(cl, req->json, result, &err, "this node may own again");
+		w = wait_new(s, cl, req, GOAL_STOPPED);
+		if (w != NULL)
+			wait_asked(w, engine_op_online(en, &err), &err, "this node may own again");
 	} else if (strcmp(req->command, "maintenance") == 0) {
-		word = control_arg(req, "for");
-		result = engine_op_maintenance(en, control_arg(req, "state") != NULL && strcmp(control_arg(req, "state"), "on") == 0,
-		    word != NULL ? strtoull(word, NULL, 10) : 0, &err);
-		answer_result(cl, req->json, result, &err, en->state.maintenance ?
-		    "maintenance is on: nothing is moved, restarted or fenced" : "maintenance is off");
+		req_maintenance(s, cl, req);
 	} else if (strcmp(req->command, "confirm-dead") == 0) {
 		req_confirm_dead(s, cl, req);
 	} else if (strcmp(req->command, "fence") == 0) {
@@ -422,7 +536,7 @@ serve_request(void *arg, struct client *cl, const struct control_request *req)
 	} else if (strcmp(req->command, "cluster") == 0) {
 		req_cluster(s, cl, req);
 	} else if (strcmp(req->command, "reload") == 0) {
-		s->reload(s->reload_arg, cl);
+		s->reload(s->reload_arg, cl, req->json);
 	} else {
 		client_errf(cl, "mailpaird does not know the command \"%s\"", req->command);
 		client_end(cl, 2);

@@ -12,12 +12,17 @@
 struct serve {
 	struct engine	*engine;
 	/* a checked reload, carried out by main: answers through client_* and ends the client itself */
-	void		(*reload)(void *arg, struct client *);
+	void		(*reload)(void *arg, struct client *, bool json);
 	void		*reload_arg;
 	uint64_t	(*journal_dropped)(void *arg);
 	void		*journal_arg;
 };
 
+/*
+ * The end of a request: one sentence (code 0 to standard output, else to standard error), or one document with it.
+ * steps: lines for the document, may be NULL.
+ */
+void	serve_answer(struct client *, bool json, int code, const char *steps, const char *text);
 /* A control_handler_f; arg is a struct serve that outlives the socket. */
 void	serve_request(void *arg, struct client *, const struct control_request *);
 

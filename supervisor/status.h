@@ -37,7 +37,7 @@ struct status_fence {
 };
 
 struct status_transition {
-	char		kind[32];		/* "", "start", "takeover", "switchover", "failback", "move", "release", "adopt" */
+	char		kind[32];		/* "", "start", "takeover", "switchover", "failback", "move", "release", "adopt", "restart", ... */
 	uint64_t	tenure, at_wall_ms;
 	char		from[CONF_NAME_MAX], to[CONF_NAME_MAX], reason[256];
 	uint32_t	took_ms;
@@ -52,6 +52,7 @@ struct status {
 	uint64_t	tenure, peer_tenure;
 	char		doing[128];		/* "mounting /srv/mail, 1.2 s" while acquiring or releasing, else "" */
 	bool		maintenance;
+	bool		maintenance_there;	/* only the peer has it on, and alone knows its end */
 	uint64_t	maintenance_until_wall_ms;	/* 0: without end */
 	bool		automatic_takeover;
 	bool		doubtful;		/* own ownership, after a pause */

@@ -15,6 +15,11 @@
 bool
 status_fault(const struct status *s, char *buf, size_t size)
 {
+	if (s->role == ROLE_ACQUIRING || s->role == ROLE_RELEASING) {
+		snprintf(buf, size, "%s is %s the spool: a transition is under way.", s->node,
+		    role_name(s->role));
+		return true;
+	}
 	if (s->role != ROLE_ACTIVE && s->role != ROLE_STANDBY) {
 		snprintf(buf, size, "%s is %s, neither active nor standby.", s->node,
 		    role_name(s->role));

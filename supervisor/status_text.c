@@ -99,7 +99,9 @@ add_headline(struct text *t, const struct status *s)
 {
 	char until[CLOCK_RFC3339_MAX];
 
-	if (s->maintenance && s->maintenance_until_wall_ms != 0)
+	if (s->maintenance && s->maintenance_there)
+		add(t, "*** MAINTENANCE (set on %s): no move, no restart, no fence ***\n", s->peer);
+	else if (s->maintenance && s->maintenance_until_wall_ms != 0)
 		add(t, "*** MAINTENANCE until %s: no move, no restart, no fence ***\n",
 		    clock_rfc3339(s->maintenance_until_wall_ms, until));
 	else if (s->maintenance)
@@ -201,7 +203,7 @@ add_group(struct text *t, const struct status *s)
 {
 	add(t, "\nstorage  %s %s on %s: %s", s->storage_type, s->storage_device, s->mountpoint,
 	    known(s->mounted, "mounted", "not mounted", "unknown"));
-	if (s->storage_state[0] != '\0')
+	if (s->storage_state[0] != '\0' && s->mounted != FACT_NO)
 		add(t, ", %s", s->storage_state);
 	add(t, "\n");
 	for (size_t i = 0; i < s->addresses; i++)
@@ -227,7 +229,9 @@ add_fences(struct text *t, const struct status *s)
 		const struct status_fence *fence = &s->fence[i];
 
 		add(t, "%-7s  %s for %s: %s, ", i == 0 ? "fence" : "", fence->name, fence->node,
-		    known(fence->answers, "answers", "DOES NOT ANSWER", "not yet asked"));
+		    known(fence->answers, "answers", "DOES NOT ANSWER",
+			strcmp(fence->node, s->node) == 0 ? "used from the other node"
+							  : "not yet asked"));
 		if (fence->tested[0] == '\0')
 			add(t, "never tested\n");
 		else
@@ -265,7 +269,9 @@ add_last(struct text *t, const struct status_transition *last)
 	if (last->kind[0] == '\0')
 		return;
 	add(t, "last     %s", last->kind);
-	if (last->from[0] != '\0' && last->to[0] != '\0')
+	if (last->from[0] != '\0' && strcmp(last->from, last->to) == 0)
+		add(t, " on %s", last->to);
+	else if (last->from[0] != '\0' && last->to[0] != '\0')
 		add(t, " %s -> %s", last->from, last->to);
 	add(t, " at %s, tenure %" PRIu64 ", took %s\n", clock_rfc3339(last->at_wall_ms, at),
 	    last->tenure, duration((uint64_t)last->took_ms * 1000, took));
@@ -319,6 +325,7 @@ status_text(const struct status *s, char *buf, size_t size)
 	for (size_t i = 0; i < s->problems; i++)
 		add_problem(&t, i + 1, s->problem[i].text, s->problem[i].advice);
 	if (s->problems == 0 && status_fault(s, fault, sizeof(fault)))
-		add_problem(&t, 1, fault, "Look at \"mailpair history\" and the log of mailpaird.");
+		add_problem(&t, 1, fault, s->role == ROLE_ACQUIRING || s->role == ROLE_RELEASING ?
+		    "Wait for its end." : "Look at \"mailpair history\" and the log of mailpaird.");
 	return t.len;
 }
