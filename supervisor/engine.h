@@ -122,6 +122,7 @@ struct engine {
 	uint64_t		 seq, session, beats_sent;
 	uint64_t		 claim, grant;		/* in our beats */
 	bool			 offered;		/* grant is an offer of our own */
+	uint64_t		 withdrew_us;		/* when a grant of ours was last taken back */
 	uint64_t		 agreed;		/* the peer's grant on which the present acquisition rests */
 	bool			 failing_back;		/* our request to hand over is a failback */
 	uint64_t		 offer_ms;

@@ -367,8 +367,7 @@ engine_act_now(struct engine *en, enum fsm_act act)
 		engine_beat_now(en);
 		break;
 	case ACT_CLAIM:
-		en->grant = 0;
-		en->offered = false;
+		engine_withdraw(en);
 		en->request = BEAT_ASK_NOTHING;
 		en->claim = engine_known(en) + 1;
 		break;

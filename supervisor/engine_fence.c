@@ -39,10 +39,8 @@ engine_prove(struct engine *en, enum proof_kind kind, uint64_t released, const c
 	vsnprintf(p->text, sizeof(p->text), fmt, ap);
 	va_end(ap);
 	/* from now on this node may begin by itself: what it promised the peer before is withdrawn, should that come back unheard */
-	en->claim = en->grant = 0;
-	en->offered = false;
-	if (en->request == BEAT_ASK_TAKE)
-		en->request = BEAT_ASK_NOTHING;
+	en->claim = 0;
+	engine_withdraw(en);
 	en->fence_failed = false;
 	engine_event(en, "proof", true, "%s is proven gone: %s", engine_peer_name(en), p->text);
 	engine_consider(en);
@@ -65,6 +63,9 @@ static void power_done(void *arg, const struct spawn_result *res);
 static void
 power_begin(struct engine *en, int node, enum edge_power what)
 {
+	/* should it be off now and up again before the answer comes, it must find no offer from before */
+	if (node != en->conf->self)
+		engine_withdraw(en);
 	en->job_ctx[JOB_POWER] = (struct edge_ctx){ .node = node, .power = what };
 	en->power_asked_ms = clock_mono_ms();
 	engine_job_start(en, JOB_POWER, what == EDGE_POWER_STATUS ? "power status" : "fence", en->edge->power,

@@ -6,7 +6,8 @@
  * Who may begin a tenure without proof of death: only who holds the other's word. A *claim* ("I want to begin tenure
  * N") is answered by a *grant* of the same number; an *offer* is a grant that the releasing node makes by itself
  * together with BEAT_ASK_TAKE. A node whose own grant is out begins nothing before it has withdrawn it, claimed and been
- * granted in turn; so of two nodes never both begin (docs/adr/0002).
+ * granted in turn, by a beat that answers one of its own sent since the withdrawal; so of two nodes never both begin
+ * (docs/adr/0002).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,6 +53,17 @@ engine_config_same(const struct engine *en)
 	return memcmp(en->peer.config, en->conf->digest, sizeof(en->peer.config)) == 0 ? FACT_YES : FACT_NO;
 }
 
+void
+engine_withdraw(struct engine *en)
+{
+	if (en->grant != 0)
+		en->withdrew_us = clock_mono_us();
+	en->grant = 0;
+	en->offered = false;
+	if (en->request == BEAT_ASK_TAKE)
+		en->request = BEAT_ASK_NOTHING;
+}
+
 bool
 engine_agreed(const struct engine *en)
 {
@@ -65,7 +77,8 @@ engine_agreed(const struct engine *en)
 	/* its last word: that process ended and held nothing, and the next one owns nothing without our word or our proven end */
 	if (en->peer_left)
 		return true;
-	if (p->grant == 0)
+	/* said by somebody who may still act on a grant that we have taken back meanwhile: wait for a beat that answers that */
+	if (p->grant == 0 || (en->withdrew_us != 0 && p->echo_us <= en->withdrew_us))
 		return false;
 	if (en->claim != 0)
 		return p->grant == en->claim;
@@ -192,14 +205,11 @@ peer_bargain(struct engine *en)
 
 	if (owning) {
 		en->claim = 0;			/* it was quicker, or it is its turn */
-		if (en->request == BEAT_ASK_TAKE)
-			en->request = BEAT_ASK_NOTHING;
-		en->grant = 0;
-		en->offered = false;
+		engine_withdraw(en);
 		if (en->state.gave_up && en->role == ROLE_STANDBY && p->role == ROLE_ACTIVE)
 			return;
 	} else if (!en->offered && en->grant != 0 && p->claim != en->grant) {
-		en->grant = 0;			/* it has withdrawn its claim */
+		engine_withdraw(en);		/* it has withdrawn its claim */
 	}
 	if (en->request == BEAT_ASK_GIVE && (en->role != ROLE_STANDBY ||
 	    clock_mono_ms() - en->request_ms > REQUEST_MS))
@@ -238,8 +248,7 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 	if ((b->flags & BEAT_LEAVING) != 0 && b->holds == FACT_NO) {
 		en->peer_left = true;
 		/* what it was promised ends with it */
-		en->grant = 0;
-		en->offered = false;
+		engine_withdraw(en);
 		if (!was_left) {
 			engine_event(en, "peer-left", true, "%s said goodbye; it holds nothing", engine_peer_name(en));
 			engine_step(en, EV_PEER_LEFT);

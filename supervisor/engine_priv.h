@@ -45,6 +45,7 @@ void	engine_beat_now(struct engine *);
 enum view engine_view(const struct engine *);
 bool	engine_peer_alive(const struct engine *);	/* fresh beats come (alive or late), and no proof says otherwise */
 bool	engine_agreed(const struct engine *);
+void	engine_withdraw(struct engine *);		/* take the grant or offer back, if one is out */
 uint64_t engine_known(const struct engine *);		/* newest tenure known, own or heard */
 enum fact engine_elected(const struct engine *);
 enum fact engine_claim_wins(const struct engine *);
