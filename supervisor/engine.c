@@ -269,6 +269,19 @@ engine_level(struct engine *en, enum fsm_event on, bool so)
 	return en->role != before;
 }
 
+/* A claim that nobody can grant any more, or that this node could not use, would only keep the peer from owning. */
+static void
+engine_drop_stale_claim(struct engine *en)
+{
+	struct facts f;
+
+	if (en->claim == 0 || en->role != ROLE_STANDBY)
+		return;
+	engine_facts(en, &f);
+	if (en->claim <= engine_known(en) || !f.online || f.gave_up || f.maintenance || f.healthy == FACT_NO)
+		en->claim = 0;
+}
+
 static bool
 engine_offer_peer_levels(struct engine *en)
 {
@@ -286,6 +299,7 @@ engine_offer_peer_levels(struct engine *en)
 		return true;
 	if (engine_level(en, EV_PEER_SILENT, silent))
 		return true;
+	engine_drop_stale_claim(en);
 	if (engine_level(en, EV_AGREED, engine_agreed(en) && en->role == ROLE_STANDBY))
 		return true;
 	if (engine_level(en, EV_PEER_CLAIMS, alive && en->peer.claim != 0 && en->peer.claim != en->grant))
