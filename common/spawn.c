@@ -236,7 +236,8 @@ struct spawn *
 spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx,
     uint32_t deadline_ms, spawn_done_f *done, void *arg)
 {
-	struct kid_job job = { .name = name, .work = work, .ctx = ctx };
+	/* tied: after a kill -9 of the daemon its successor must not be surprised by a mount that was begun before */
+	struct kid_job job = { .name = name, .work = work, .ctx = ctx, .tied = true };
 
 	return spawn_begin(&job, loop, deadline_ms, done, arg);
 }
