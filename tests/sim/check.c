@@ -23,7 +23,7 @@ check_mount(const struct node *n)
 	TRACE("  %s mounts the disk", name(n));
 	if (other->mounted && !other->shut)
 		sim_fail("S1: %s mounts the disk while it is mounted on %s", name(n), name(other));
-	else if (spawn_in_flight(other->id, sim_edge.storage_up))
+	else if (spawn_in_flight(other->id, sim_edge.storage_up, false))
 		sim_fail("S1: %s mounts the disk while %s is about to", name(n), name(other));
 	else if (other->running && (other->en.role == ROLE_ACQUIRING || other->en.role == ROLE_ACTIVE))
 		sim_fail("S2: %s mounts the disk while %s is %s", name(n), name(other), role_name(other->en.role));

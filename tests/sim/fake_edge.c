@@ -34,13 +34,13 @@ here(const struct edge_ctx *ctx)
 
 /* ---------------------------------------------------------------- what is held */
 
-/* By the kernel's tables and by whether the device can be claimed: a mount under way has claimed it. */
+/* By the kernel's tables and by whether the device can be claimed: a mount under way has claimed it, one that still checks has not. */
 static enum fact
 held(const struct node *n)
 {
 	if (n->mounted)
 		return FACT_YES;
-	return spawn_in_flight(n->id, sim_edge.storage_up) ? FACT_UNKNOWN : FACT_NO;
+	return spawn_in_flight(n->id, sim_edge.storage_up, true) ? FACT_UNKNOWN : FACT_NO;
 }
 
 static bool
@@ -178,7 +178,7 @@ do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 		return err_set(err, 16, "the device is busy: a mount is under way");
 	if (n->mounted && n->disk_dead && !n->shut)
 		return err_set(err, 5, "the disk does not answer");
-	if (n->mounted && (n->mta_pid != 0 || spawn_in_flight(n->id, sim_edge.seal)))
+	if (n->mounted && (n->mta_pid != 0 || spawn_in_flight(n->id, sim_edge.seal, true)))
 		return err_set(err, 16, "a process holds it");
 	n->mounted = n->binds = false;
 	return true;

@@ -248,8 +248,8 @@ spawn_orphan(int node)
 			continue;
 		s->lost = true;
 		item_drop(&s->deadline_slot);
-		if (s->step_slot == 0)
-			s->used = false;	/* one that hangs for ever changes nothing */
+		if (s->fate != FATE_LATE)
+			spawn_free(s);
 	}
 }
 
@@ -262,14 +262,15 @@ spawn_drop(int node)
 	}
 }
 
+/* Any of this kind that may still work; claimed: only those that have begun, or are stuck in it. */
 bool
-spawn_in_flight(int node, spawn_work_f *work)
+spawn_in_flight(int node, spawn_work_f *work, bool claimed)
 {
 	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
 		const struct spawn *s = &sim->spawn[i];
 
 		if (s->used && s->node == node && s->kind->work == work && s->step_slot != 0 && s->phase < s->kind->phases &&
-		    s->fate != FATE_FAIL)
+		    s->fate != FATE_FAIL && (!claimed || s->phase > 0 || s->fate == FATE_LATE))
 			return true;
 	}
 	return false;

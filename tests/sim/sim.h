@@ -250,9 +250,9 @@ void	loop_drop(int node);
 void	loop_mta_died(int node, int pid);
 void	spawn_step(struct spawn *);
 void	spawn_due(struct spawn *);
-void	spawn_orphan(int node);		/* the daemon is gone: its workers go on */
+void	spawn_orphan(int node);		/* the daemon is gone, and so are its workers but those stuck in the kernel */
 void	spawn_drop(int node);		/* so is the machine */
-bool	spawn_in_flight(int node, spawn_work_f *);
+bool	spawn_in_flight(int node, spawn_work_f *, bool claimed);
 void	link_deliver(struct packet *);
 void	link_drop(int node);
 

@@ -199,7 +199,7 @@ node_mta_kill(struct node *n)
 	loop_mta_died(n->id, pid);
 }
 
-/* As by SIGKILL: workers and mail program go on, the kernel keeps what it has. */
+/* As by SIGKILL: its workers are tied to it, the mail program goes on, the kernel keeps what it has. */
 void
 node_daemon_kill(struct node *n)
 {
