@@ -22,7 +22,7 @@
  * beside mounting and starting, so that this much costs a takeover nothing. (RFC 5227's own seconds are for a host that
  * joins a network with an address of its own choice.)
  */
-#define ADDRESS_PROBE_MS 25
+#define ADDRESS_PROBE_MS 15
 
 #define HANG_STOP_MS 1000
 #define STRAY_STOP_MS 5000	/* a mail program on this node's own disk: how long its orderly end may take */

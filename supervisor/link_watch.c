@@ -3,7 +3,8 @@
  *
  * One rtnetlink socket for all links. Keeps what it knows of *every* interface, since a link may
  * learn late through which one it goes. Hints are given for changes only, never for how things
- * stood at the start. Runs in mailpaird's main process; the socket is non-blocking.
+ * stood at the start. Cables between the two nodes ("direct") are asked for their carrier by link_carrier.c as well, since
+ * the kernel's own news come late. Runs in mailpaird's main process; the socket is non-blocking.
  */
 #include "supervisor/link.h"
 
@@ -18,6 +19,9 @@
 #include <linux/if.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+
+#include "common/log.h"
+#include "supervisor/link_carrier.h"
 
 #define READS_PER_WAKE_MAX 16
 #define MESSAGE_MAX 32768
@@ -42,6 +46,10 @@ struct link_watch {
 	unsigned int		 survey;	/* number of the last list that we asked for */
 	bool			 lost;		/* messages were: ask for another list */
 	bool			 surveying;
+	struct carrier_poll	*poll;		/* NULL: no direct link with a named interface */
+	struct loop_io		*poll_io;
+	const char		*poll_name[CONF_LINKS_MAX];
+	size_t			 poll_len;
 	_Alignas(struct nlmsghdr) uint8_t message[MESSAGE_MAX];
 };
 
@@ -224,6 +232,50 @@ watch_readable(int fd, unsigned int ready, void *arg)
 		(void)survey(w);	/* if refused: again with the next message */
 }
 
+static struct iface *
+iface_named(struct link_watch *w, const char *name)
+{
+	for (size_t i = 0; i < w->iface_len; i++)
+		if (strcmp(w->iface[i].name, name) == 0)
+			return &w->iface[i];
+	return NULL;
+}
+
+/* The same news as rtnetlink's, only earlier: whichever comes second changes nothing. */
+static void
+poll_readable(int fd, unsigned int ready, void *arg)
+{
+	struct link_watch *w = arg;
+	struct iface *iface;
+	size_t i;
+	bool good;
+
+	(void)fd;
+	(void)ready;
+	while (carrier_poll_next(w->poll, &i, &good)) {
+		iface = iface_named(w, w->poll_name[i]);
+		if (iface != NULL && iface->carrier != CARRIER_GONE)
+			iface_seen(w, iface->index, iface->name, good ? CARRIER_GOOD : CARRIER_NONE);
+	}
+}
+
+static void
+poll_start(struct link_watch *w, struct loop *loop)
+{
+	struct err err;
+
+	for (size_t i = 0; i < w->links_len; i++)
+		if (w->links[i]->conf->direct && w->links[i]->conf->interface != NULL)
+			w->poll_name[w->poll_len++] = w->links[i]->conf->interface;
+	if (w->poll_len == 0)
+		return;
+	w->poll = carrier_poll_new(w->poll_name, w->poll_len, &err);
+	if (w->poll == NULL)
+		log_warnx("%s: a lost carrier is noticed later", err.text);
+	else
+		w->poll_io = loop_io_new(loop, carrier_poll_fd(w->poll), LOOP_READ, poll_readable, w);
+}
+
 struct link_watch *
 link_watch_new(struct loop *loop, struct link *const *links, size_t len, struct err *err)
 {
@@ -243,6 +295,7 @@ link_watch_new(struct loop *loop, struct link *const *links, size_t len, struct 
 		return NULL;
 	}
 	w->io = loop_io_new(loop, w->fd, LOOP_READ, watch_readable, w);
+	poll_start(w, loop);
 	return w;
 }
 
@@ -252,6 +305,8 @@ link_watch_free(struct link_watch *w)
 	if (w == NULL)
 		return;
 	loop_io_free(w->io);
+	loop_io_free(w->poll_io);
+	carrier_poll_free(w->poll);
 	close(w->fd);
 	free(w->iface);
 	free(w);

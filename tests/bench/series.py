@@ -18,7 +18,7 @@ import traffic                          # noqa: E402
 from world import ENV, OTHER, World, now_ns, run        # noqa: E402
 
 OPTIONS = {'heartbeat.keepalive': '50ms', 'heartbeat.warntime': '150ms', 'heartbeat.deadtime': '250ms',
-           'heartbeat.initdead': '3s', 'takeover.hints': 'no', 'takeover.restarts': '1000'}
+           'heartbeat.initdead': '3s', 'takeover.hints': 'no', 'takeover.restarts': '15', 'takeover.restart-window': '10s'}
 SETTLE = 1.5                            # seconds of good greetings before and after an event
 
 UP = """read word
