@@ -206,7 +206,7 @@ problem_silent(const struct engine *en, struct status *st)
 		problem(st, "", "%s is silent on every link and automatic takeover is off", peer);
 		advise(st, "power it off: mailpair fence %s --off", peer);
 	} else if (en->fence_failed) {
-		problem(st, "", "%s is silent on every link and there is no proof that it is gone: %s", peer, en->fence_text);
+		problem(st, "", "%s is silent on every link and no fence device proves that it is gone: %s", peer, en->fence_text);
 		advise(st, "power it off by hand (plug, power strip), look that it is off, then: mailpair confirm-dead %s", peer);
 	} else {
 		problem(st, "wait: it is being fenced", "%s is silent on every link", peer);

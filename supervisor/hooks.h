@@ -13,7 +13,7 @@
 #include "common/spawn.h"
 
 struct hook_facts {
-	char		event[32];	/* "takeover", "switchover", "release", "alert", "fence", "start", "stop" */
+	char		event[32];	/* "takeover", "switchover", "release", "alert", "fence", "start", "restart", ... */
 	char		role[16], from[CONF_NAME_MAX], to[CONF_NAME_MAX];
 	char		reason[256];
 	uint64_t	tenure, at_wall_ms;
