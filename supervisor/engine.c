@@ -383,6 +383,7 @@ engine_facts(const struct engine *en, struct facts *ret)
 		.can_fence = engine_can_fence(en),
 		.hints = c->takeover.hints,
 		.doubtful = en->doubtful,
+		.may_verify = clock_mono_ms() - en->verify_ms >= VERIFY_AGAIN_MS,
 		.services_stopped = en->state.services_stopped,
 		.may_restart = engine_may_restart(en),
 		.commanded = en->commanded,

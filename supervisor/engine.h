@@ -157,6 +157,7 @@ struct engine {
 	bool			 doubtful, interface_dead;
 	char			 foreign[256];	/* a foreign owner of a service address, "" = none seen */
 	uint64_t		 pauses, longest_pause_ms;
+	uint64_t		 verify_ms;		/* when the disk was last looked at for that */
 	uint64_t		 woke_us;		/* when the last long pause was noticed */
 	char			 last_error[512];
 	uint64_t		 last_error_wall_ms;

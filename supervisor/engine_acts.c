@@ -177,6 +177,7 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 		en->hold.binds = ok ? FACT_NO : FACT_UNKNOWN;
 		break;
 	case ACT_VERIFY:
+		en->verify_ms = clock_mono_ms();
 		if (ok && spawn_get(res->out, "touched", value, sizeof(value)) != NULL) {
 			if (strcmp(value, "yes") == 0)
 				engine_step(en, EV_ROBBED);

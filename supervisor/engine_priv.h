@@ -14,6 +14,7 @@
 #define OFFER_WAIT_MS 5000	/* how long an offer stands before the offerer may claim again */
 #define FIRST_WAIT_MS 2000	/* ... and the second in line for the first, where that is not well */
 #define PROBE_AGAIN_MS 2000
+#define VERIFY_AGAIN_MS 5000
 #define REQUEST_MS 60000	/* how long "please hand over" is repeated */
 
 /* engine.c */

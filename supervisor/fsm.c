@@ -76,6 +76,12 @@ doubtful_and_may_ask(const struct facts *f)
 }
 
 static bool
+doubtful_and_may_look(const struct facts *f)
+{
+	return f->doubtful && f->may_verify;
+}
+
+static bool
 theirs_is_newer(const struct facts *f)
 {
 	return f->peer_newer == FACT_YES;
@@ -239,6 +245,8 @@ const struct fsm_row fsm_table[] = {
 	    "the standby is silent: service goes on without it" },
 	{ IN(ACTIVE), EV_FENCE_FAILED, ALWAYS, STAY, { ACT_ALERT, ACT_RETRY_LATER },
 	    "the silent standby could not be powered off: service goes on, try again later" },
+	{ IN(ACTIVE), EV_PROOF, WHEN(doubtful_and_may_look), STAY, { ACT_VERIFY },
+	    "the standby is proven gone and our own ownership in doubt: see whether it had mounted the spool before" },
 	{ IN(ACTIVE), EV_PROOF, ALWAYS, STAY, { ACT_NONE },
 	    "the standby is proven gone: service goes on" },
 	{ IN(ACTIVE), EV_MTA_DOWN, WHEN(services_are_off_limits), STAY, { ACT_NONE },

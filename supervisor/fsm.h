@@ -141,6 +141,7 @@ struct facts {
 	bool		can_fence;		/* a fence device for the peer is configured */
 	bool		hints;
 	bool		doubtful;		/* own ownership, after a pause */
+	bool		may_verify;		/* ... and the last look at the disk for it was a while ago */
 	bool		services_stopped;	/* by the operator */
 	bool		may_restart;		/* restart budget left */
 	bool		commanded;		/* the operator asked for it: automatic need not be on */

@@ -35,6 +35,7 @@ facts_number(unsigned int n)
 	f.services_stopped = TAKE(2);
 	f.may_restart = TAKE(2);
 	f.commanded = TAKE(2);
+	f.may_verify = TAKE(2);
 	f.intent = (enum intent)(TAKE(INTENT_COUNT));
 #undef TAKE
 	return f;
