@@ -21,6 +21,8 @@ check_mount(const struct node *n)
 	const struct engine *en = &n->en;
 
 	TRACE("  %s mounts the disk", name(n));
+	if (sim->plan->liar)
+		return;
 	if (other->mounted && !other->shut)
 		sim_fail("S1: %s mounts the disk while it is mounted on %s", name(n), name(other));
 	else if (spawn_in_flight(other->id, sim_edge.storage_up, false))
@@ -34,7 +36,7 @@ check_mount(const struct node *n)
 void
 check_seal(const struct node *n, uint64_t tenure)
 {
-	if (tenure <= sim->tenure)
+	if (tenure <= sim->tenure && !sim->plan->liar)
 		sim_fail("S3: %s seals tenure %" PRIu64 " after tenure %" PRIu64, name(n), tenure, sim->tenure);
 	sim->tenure = tenure;
 	sim->tenure_node = n->id;
@@ -88,6 +90,8 @@ check_world(void)
 		if (n->running)
 			check_engine(n);
 	}
+	if (sim->plan->liar)
+		return;
 	if (mounted > 1)
 		sim_fail("S1: the disk is mounted on both nodes");
 	if (mta > 1)

@@ -20,6 +20,32 @@ static size_t first[EV_COUNT];		/* row of each event */
 const struct fsm_row *__wrap_fsm_match(enum role, enum fsm_event, const struct facts *);
 const struct fsm_row *__real_fsm_match(enum role, enum fsm_event, const struct facts *);
 
+/* Rows that complete the table although the engine never comes there. */
+static const struct { enum fsm_event on; const char *why; } idle[] = {
+	{ EV_FOUND_OURS, "asked once, while joining" }, { EV_FOUND_FOREIGN, "asked once, while joining" },
+	{ EV_FOUND_NOTHING, "asked once, while joining" }, { EV_PEER_ALIVE, "only offered while joining" },
+	{ EV_PEER_HOLDS, "only offered while something is held" }, { EV_AGREED, "only offered to a standby" },
+	{ EV_DONE, "only roles with a queue of actions" }, { EV_ACT_FAILED, "only roles with a queue of actions" },
+	{ EV_MTA_DOWN, "only offered to the active node" }, { EV_ADDRESS_LOST, "only offered to the active node" },
+	{ EV_INTERFACE_DEAD, "only offered to the active node" }, { EV_ROBBED, "an answer that comes after the node has let go" },
+	{ EV_OP_GIVE, "refused before" }, { EV_OP_TAKE, "refused before" }, { EV_OP_SERVICES_START, "refused before" },
+	{ EV_OP_SERVICES_STOP, "refused before" }, { EV_PEER_ASKS_GIVE, "only offered to the active node" },
+};
+
+static const char *
+idle_why(const struct fsm_row *row)
+{
+	if (row->in == (1u << ROLE_JOINING) && row->on == EV_PEER_CLAIMS)
+		return "a peer that is heard makes it a standby first";
+	if (row->in != IN_ANY)
+		return NULL;
+	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++) {
+		if (idle[i].on == row->on)
+			return idle[i].why;
+	}
+	return NULL;
+}
+
 static void
 count(_Atomic uint64_t *n)
 {
@@ -70,14 +96,19 @@ print_roles(unsigned int in)
 size_t
 cover_report(bool all)
 {
-	size_t never = 0, guards = 0, half = 0;
+	size_t never = 0, idle_rows = 0, guards = 0, half = 0;
 
 	for (size_t i = 0; i < fsm_rows; i++) {
 		const struct fsm_row *row = &fsm_table[i];
 		bool missed = cover->taken[i] == 0;
 		bool one_way = row->when != NULL && (cover->yes[i] == 0 || cover->no[i] == 0);
 
-		never += missed;
+		if (missed && idle_why(row) != NULL) {
+			idle_rows++;
+			if (!all)
+				continue;
+		}
+		never += missed && idle_why(row) == NULL;
 		guards += row->when != NULL;
 		half += one_way;
 		if (!missed && !one_way && !all)
@@ -90,6 +121,7 @@ cover_report(bool all)
 			printf(", true %llu, false %llu", (unsigned long long)cover->yes[i], (unsigned long long)cover->no[i]);
 		putchar('\n');
 	}
-	printf("table: %zu of %zu rows taken; %zu of %zu guards seen both ways\n", fsm_rows - never, fsm_rows, guards - half, guards);
+	printf("table: %zu of %zu rows taken, %zu never and %zu that only complete it; %zu of %zu guards seen both ways\n",
+	    fsm_rows - never - idle_rows, fsm_rows, never, idle_rows, guards - half, guards);
 	return never;
 }

@@ -2,13 +2,14 @@
  * tests/sim/fake_fence.c - fence devices, as the engine sees them through supervisor/fence.c: an "off" is proof only when a following
  * status does not say "on". A device may be out of reach, hang, claim success while the node stays on (its status tells
  * the truth), fail although it has worked, work without being able to tell, or act long after it was given up.
- * One that lies in its action and in its status is outside of what can be proven.
+ * One that lies in its action and in its status is outside of what can be proven: a few schedules have one ("liar"), and only
+ * have to find back to one owner.
  */
 #include <stdio.h>
 
 #include "tests/sim/sim.h"
 
-enum device { DEVICE_GOOD, DEVICE_AWAY, DEVICE_LIES, DEVICE_HALF, DEVICE_BLIND, DEVICE_HANGS, DEVICE_LATE };
+enum device { DEVICE_GOOD, DEVICE_AWAY, DEVICE_LIES, DEVICE_HALF, DEVICE_BLIND, DEVICE_HANGS, DEVICE_LATE, DEVICE_LIAR };
 
 static enum device
 device_draw(void)
@@ -18,6 +19,8 @@ device_draw(void)
 		{ F_FENCE_HANG, DEVICE_HANGS }, { F_FENCE_LATE, DEVICE_LATE } };
 	size_t i = rng_below(&sim->work, sizeof(of) / sizeof(of[0]));
 
+	if (!sim->calm && sim->plan->liar && rng_chance(&sim->work, 500))
+		return DEVICE_LIAR;
 	if (sim->calm || (sim->plan->faults & BIT(of[i].fault)) == 0 || !rng_chance(&sim->work, sim->plan->fence))
 		return DEVICE_GOOD;
 	return of[i].device;
@@ -72,6 +75,10 @@ work_off(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
 	case DEVICE_BLIND:
 		fence_acts(ctx->node, true);
 		return err_set(err, 0, "the agent failed and its status cannot be told");
+	case DEVICE_LIAR:
+		spawn_say(out, "power", "off");
+		spawn_say(out, "text", "it was powered off and its status confirms it");
+		return true;
 	case DEVICE_HALF:	/* the agent failed, but its status says off */
 	case DEVICE_GOOD:
 		break;
@@ -94,6 +101,10 @@ work_status(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
 	case DEVICE_HANGS:
 	case DEVICE_LATE:
 		return silent(err);
+	case DEVICE_LIAR:
+		spawn_say(out, "power", "off");
+		spawn_say(out, "text", "every device of one level agrees");
+		return true;
 	case DEVICE_LIES:
 	case DEVICE_HALF:
 	case DEVICE_GOOD:

@@ -168,16 +168,17 @@ busy(void)
 void
 live_look(void)
 {
-	int good = 0, active = 0;
+	int good = 0, active = 0, mounted = 0;
 	const char *why;
 	char text[300];
 
 	item_add(NULL, sim->now + LOOK_EVERY, IT_LOOK, CLASS_WORLD, -1, NULL, 0);
 	for (int i = 0; i < NODES; i++) {
 		good += answers(&sim->node[i]);
+		mounted += sim->node[i].mounted;
 		active += sim->node[i].running && sim->node[i].en.role == ROLE_ACTIVE;
 	}
-	if (good == 1 && active == 1) {
+	if (good == 1 && active == 1 && mounted == 1) {
 		if (sim->good_since == 0)
 			sim->good_since = sim->now;
 		if (sim->now - sim->good_since >= (sim->plan->linger ? LINGER_FOR : GOOD_FOR)) {
@@ -187,7 +188,7 @@ live_look(void)
 		if (!sim->plan->linger || sim->now < sim->bound_at)
 			return;
 	}
-	if (good != 1 || active != 1)
+	if (good != 1 || active != 1 || mounted != 1)
 		sim->good_since = 0;
 	if (sim->plan->mend)
 		mend();
@@ -198,7 +199,7 @@ live_look(void)
 		look_excused(why);
 		return;
 	}
-	if (sim->now >= sim->bound_at && good != 1) {
+	if (sim->now >= sim->bound_at && (good != 1 || active != 1 || mounted != 1)) {
 		describe(text, sizeof(text));
 		for (int i = 0; i < NODES && sim->trace; i++)
 			if (sim->node[i].running)

@@ -19,6 +19,7 @@
 
 #define SEED_FIRST UINT64_C(0x6d61696c70616972)
 #define FAILURES_TOLD 8
+#define ENOUGH 100000		/* schedules that should see every row */
 
 struct tally { _Atomic uint64_t passed, failed, events, virtual_ms; };
 
@@ -49,8 +50,8 @@ static void
 print_plan(const struct plan *p)
 {
 	printf("  keepalive %u ms, deadtime %u ms, initdead %u ms, fence-delay %u ms, %zu links, automatic %d, fences %d, failback %d, prefer %d, "
-	    "hints %d, mended %d, absent %d, kept off %d\n", p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links,
-	    p->automatic, p->fences, p->failback, p->prefer, p->hints, p->mend, p->absent, p->keep_off);
+	    "hints %d, mended %d, absent %d, kept off %d%s\n", p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links,
+	    p->automatic, p->fences, p->failback, p->prefer, p->hints, p->mend, p->absent, p->keep_off, p->liar ? ", fence devices that lie" : "");
 	printf("  faults:");
 	for (int f = 0; f < F_COUNT; f++) {
 		if ((p->faults & BIT(f)) != 0)
@@ -142,6 +143,7 @@ main(int argc, char **argv)
 	struct options o;
 	struct tally *t;
 	double began = seconds_now();
+	size_t never;
 	int failed = 0;
 
 	if (!parse(argc, argv, &o)) {
@@ -164,8 +166,11 @@ main(int argc, char **argv)
 	work(&o, t, 0);
 	for (int status; wait(&status) > 0;)
 		failed += status != 0;
-	if (!o.one)
-		cover_report(o.rows);
+	never = o.one ? 0 : cover_report(o.rows);
+	if (never != 0 && o.schedules >= ENOUGH && o.seconds == 0) {
+		printf("FAIL: rows of the table were never taken (see above)\n");
+		failed++;
+	}
 	began = seconds_now() - began;
 	printf("%.1f s, %.0f schedules a second, %.1f virtual seconds and %.0f events each\n", began,
 	    (double)(t->passed + t->failed) / began, (double)t->virtual_ms / 1000 / (double)(t->passed + t->failed),

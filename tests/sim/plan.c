@@ -138,6 +138,23 @@ draw_conf(struct plan *p, struct rng *r)
 	p->hints = !rng_chance(r, 200);
 }
 
+/* Up to an hour; the beats of the other node meanwhile take their time, so it is rare. */
+static void
+draw_long_pause(struct plan *p, struct rng *r)
+{
+	struct op op = { .at = rng_in(r, 5000, 9000) * MS, .kind = rng_chance(r, 500) ? OP_PAUSE : OP_FREEZE, .node = (int)rng_below(r, 2),
+		.a = rng_in(r, 60, 3600) * SECOND, .b = rng_next(r) };
+
+	if (p->ops == OPS_MAX)
+		return;
+	p->op[p->ops++] = op;
+	p->keepalive_ms = 1000;
+	p->deadtime_ms = 3000;
+	if (p->initdead_ms < 6000)
+		p->initdead_ms = 6000;
+	p->calm_at = op.at + op.a + 5 * SECOND;
+}
+
 void
 plan_make(struct plan *p, uint64_t seed)
 {
@@ -148,6 +165,9 @@ plan_make(struct plan *p, uint64_t seed)
 	rng_next(&r);
 	draw_conf(p, &r);
 	p->faults = draw_faults(&r);
+	p->liar = p->fences && rng_chance(&r, 20);
+	if (p->liar)
+		p->faults |= BIT(F_CUT) | BIT(F_FREEZE);
 	length = rng_in(&r, 2, rng_chance(&r, 300) ? 25 : 12) * SECOND;
 	p->calm_at = length;
 	draw_ops(p, &r, length);
@@ -167,6 +187,8 @@ plan_make(struct plan *p, uint64_t seed)
 		p->keep_off = (int)rng_below(&r, 2);
 	if (rng_chance(&r, 40))
 		p->absent = (int)rng_below(&r, 2);
+	if (rng_below(&r, 2000) == 0)
+		draw_long_pause(p, &r);
 }
 
 /* ---------------------------------------------------------------- doing */
@@ -396,6 +418,13 @@ plan_calm(void)
 
 		for (uint64_t what = UNDO_LAN; what <= UNDO_STUCK; what++)
 			plan_undo(i, what);
+		if (n->paused_until > sim->now) {
+			n->paused_until = sim->now;
+			if (n->pause == PAUSE_FREEZE) {
+				n->virt_base = sim->now;
+				node_retime(n);
+			}
+		}
 		if (i == sim->plan->keep_off) {
 			item_drop(&n->power_slot);
 			node_power_off(n, "it stays off");

@@ -95,6 +95,7 @@ struct plan {
 	uint64_t	calm_at;	/* nothing goes wrong after this */
 	bool		mend;		/* an operator mends what was left behind */
 	bool		linger;		/* look on for a while after all is well */
+	bool		liar;		/* a fence device may lie in its action and its status: no law can hold, but the pair must recover */
 	int		keep_off;	/* a node that stays without power, -1 none */
 	int		absent;		/* a node that is off at the start, -1 none */
 	/* configuration */

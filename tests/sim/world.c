@@ -298,6 +298,8 @@ client_calls(void)
 		sim->acked++;
 		if (n->mounted && n->binds && n->mount_gen == sim->mount_gen)
 			sim->on_disk++;
+		else if (sim->plan->liar)
+			sim->acked--;
 		else
 			sim_fail("%s acknowledged a message that is not on the disk", n->conf.node[i]);
 		return;
