@@ -6,6 +6,7 @@
  * while the kernel's routing lock is held by another process.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/if_addr.h>
 #include <stdio.h>
@@ -84,9 +85,37 @@ address_view_load(const struct conf *conf, struct address_view *ret, struct err 
 	return true;
 }
 
+/*
+ * The last close() of a packet socket waits some ten milliseconds for the kernel's readers, which a takeover need not. So a
+ * child keeps them open until this process ends, and waits in its place. Where it cannot be had we wait ourselves.
+ */
+static void
+let_another_close(const struct address_view *view)
+{
+	int end[2];
+	bool any = false;
+	char none;
+
+	for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
+		any = any || view->packet[kind] != -1;
+	if (!any || pipe2(end, O_CLOEXEC) == -1)
+		return;
+	switch (fork()) {
+	case 0:
+		close(end[1]);
+		while (read(end[0], &none, 1) == -1 && errno == EINTR)
+			continue;
+		_exit(0);
+	default:
+		/* our end of the pipe stays open until we end */
+		close(end[0]);
+	}
+}
+
 void
 address_view_free(struct address_view *view)
 {
+	let_another_close(view);
 	for (int kind = 0; kind < ADDRESS_PACKET_COUNT; kind++)
 		if (view->packet[kind] != -1)
 			close(view->packet[kind]);
