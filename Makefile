@@ -42,7 +42,7 @@ UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-live check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
+        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -98,7 +98,7 @@ tools: $(TOOLS)
 # ---------------------------------------------------------------- tests
 check: deps     ## everything below but the virtual machines: unit, layers, tidy, docs, clang, fuzz corpora, live
 	@$(MAKE) --no-print-directory -j2 all tools unit
-	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-live
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-live check-secrets
 
 unit: $(UNIT)
 
@@ -128,6 +128,9 @@ check-clang:    ## the whole tree compiles with clang as well, warnings as error
 
 check-live: all tools ## scenarios in network namespaces with real programs (root)
 	@tests/live/run
+
+check-secrets: all tools ## no key and no password in anything that a run leaves (root)
+	@tests/secrets.sh $(O)
 
 check-fuzz:     ## replay the corpora of the fuzz targets under the sanitizers
 	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 O=build/fuzz fuzz-targets
