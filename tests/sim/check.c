@@ -42,6 +42,17 @@ check_seal(const struct node *n, uint64_t tenure)
 	sim->tenure_node = n->id;
 }
 
+void
+check_order(const struct node *n, const char *what, bool wrong)
+{
+	const struct plan *p = sim->plan;
+	uint64_t excused = BIT(F_MTA_DIES) | BIT(F_MTA_BROKEN) | BIT(F_MTA_STUCK) | BIT(F_WORK_FAIL) | BIT(F_WORK_HALF) | BIT(F_WORK_HANG) |
+	    BIT(F_WORK_LATE) | BIT(F_WORK_SLOW) | BIT(F_KILL);
+
+	if (wrong && (p->faults & excused) == 0)
+		sim_fail("%s %s", name(n), what);
+}
+
 /* Each change of role is told, from what was to what is, with a reason. */
 void
 check_journal(void *arg, const struct journal_event *ev)

@@ -280,6 +280,8 @@ do_mta_stop(const void *arg, struct spawn_out *out, struct err *err)
 	(void)out;
 	if (n->mta_pid != 0 && n->mta_stuck)
 		return err_set(err, 0, "process %d cannot be ended", n->mta_pid);
+	if (n->running && n->en.role == ROLE_RELEASING)
+		check_order(n, "stops its mail program while clients still come", n->address && n->mta_pid != 0);
 	node_mta_kill(n);
 	return true;
 }
@@ -304,6 +306,7 @@ do_address_up(const void *arg, struct spawn_out *out, struct err *err)
 		return true;
 	if (ctx->foreign[0] != '\0')
 		return err_set(err, 0, "%s", ctx->foreign);
+	check_order(here(ctx), "takes the address before its mail program listens", here(ctx)->mta_pid == 0);
 	here(ctx)->address = true;
 	return true;
 }

@@ -58,7 +58,7 @@ excuse(void)
 			return "maintenance";
 		if (n->running && n->en.state.services_stopped)
 			return "services are stopped";
-		if (n->running && n->en.role == ROLE_FAILED && (!p->automatic || n->en.request != BEAT_ASK_FENCE))
+		if (n->running && n->en.role == ROLE_FAILED && (p->liar || !p->automatic || n->en.request != BEAT_ASK_FENCE))
 			return "a node failed and must be looked at";
 		any = any || may_own(n);
 		all = all && n->running;

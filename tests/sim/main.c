@@ -1,6 +1,7 @@
 /*
- * tests/sim/main.c - runs schedules: simulator [--seed S] [--schedules N] [--seconds S] [--jobs J] [--verbose]. A failure prints its seed, what is
- * left of its plan after shrinking, a trace, and the command that shows it again. The last line is "N passed, N failed".
+ * tests/sim/main.c - runs schedules: simulator [--schedules N | --seconds S] [--first N] [--jobs J], or one again by its --seed S. A failure
+ * prints its seed, what is left of its plan after shrinking, a trace (--verbose) and the command that shows it again. --hunt
+ * ends at the first one (mutants/). The last line is "N passed, N failed".
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,7 +27,7 @@ struct tally { _Atomic uint64_t passed, failed, events, virtual_ms; };
 struct options {
 	uint64_t	seed, schedules;
 	unsigned int	seconds, jobs;
-	bool		one, verbose, raw, rows;
+	bool		one, verbose, raw, rows, hunt;
 };
 
 static void
@@ -98,6 +99,10 @@ work(const struct options *o, struct tally *t, unsigned int job)
 			atomic_fetch_add(&t->passed, 1);
 			if (o->one && o->verbose && !o->raw)
 				run_plan(&plan, true);
+		} else if (o->hunt) {
+			printf("after %" PRIu64 " schedules: %s\n", i + 1, sim->why);
+			fflush(stdout);
+			_exit(1);
 		} else if (atomic_fetch_add(&t->failed, 1) < FAILURES_TOLD) {
 			tell_failure(o, &plan);
 		}
@@ -112,7 +117,7 @@ parse(int argc, char **argv, struct options *o)
 	static const struct option options[] = { { "seed", required_argument, NULL, 's' }, { "schedules", required_argument, NULL, 'n' },
 		{ "seconds", required_argument, NULL, 't' }, { "jobs", required_argument, NULL, 'j' }, { "verbose", no_argument, NULL, 'v' },
 		{ "raw", no_argument, NULL, 'r' }, { "rows", no_argument, NULL, 'R' },
-		{ "first", required_argument, NULL, 'f' }, { NULL, 0, NULL, 0 } };
+		{ "first", required_argument, NULL, 'f' }, { "hunt", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int ch;
 
 	*o = (struct options){ .seed = SEED_FIRST, .schedules = 1000, .jobs = 1 };
@@ -124,6 +129,7 @@ parse(int argc, char **argv, struct options *o)
 		case 't': o->seconds = (unsigned int)strtoul(optarg, NULL, 0); break;
 		case 'j': o->jobs = (unsigned int)strtoul(optarg, NULL, 0); break;
 		case 'v': o->verbose = true; break;
+		case 'h': o->hunt = true; break;
 		case 'r': o->raw = true; break;
 		case 'R': o->rows = true; break;
 		default: return false;
@@ -147,7 +153,7 @@ main(int argc, char **argv)
 	int failed = 0;
 
 	if (!parse(argc, argv, &o)) {
-		fputs("usage: simulator [--seed S] [--schedules N] [--seconds S] [--jobs J] [--verbose] [--raw] [--rows] [--first N]\n", stderr);
+		fputs("usage: simulator [--seed S] [--schedules N] [--seconds S] [--jobs J] [--verbose] [--raw] [--rows] [--first N] [--hunt]\n", stderr);
 		return 2;
 	}
 	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

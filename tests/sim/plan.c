@@ -99,6 +99,11 @@ draw_ops(struct plan *p, struct rng *r, uint64_t length)
 			flap[n++] = op_of[i].fault == F_FLAP;
 		}
 	}
+	if ((p->faults & BIT(F_OPERATOR)) != 0 && rng_chance(r, 300)) {
+		/* a busy operator */
+		for (size_t i = rng_in(r, 2, 6); i > 0; i--)
+			p->op[p->ops++] = (struct op){ .at = rng_below(r, length), .kind = OP_OPERATOR, .node = (int)rng_below(r, 2), .b = rng_next(r) };
+	}
 	while (n > 0 && want-- > 0) {
 		size_t k = rng_below(r, n), times = flap[k] ? 4 : 1;
 		struct op op = { .at = rng_below(r, length), .kind = kinds[k], .node = (int)rng_below(r, 2), .b = rng_next(r) };
@@ -170,6 +175,15 @@ plan_make(struct plan *p, uint64_t seed)
 		p->faults |= BIT(F_CUT) | BIT(F_FREEZE);
 	length = rng_in(&r, 2, rng_chance(&r, 300) ? 25 : 12) * SECOND;
 	p->calm_at = length;
+	if (p->liar && rng_chance(&r, 500)) {
+		/* taken over while it stands still: it must notice by itself */
+		p->op[p->ops++] = (struct op){ .at = rng_in(&r, 5000, 8000) * MS, .kind = OP_PAUSE, .node = (int)rng_below(&r, 2),
+			.a = rng_in(&r, 5, 12) * SECOND, .b = rng_next(&r) };
+		p->op[p->ops] = p->op[p->ops - 1];
+		p->op[p->ops++].kind = OP_CUT;
+		if (p->calm_at < 22 * SECOND)
+			p->calm_at = 22 * SECOND;
+	}
 	draw_ops(p, &r, length);
 	p->loss = draw_rate(p, &r, F_LOSS, 400);
 	p->dup = draw_rate(p, &r, F_DUP, 300);

@@ -294,6 +294,7 @@ extern const char *const fault_names[F_COUNT];
 void	check_world(void);
 void	check_mount(const struct node *);
 void	check_seal(const struct node *, uint64_t tenure);
+void	check_order(const struct node *, const char *what, bool wrong);	/* steps that clients would feel */
 void	check_journal(void *arg, const struct journal_event *);
 
 /* live.c */

@@ -15,3 +15,8 @@ check-sim: $(O)/simulator ## schedules in virtual time (SCHEDULES=200000, or one
 
 soak: $(O)/simulator ## the same for MINUTES (10), each run with other seeds
 	@$(O)/simulator --seconds $$(( $(or $(MINUTES),10) * 60 )) --first $$(od -An -N8 -tu8 /dev/urandom) --jobs $(or $(JOBS),2)
+
+.PHONY: mutants
+mutants: $(O)/simulator ## small mistakes in the engine: each must be noticed by the simulator
+	@CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS) $(SIM_LDFLAGS)' LIBS='$(LIBS_common)' OBJECTS='$(SIM_SRC:%.c=$(O)/%.o)' \
+	    tests/sim/mutants/run $(O) $(or $(SCHEDULES),200000)
