@@ -47,7 +47,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
 .SECONDARY:
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile tests/*/*.mk | expand -t 20
 
 all: $(PROGRAMS) ## build the programs into build/
 
@@ -96,7 +96,7 @@ demo: deps      ## two hosts, one spool: mail through a power cut and a switchov
 tools: $(TOOLS)
 
 # ---------------------------------------------------------------- tests
-check: deps     ## everything below but the virtual machines: unit, layers, tidy, docs, clang, fuzz corpora, live
+check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, live scenarios
 	@$(MAKE) --no-print-directory -j2 all tools unit
 	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-live check-secrets
 
