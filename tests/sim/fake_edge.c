@@ -136,6 +136,8 @@ seal_write_here(const struct edge_ctx *ctx, struct node *n, struct spawn_out *ou
 	if (verdict != SEAL_OK)
 		return err_set(err, 0, "the seal of %s under tenure %" PRIu64 " is not covered by %s (released %" PRIu64 ", known %" PRIu64 ")",
 		    found.node, found.tenure, proof_name(ctx->proof), ctx->released, ctx->known);
+	if (sim->full)
+		return err_set(err, 28, "the seal cannot be written");
 	snprintf(mine.pair, sizeof(mine.pair), "%s", c->pair);
 	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
 	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);

@@ -58,7 +58,8 @@ static const struct { enum fault fault; enum op_kind kind; } op_of[] = {
 	{ F_POWER, OP_POWER_CUT }, { F_REBOOT, OP_REBOOT }, { F_KILL, OP_KILL }, { F_LEAVE, OP_LEAVE }, { F_PAUSE, OP_PAUSE },
 	{ F_FREEZE, OP_FREEZE }, { F_WALL, OP_WALL }, { F_CUT, OP_CUT }, { F_ONEWAY, OP_ONEWAY }, { F_FLAP, OP_CUT },
 	{ F_CARRIER, OP_CARRIER }, { F_MTA_DIES, OP_MTA_DIES }, { F_MTA_HANGS, OP_MTA_HANGS }, { F_MTA_BROKEN, OP_MTA_BROKEN },
-	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_OPERATOR, OP_OPERATOR },
+	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_FULL, OP_FULL },
+	{ F_RELOAD, OP_RELOAD }, { F_OPERATOR, OP_OPERATOR },
 };
 #define OP_OF (sizeof(op_of) / sizeof(op_of[0]))
 
@@ -224,7 +225,8 @@ op_print(const struct op *op, char *buf, size_t size)
 {
 	static const char *const names[OP_COUNT] = { "power cut", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
 		"wall clock jump", "links cut", "links cut one way", "carrier", "mail program dies", "mail program hangs",
-		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "operator" };
+		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "disk full", "reload",
+		"operator" };
 
 	snprintf(buf, size, "%s of %s at %.3f s, %" PRIu64 " ms, choice %" PRIx64, names[op->kind], base[0]->node[op->node],
 	    (double)op->at / 1e6, op->a / 1000, op->b);
@@ -276,7 +278,7 @@ undo_later(const struct op *op, uint64_t what)
 	item_add(NULL, sim->now + op->a, IT_UNDO, CLASS_WORLD, -1, NULL, (uint64_t)op->node | what << 1);
 }
 
-enum { UNDO_LAN, UNDO_DISK, UNDO_BROKEN, UNDO_HUNG, UNDO_STUCK };
+enum { UNDO_LAN, UNDO_DISK, UNDO_BROKEN, UNDO_HUNG, UNDO_STUCK, UNDO_FULL };
 
 void
 plan_undo(int node, uint64_t what)
@@ -288,6 +290,7 @@ plan_undo(int node, uint64_t what)
 	n->mta_broken = n->mta_broken && what != UNDO_BROKEN;
 	n->mta_hung = n->mta_hung && what != UNDO_HUNG;
 	n->mta_stuck = n->mta_stuck && what != UNDO_STUCK;
+	sim->full = sim->full && what != UNDO_FULL;
 	TRACE("%s: fault %" PRIu64 " is over", n->conf.node[node], what);
 }
 
@@ -330,6 +333,24 @@ operate(struct node *n, uint64_t choice)
 	case 15: engine_op_fence(en, more % 5 == 0 ? self : peer, more % 2 == 0 ? EDGE_POWER_RESET : EDGE_POWER_TEST, nothing, NULL, &err); break;
 	}
 	TRACE("%s: the operator's command %" PRIu64 ": %s", self, choice % 16, err.text);
+}
+
+/* Somebody edits the file on one node: other numbers, fewer links, or a mere comment; the digest tells. */
+static void
+reload(struct node *n, uint64_t choice)
+{
+	struct conf *c = &n->changed[n->reloads++ % 2];
+
+	if (n->paused_until > sim->now)
+		return;
+	*c = n->conf;
+	c->digest[0] ^= (uint8_t)(choice & 3);
+	c->links = 1 + (choice >> 8) % sim->plan->links;
+	c->takeover.fence_delay_ms = 500 + (uint32_t)((choice >> 16) % 2500);
+	c->heartbeat.keepalive_ms = (choice & 0x80) != 0 ? c->heartbeat.keepalive_ms : c->heartbeat.keepalive_ms / 2;
+	n->now = c;
+	if (n->running)
+		engine_reconf(&n->en, n->now, &sim_keys);
 }
 
 static void
@@ -388,6 +409,13 @@ op_on_node(const struct op *op, struct node *n)
 		n->disk_dead = true;
 		undo_later(op, UNDO_DISK);
 		break;
+	case OP_FULL:
+		sim->full = true;
+		undo_later(op, UNDO_FULL);
+		break;
+	case OP_RELOAD:
+		reload(n, op->b);
+		break;
 	case OP_OPERATOR:
 		operate(n, op->b);
 		break;
@@ -430,7 +458,7 @@ plan_calm(void)
 	for (int i = 0; i < NODES; i++) {
 		struct node *n = &sim->node[i];
 
-		for (uint64_t what = UNDO_LAN; what <= UNDO_STUCK; what++)
+		for (uint64_t what = UNDO_LAN; what <= UNDO_FULL; what++)
 			plan_undo(i, what);
 		if (n->paused_until > sim->now) {
 			n->paused_until = sim->now;
@@ -438,6 +466,12 @@ plan_calm(void)
 				n->virt_base = sim->now;
 				node_retime(n);
 			}
+		}
+		if (n->now != &n->conf) {
+			n->now = &n->conf;
+			sim->cur = n;
+			if (n->running)
+				engine_reconf(&n->en, n->now, &sim_keys);
 		}
 		if (i == sim->plan->keep_off) {
 			item_drop(&n->power_slot);

@@ -62,7 +62,7 @@ rng_chance(struct rng *r, unsigned int permille)
 	X(POWER) X(REBOOT) X(KILL) X(LEAVE) X(PAUSE) X(FREEZE) X(DRIFT) X(WALL)                     \
 	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
 	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
-	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(OPERATOR)
+	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(RELOAD) X(OPERATOR)
 
 enum fault {
 #define X(n) F_##n,
@@ -74,7 +74,7 @@ enum fault {
 
 enum op_kind {
 	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
-	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_OPERATOR,
+	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_RELOAD, OP_OPERATOR,
 	OP_COUNT
 };
 
@@ -173,7 +173,9 @@ struct node {
 	/* daemon */
 	struct loop	loop;
 	struct engine	en;
-	struct conf	conf;
+	struct conf	conf, changed[2];		/* what the file says, and after reloads */
+	const struct conf *now;				/* in force, or at the next start */
+	unsigned int	reloads;
 	bool		ending;				/* sink.exit was called */
 	enum role	seen_role;			/* by the journal */
 	uint64_t	heard_sent_at;			/* when the newest beat that it believes was sent */
@@ -205,6 +207,7 @@ struct sim {
 	/* the disk */
 	char		seal[600];
 	size_t		seal_len;
+	bool		full;
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
 	uint64_t	acked, on_disk;		/* messages */

@@ -277,7 +277,7 @@ node_daemon_start(struct node *n)
 	n->running = true;
 	n->ending = n->left = false;
 	n->seen_role = ROLE_JOINING;
-	engine_init(&n->en, &n->loop, &n->conf, &sim_keys, &sim_edge, &sink, &state, n->boot);
+	engine_init(&n->en, &n->loop, n->now, &sim_keys, &sim_edge, &sink, &state, n->boot);
 	engine_start(&n->en);
 }
 
@@ -293,7 +293,7 @@ client_calls(void)
 
 		if (!n->booted || !n->address || n->lan_dead || node_stands_still(n) || n->mta_pid == 0 || n->mta_hung || n->mta_stuck)
 			continue;
-		if (n->shut || n->disk_dead)
+		if (n->shut || n->disk_dead || sim->full)
 			return;		/* the write fails: no 250 */
 		sim->acked++;
 		if (n->mounted && n->binds && n->mount_gen == sim->mount_gen)
@@ -431,6 +431,7 @@ world_init(const struct plan *plan)
 
 		n->id = n->loop.node = i;
 		plan_conf(plan, &n->conf, i);
+		n->now = &n->conf;
 		n->off_at = sim->now;
 		if ((plan->faults & BIT(F_DRIFT)) != 0)
 			n->ppm = (int64_t)rng_below(&sim->rng, 1001) - 500;
