@@ -49,6 +49,7 @@ struct link_watch {
 	struct carrier_poll	*poll;		/* NULL: no direct link with a named interface */
 	struct loop_io		*poll_io;
 	const char		*poll_name[CONF_LINKS_MAX];
+	enum carrier		 poll_says[CONF_LINKS_MAX];	/* CARRIER_GONE: nothing yet */
 	size_t			 poll_len;
 	_Alignas(struct nlmsghdr) uint8_t message[MESSAGE_MAX];
 };
@@ -127,6 +128,19 @@ iface_seen(struct link_watch *w, int index, const char *name, enum carrier is)
 	tell(w, name, was, is);
 }
 
+/*
+ * The kernel's news of an interface that is polled come late, and may speak of how it was before the poll's: once the poll
+ * has said anything its word counts.
+ */
+static enum carrier
+newest(const struct link_watch *w, const char *name, enum carrier told)
+{
+	for (size_t i = 0; i < w->poll_len; i++)
+		if (strcmp(w->poll_name[i], name) == 0 && told != CARRIER_GONE && w->poll_says[i] != CARRIER_GONE)
+			return w->poll_says[i];
+	return told;
+}
+
 static void
 link_message(struct link_watch *w, const struct nlmsghdr *h)
 {
@@ -154,7 +168,7 @@ link_message(struct link_watch *w, const struct nlmsghdr *h)
 	else
 		is = info->ifi_flags & IFF_LOWER_UP ? CARRIER_GOOD : CARRIER_NONE;
 	if (name[0] != '\0')
-		iface_seen(w, info->ifi_index, name, is);
+		iface_seen(w, info->ifi_index, name, newest(w, name, is));
 }
 
 /* Ask for a list of all interfaces; the answer comes like any other message. */
@@ -253,9 +267,10 @@ poll_readable(int fd, unsigned int ready, void *arg)
 	(void)fd;
 	(void)ready;
 	while (carrier_poll_next(w->poll, &i, &good)) {
+		w->poll_says[i] = good ? CARRIER_GOOD : CARRIER_NONE;
 		iface = iface_named(w, w->poll_name[i]);
 		if (iface != NULL && iface->carrier != CARRIER_GONE)
-			iface_seen(w, iface->index, iface->name, good ? CARRIER_GOOD : CARRIER_NONE);
+			iface_seen(w, iface->index, w->poll_name[i], w->poll_says[i]);
 	}
 }
 
