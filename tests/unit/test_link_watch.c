@@ -52,7 +52,9 @@ interface_life(bool direct, struct conf_link link, const char *ifname)
 	ip("link del va");
 	ck_assert(wait_for(&hints[LINK_HINT_VANISHED], 2, PATIENCE_MS));
 	settle();
-	ck_assert_int_eq(hints[LINK_HINT_CARRIER_LOST], direct);
+	/* an interface that goes down or away loses its carrier on the way: the poll may see that first */
+	ck_assert_int_ge(hints[LINK_HINT_CARRIER_LOST], direct);
+	ck_assert_int_le(hints[LINK_HINT_CARRIER_LOST], 3 * direct);
 	ck_assert_int_eq(hints[LINK_HINT_VANISHED], 2);
 	cable();
 	ck_assert(wait_for(&hints[LINK_HINT_CARRIER_BACK], direct + 2, PATIENCE_MS));
