@@ -35,7 +35,7 @@ static bool
 answers(const struct node *n)
 {
 	return n->running && n->en.role == ROLE_ACTIVE && !engine_busy(&n->en) && n->mounted && !n->shut && n->binds && n->mta_pid != 0 &&
-	    !n->mta_hung && n->address;
+	    !n->mta_hung && n->address && !(n->en.doubtful && n->en.proof.kind != PROOF_NONE);
 }
 
 static bool

@@ -17,6 +17,10 @@ soak: $(O)/simulator ## the same for MINUTES (10), each run with other seeds
 	@$(O)/simulator --seconds $$(( $(or $(MINUTES),10) * 60 )) --first $$(od -An -N8 -tu8 /dev/urandom) --jobs $(or $(JOBS),2)
 
 .PHONY: mutants
+mutants: export M_CC = $(CC)
+mutants: export M_CFLAGS = $(CFLAGS)
+mutants: export M_LDFLAGS = $(LDFLAGS) $(SIM_LDFLAGS)
+mutants: export M_LIBS = $(LIBS_common)
+mutants: export M_OBJECTS = $(SIM_SRC:%.c=$(O)/%.o)
 mutants: $(O)/simulator ## small mistakes in the engine: each must be noticed by the simulator
-	@CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS) $(SIM_LDFLAGS)' LIBS='$(LIBS_common)' OBJECTS='$(SIM_SRC:%.c=$(O)/%.o)' \
-	    tests/sim/mutants/run $(O) $(or $(SCHEDULES),200000)
+	@tests/sim/mutants/run $(O) $(or $(SCHEDULES),200000) $(NAMES)
