@@ -10,6 +10,8 @@
 
 #include "tests/sim/sim.h"
 
+#define WHY_SAME 3
+
 static sigjmp_buf aborted;
 
 static void
@@ -40,18 +42,18 @@ run_plan(const struct plan *p, bool trace)
 	return !sim->failed;
 }
 
-/* Keep the change when it still fails. */
+/* Keep the change when it still fails in the same way, as far as the first letters of the reason tell. */
 static bool
-try(struct plan *p, const struct plan *smaller)
+try(struct plan *p, const struct plan *smaller, const char *why)
 {
-	if (run_plan(smaller, false))
+	if (run_plan(smaller, false) || strncmp(sim->why, why, WHY_SAME) != 0)
 		return false;
 	*p = *smaller;
 	return true;
 }
 
 static bool
-shrink_ops(struct plan *p)
+shrink_ops(struct plan *p, const char *why)
 {
 	bool any = false;
 
@@ -61,13 +63,13 @@ shrink_ops(struct plan *p)
 		if (q.op[i].off)
 			continue;
 		q.op[i].off = true;
-		any = try(p, &q) || any;
+		any = try(p, &q, why) || any;
 	}
 	return any;
 }
 
 static bool
-shrink_rates(struct plan *p)
+shrink_rates(struct plan *p, const char *why)
 {
 	unsigned int *const rates[] = { &p->loss, &p->dup, &p->corrupt, &p->fail, &p->half, &p->hang, &p->late, &p->slow };
 	bool any = false;
@@ -79,13 +81,13 @@ shrink_rates(struct plan *p)
 		if (*rate == 0)
 			continue;
 		*rate = 0;
-		any = try(p, &q) || any;
+		any = try(p, &q, why) || any;
 	}
 	if (p->delay_max != 0) {
 		struct plan q = *p;
 
 		q.delay_max = 0;
-		any = try(p, &q) || any;
+		any = try(p, &q, why) || any;
 	}
 	for (int f = 0; f < F_COUNT; f++) {
 		struct plan q = *p;
@@ -93,27 +95,30 @@ shrink_rates(struct plan *p)
 		if ((q.faults & BIT(f)) == 0)
 			continue;
 		q.faults &= ~BIT(f);
-		any = try(p, &q) || any;
+		any = try(p, &q, why) || any;
 	}
 	return any;
 }
 
 static bool
-shrink_length(struct plan *p)
+shrink_length(struct plan *p, const char *why)
 {
 	struct plan q = *p;
 
 	q.links = 1;
 	if (q.links != p->links)
-		try(p, &q);
+		try(p, &q, why);
 	q = *p;
 	q.calm_at = q.calm_at * 3 / 4;
-	return q.calm_at > SECOND && try(p, &q);
+	return q.calm_at > SECOND && try(p, &q, why);
 }
 
 void
 shrink(struct plan *p)
 {
-	while (shrink_ops(p) | shrink_rates(p) | shrink_length(p))
+	char why[WHY_SAME + 1];
+
+	snprintf(why, sizeof(why), "%s", sim->why);
+	while (shrink_ops(p, why) | shrink_rates(p, why) | shrink_length(p, why))
 		continue;
 }
