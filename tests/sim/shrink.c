@@ -118,7 +118,7 @@ shrink(struct plan *p)
 {
 	char why[WHY_SAME + 1];
 
-	snprintf(why, sizeof(why), "%s", sim->why);
+	snprintf(why, sizeof(why), "%.3s", sim->why);
 	while (shrink_ops(p, why) | shrink_rates(p, why) | shrink_length(p, why))
 		continue;
 }
