@@ -119,6 +119,9 @@ shrink(struct plan *p)
 	char why[WHY_SAME + 1];
 
 	snprintf(why, sizeof(why), "%.3s", sim->why);
-	while (shrink_ops(p, why) | shrink_rates(p, why) | shrink_length(p, why))
-		continue;
+	for (bool any = true; any;) {
+		any = shrink_ops(p, why);
+		any = shrink_rates(p, why) || any;
+		any = shrink_length(p, why) || any;
+	}
 }
