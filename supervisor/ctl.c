@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/whatif.h"
+
 static const struct ctl_option global_options[] = {
 	{ "--json", NULL }, { "--help", NULL }, { "-h", NULL }, { "--version", NULL }, { "--socket", "PATH" },
 	{ "--conf", "FILE" }, { "--node", "NAME" },
@@ -51,10 +53,22 @@ static const struct ctl_command commands[] = {
 	{ .name = "cluster", .synopsis = "cluster start|stop|status", .run = ctl_cluster,
 	    .summary = "the storage only: take and mount, or unmount and release",
 	    .operands_min = 1, .operands_max = 1 },
-	{ .name = "history", .synopsis = "history [-n N] [--steps] [--journal FILE]", .run = ctl_history,
+	{ .name = "why", .synopsis = "why", .run = ctl_plain,
+	    .summary = "why this node is in its role, what stands against a move, and what would change that" },
+	{ .name = "whatif", .synopsis = "whatif EVENT...", .run = ctl_whatif,
+	    .summary = "what would be decided if these things happened, one after the other; nothing is done",
+	    .help = "Each EVENT is one argument: mailpair whatif 'link cross down' 'peer power off'. What the world would\n"
+	    "have to answer is shown as \"if\". Events: " WHATIF_WORDS ".",
+	    .operands_min = 1, .operands_max = CTL_OPERANDS_MAX },
+	{ .name = "replay", .synopsis = "replay FILE", .run = ctl_replay,
+	    .summary = "would this version decide a recorded incident otherwise? (1: yes)",
+	    .help = "FILE is what \"mailpair history --export\" wrote, of any version; - is standard input. Needs no mailpaird.",
+	    .operands_min = 1, .operands_max = 1 },
+	{ .name = "history", .synopsis = "history [-n N] [--steps|--export] [--journal FILE]", .run = ctl_history,
 	    .summary = "transitions, why they were made and how long each step took",
-	    .help = "Reads the journal itself, so it works without mailpaird. N is 10 by default.",
-	    .option = { { "-n", "N" }, { "--steps", NULL }, { "--journal", "FILE" } } },
+	    .help = "Reads the journal itself, so it works without mailpaird. N is 10 by default.\n"
+	    "--export writes the last N (100) changes of role for \"mailpair replay\".",
+	    .option = { { "-n", "N" }, { "--steps", NULL }, { "--export", NULL }, { "--journal", "FILE" } } },
 	{ .name = "reload", .synopsis = "reload", .run = ctl_plain,
 	    .summary = "take a new configuration whole, or keep the old one" },
 	{ .name = "check", .synopsis = "check", .run = ctl_check,
@@ -66,8 +80,7 @@ static const struct ctl_command commands[] = {
 	    .option = { { "--add", "FILE" } } },
 	{ .name = "version", .synopsis = "version", .run = ctl_version, .summary = "print the version" },
 	{ .name = "config" }, { .name = "connector" }, { .name = "doctor" }, { .name = "drbd" },
-	{ .name = "import" }, { .name = "queue" }, { .name = "replay" }, { .name = "report" },
-	{ .name = "whatif" }, { .name = "why" },
+	{ .name = "import" }, { .name = "queue" }, { .name = "report" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -6,6 +6,7 @@
  *   ctl_ask.c		commands that mailpaird carries out
  *   ctl_status.c	status, top, and the question whether mail may be started by hand
  *   ctl_history.c	the journal, read without mailpaird
+ *   ctl_why.c	why and what if; a recorded incident against this version
  *   ctl_local.c	keygen, check, version
  *
  * Everything here blocks: it is a program of its own, and no part of mailpaird.
@@ -24,7 +25,7 @@
 #define CTL_RUN_DIR "/run/mailpair"
 #define CTL_STATE_DIR "/var/lib/mailpair"
 #define CTL_OPTIONS_MAX 6
-#define CTL_OPERANDS_MAX 4
+#define CTL_OPERANDS_MAX 32
 
 /* Exit status, as the contract has it. */
 enum ctl_exit {
@@ -89,13 +90,15 @@ int	ctl_status(const struct ctl *);
 int	ctl_top(const struct ctl *);
 int	ctl_may_start(const struct ctl *);
 int	ctl_switchover(const struct ctl *);
-int	ctl_plain(const struct ctl *);		/* standby, online, reload */
+int	ctl_plain(const struct ctl *);		/* standby, online, reload, why */
 int	ctl_maintenance(const struct ctl *);
 int	ctl_confirm_dead(const struct ctl *);
 int	ctl_fence(const struct ctl *);
 int	ctl_services(const struct ctl *);
 int	ctl_cluster(const struct ctl *);
 int	ctl_history(const struct ctl *);
+int	ctl_whatif(const struct ctl *);
+int	ctl_replay(const struct ctl *);
 int	ctl_keygen(const struct ctl *);
 int	ctl_check(const struct ctl *);
 int	ctl_version(const struct ctl *);

@@ -17,8 +17,10 @@
 #include "common/clock.h"
 #include "common/journal.h"
 #include "common/json.h"
+#include "supervisor/replay.h"
 
 #define DEFAULT_N 10
+#define EXPORT_N 100
 #define N_MAX 100000
 
 struct events {
@@ -203,6 +205,38 @@ print_json(const struct history *history)
 	return CTL_DONE;
 }
 
+/* For "mailpair replay": the last n changes of role, the newest last. */
+static int
+export(struct journal *journal, const char *path, size_t n)
+{
+	struct events states = { .item = NULL };
+	char line[1024], at[CLOCK_RFC3339_MAX];
+	struct err err;
+	int code = CTL_DONE;
+
+	if (!journal_walk(journal, 1u << JOURNAL_STATE, n, keep, &states, &err))
+		code = ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.", path, err.text);
+	else if (states.no_memory)
+		code = ctl_fail(CTL_CANNOT, "There is not enough memory.");
+	else
+		printf(REPLAY_HEAD "\n# written by mailpair %s\n# kind, time, tenure, event, from, to, sentence\n", MAILPAIR_VERSION);
+	for (size_t i = code == CTL_DONE ? states.len : 0; i-- > 0;) {
+		const struct journal_event *e = &states.item[i];
+		struct replay_step step;
+
+		snprintf(step.at, sizeof(step.at), "%s", clock_rfc3339_ms(e->wall_ms, at));
+		snprintf(step.tenure, sizeof(step.tenure), "%" PRIu64, e->tenure);
+		snprintf(step.event, sizeof(step.event), "%s", e->name);
+		snprintf(step.from, sizeof(step.from), "%s", e->from);
+		snprintf(step.to, sizeof(step.to), "%s", e->to);
+		snprintf(step.text, sizeof(step.text), "%s", e->text);
+		replay_line(&step, line, sizeof(line));
+		puts(line);
+	}
+	free(states.item);
+	return code;
+}
+
 static bool
 parse_n(const char *text, size_t *ret)
 {
@@ -224,7 +258,8 @@ ctl_history(const struct ctl *ctl)
 	char dir[512], path[600];
 	struct history history = { .steps = NULL };
 	struct journal *journal = NULL;
-	size_t n = DEFAULT_N;
+	bool exports = ctl_option(ctl, "--export") != NULL;
+	size_t n = exports ? EXPORT_N : DEFAULT_N;
 	bool moved = false;
 	struct err err;
 	int code = CTL_DONE;
@@ -232,6 +267,8 @@ ctl_history(const struct ctl *ctl)
 	if (n_text != NULL && !parse_n(n_text, &n))
 		return ctl_usage(
 		    ctl, "\"%s\" is no number of transitions: write 1 to %d.", n_text, N_MAX);
+	if (exports && (ctl->json || ctl_option(ctl, "--steps") != NULL))
+		return ctl_usage(ctl, "--export writes a form of its own: neither --json nor --steps belongs to it.");
 	if (given == NULL && !ctl_directory(ctl, true, dir, sizeof(dir), &err))
 		return ctl_fail(CTL_CANNOT, "%s", err.text);
 	if (given == NULL)
@@ -244,7 +281,9 @@ ctl_history(const struct ctl *ctl)
 		    errno == ENOENT ? " mailpaird makes it when it first runs." : "");
 	if (!journal_open(given, false, &journal, &moved, &err))
 		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.", given, err.text);
-	if (!history_read(journal, n, &history, &err))
+	if (exports)
+		code = export(journal, given, n);
+	else if (!history_read(journal, n, &history, &err))
 		code = ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.", given, err.text);
 	else if (ctl->json)
 		code = print_json(&history);

@@ -155,6 +155,11 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 	case ROLE_COUNT:
 		break;
 	}
+	en->entered = (struct why_entered){ .row = row, .on = on, .from = from, .wall_ms = clock_wall_ms() };
+	if (en->role == ROLE_ACQUIRING || (en->role == ROLE_ACTIVE && from == ROLE_ACQUIRING)) {
+		memcpy(en->entered.kind, en->trans_kind, sizeof(en->entered.kind));
+		memcpy(en->entered.reason, en->trans_reason, sizeof(en->entered.reason));
+	}
 	en->standby_ms = en->role == ROLE_STANDBY ? clock_mono_ms() : 0;
 	en->vacant_ms = 0;
 	memset(en->last_row, 0, sizeof(en->last_row));

@@ -13,6 +13,7 @@
  *   engine_watch.c  surveys, monitoring, preparation: how the own group is doing
  *   engine_ops.c    what the operator may ask, with refusals in words
  *   engine_status.c the snapshot for status, and the list of problems
+ *   engine_why.c    the facts for "why" and "whatif"
  */
 #ifndef SUPERVISOR_ENGINE_H
 #define SUPERVISOR_ENGINE_H
@@ -32,6 +33,8 @@
 #include "supervisor/link.h"
 #include "supervisor/pulse.h"
 #include "supervisor/status.h"
+#include "supervisor/whatif.h"
+#include "supervisor/why.h"
 
 /* Where the engine writes what must be remembered and told. Must not block. */
 struct engine_sink {
@@ -99,6 +102,7 @@ struct engine {
 	uint64_t		 trans_id, trans_began_ms;
 	char			 trans_kind[32], trans_from[CONF_NAME_MAX], trans_to[CONF_NAME_MAX], trans_reason[300];
 	struct status_transition last;
+	struct why_entered	 entered;
 	struct engine_watcher	*watchers;
 
 	/* the peer */
@@ -203,6 +207,8 @@ void	engine_consider(struct engine *);
 void	engine_facts(const struct engine *, struct facts *ret);
 
 void	engine_status(const struct engine *, struct status *ret);
+void	engine_why(const struct engine *, struct why_facts *ret);
+void	engine_whatif(const struct engine *, struct whatif_world *ret);
 
 /* Operations; false with a sentence in *err: refused. They return at once, watchers tell the rest. */
 enum op_result { OP_DONE, OP_STARTED, OP_NO, OP_UNSAFE };

@@ -18,8 +18,8 @@ refuse(enum op_result how, struct err *err, const char *text)
 }
 
 /* Why the peer could not take now; false: it can. */
-static bool
-peer_cannot_take(const struct engine *en, struct err *err)
+bool
+engine_peer_cannot_take(const struct engine *en, struct err *err)
 {
 	const char *peer = engine_peer_name(en);
 
@@ -43,7 +43,7 @@ peer_cannot_take(const struct engine *en, struct err *err)
 bool
 engine_peer_can_take(const struct engine *en)
 {
-	return !peer_cannot_take(en, NULL);
+	return !engine_peer_cannot_take(en, NULL);
 }
 
 enum op_result
@@ -68,7 +68,7 @@ engine_op_switchover(struct engine *en, const char *to, struct err *err)
 	if (en->role == ROLE_ACTIVE) {
 		if (en->doubtful)
 			return refuse(OP_UNSAFE, err, "this node stood still and has not heard the peer since: its own ownership is in doubt");
-		if (peer_cannot_take(en, err))
+		if (engine_peer_cannot_take(en, err))
 			return OP_UNSAFE;
 		engine_step(en, EV_OP_GIVE);
 		return OP_STARTED;

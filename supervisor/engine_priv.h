@@ -77,7 +77,8 @@ void	engine_hook(struct engine *, const char *event, const char *reason);
 void	engine_prepare_now(struct engine *);
 void	engine_address_probe(struct engine *);	/* beside the way up; ADDRESS_UP waits for its answer */
 
-/* engine_status.c */
+/* engine_ops.c */
 bool	engine_peer_can_take(const struct engine *);
+bool	engine_peer_cannot_take(const struct engine *, struct err *);	/* ... and why; false: it can */
 
 #endif

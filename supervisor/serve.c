@@ -535,6 +535,10 @@ serve_request(void *arg, struct client *cl, const struct control_request *req)
 		req_services(s, cl, req);
 	} else if (strcmp(req->command, "cluster") == 0) {
 		req_cluster(s, cl, req);
+	} else if (strcmp(req->command, "why") == 0) {
+		serve_why(s, cl, req);
+	} else if (strcmp(req->command, "whatif") == 0) {
+		serve_whatif(s, cl, req);
 	} else if (strcmp(req->command, "reload") == 0) {
 		s->reload(s->reload_arg, cl, req->json);
 	} else {

@@ -23,6 +23,9 @@ struct serve {
  * steps: lines for the document, may be NULL.
  */
 void	serve_answer(struct client *, bool json, int code, const char *steps, const char *text);
+/* serve_why.c: two of them; nothing is changed by either */
+void	serve_why(struct serve *, struct client *, const struct control_request *);
+void	serve_whatif(struct serve *, struct client *, const struct control_request *);
 /* A control_handler_f; arg is a struct serve that outlives the socket. */
 void	serve_request(void *arg, struct client *, const struct control_request *);
 

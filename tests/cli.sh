@@ -69,16 +69,33 @@ expect "a socket path that is too long" 2 - "cannot be as long" status --socket 
 expect "an unreadable configuration" 2 - "cannot be" status --conf "$work/none.conf"
 expect "check without a file" 2 - "cannot be read" check --conf "$work/none.conf"
 expect "history without a journal" 2 - "cannot be read" history --journal "$work/none.db"
+expect "an export has one form" 2 - "form of its own" history --export --json
+expect "whatif wants an event" 2 - "needs an argument" whatif
+expect "replay wants a file" 2 - "needs an argument" replay
+expect "replay without its file" 2 - "cannot be read" replay "$work/none.incident"
+expect "no daemon: why" 2 - "systemctl start mailpair" --socket "$socket" why
+expect "no daemon: whatif" 2 - "systemctl start mailpair" --socket "$socket" whatif "peer silent"
+printf 'mailpair-incident 1\nstate\tT\t7\tproof\tstandby\tacquiring\tit was so\n' >"$work/same"
+expect "an incident that is decided the same" 0 "decide 0 of them otherwise" - replay "$work/same"
+expect "the same as JSON" 0 '"now": "same"' - replay --json "$work/same"
+printf 'mailpair-incident 1\nstate\tT\t7\tpeer-silent\tstandby\tacquiring\ttook it\n' >"$work/other"
+expect "an incident that is decided otherwise" 1 "OTHERWISE NOW.*-> standby" - replay "$work/other"
+printf 'mailpair-incident 1\nstate\tT\t7\tmoonrise\tstandby\tacquiring\ttook it\n' >"$work/other"
+expect "an incident with an event of another version" 1 'knows no "moonrise"' - replay "$work/other"
+printf 'mailpair-incident 1\nstate\tT\t7\n' >"$work/broken"
+expect "an incident that is cut" 2 - "line 2 is wrong" replay "$work/broken"
+echo '{}' >"$work/broken"
+expect "a file that is no incident" 2 - "history --export" replay "$work/broken"
 expect "no name typed: refused" 3 - "confirm-dead mx1 --yes mx1" confirm-dead mx1 --socket "$socket"
 expect "another name given: refused" 3 - "Nothing was done" confirm-dead mx1 --yes mx2 --socket "$socket"
 expect "the version" 0 "^mailpair [0-9]" - version
 expect "the version as an option" 0 "^mailpair [0-9]" - --version
 expect "the version as JSON" 0 '"version": "[0-9]' - --json version
-for command in connector queue config doctor import drbd why whatif replay report; do
+for command in connector queue config doctor import drbd report; do
 	expect "$command is not there yet" 2 - "not in this version" "$command" --some thing
 done
 for command in status top switchover standby online maintenance confirm-dead fence services cluster history \
-    reload check keygen version; do
+    why whatif replay reload check keygen version; do
 	expect "$command explains itself" 0 "Usage: mailpair \[OPTIONS\] $command" - "$command" --help
 done
 

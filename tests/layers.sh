@@ -119,7 +119,8 @@ pure() {
 for file in supervisor/fsm.c supervisor/beat.c supervisor/beat_memory.c supervisor/pulse.c \
     supervisor/gap.c supervisor/seal.c supervisor/status_json.c supervisor/status_text.c \
     supervisor/control_parse.c supervisor/fence_answer.c supervisor/address_frame.c \
-    supervisor/link_frame.c common/conf_check.c common/conf_check_net.c common/conf_diff.c \
+    supervisor/link_frame.c supervisor/why.c supervisor/whatif.c supervisor/whatif_words.c \
+    supervisor/whatif_text.c supervisor/replay.c common/conf_check.c common/conf_check_net.c common/conf_diff.c \
     common/conf_lex.c common/json.c mta/mta_health.c; do
 	pure "$file"
 done
