@@ -17,6 +17,8 @@
 #include "mta/postfix_proc.h"
 
 #define ORDERLY_MS_MAX 5000	/* as long as "postfix stop" waits before it uses force */
+/* What an orphan gets to end by itself. It goes at once, or it is a child that the master had only just forked: that one sleeps a second first. */
+#define ORPHAN_MS 30
 #define TERM_MS_MAX 1000
 
 /* NULL-terminated KEY=VALUE list as postfix(1) hands it to its scripts. */
@@ -85,7 +87,7 @@ postfix_orphans_end(const struct postfix_conf *conf, uint64_t deadline_ms, struc
 			procs->proc[alone++] = procs->proc[i];
 	procs->len = alone;
 	if (alone != 0) {
-		uint64_t soft = clock_mono_ms() + TERM_MS_MAX;
+		uint64_t soft = clock_mono_ms() + ORPHAN_MS;
 
 		left = postfix_procs_end(&inst, procs, SIGTERM,
 		    soft < deadline_ms ? soft : deadline_ms, &sent);
