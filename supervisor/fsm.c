@@ -297,7 +297,7 @@ const struct fsm_row fsm_table[] = {
 	{ IN(RELEASING), EV_DONE, WHEN(to_give_up), ROLE_STOPPED, INTENT_NONE, { ACT_OFFER, ACT_BEAT },
 	    "stopped: the service failed on both nodes; mend it, then 'mailpair online'" },
 	{ IN(RELEASING), EV_DONE, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_BEAT },
-	    "let go: the peer owns the spool" },
+	    "let go: nothing is held here" },
 	{ IN(RELEASING), EV_ACT_FAILED, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ASK_FENCE, ACT_ALERT, ACT_BEAT },
 	    "cannot let go of the spool: ask the peer to power this node off, never pretend" },
 	{ IN(RELEASING), EV_OP_LEAVE, ALWAYS, FSM_SAME, INTENT_LEAVE, { ACT_NONE },
