@@ -77,11 +77,11 @@ $(O)/tools/%: tests/live/tools/%.c
 
 # ---------------------------------------------------------------- packages
 PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev check
-PKG_check = clang libclang-rt-dev mandoc shellcheck
+PKG_check = clang libclang-rt-dev mandoc shellcheck socat
 PKG_live  = postfix python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/event.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/sha.h /usr/include/check.h
-NEED_check = /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck
+NEED_check = /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
 NEED_live  = /usr/sbin/postfix /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
              /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim
 
