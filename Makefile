@@ -22,6 +22,9 @@ LDFLAGS += -fsanitize=address,undefined
 else
 CFLAGS += -D_FORTIFY_SOURCE=2
 endif
+ifdef FUZZ
+CFLAGS += -fsanitize=fuzzer-no-link	# the library as well, else the fuzzer sees nothing of what it reaches
+endif
 LIBS_common     = -levent_core -lcrypto -lconfuse -lsqlite3
 Q = $(if $(V),,@)
 
@@ -133,7 +136,7 @@ check-secrets: all tools ## no key and no password in anything that a run leaves
 	@tests/secrets.sh $(O)
 
 check-fuzz:     ## replay the corpora of the fuzz targets under the sanitizers
-	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 O=build/fuzz fuzz-targets
+	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 FUZZ=1 O=build/fuzz fuzz-targets
 	@tests/fuzz/replay build/fuzz
 
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -143,7 +146,7 @@ $(O)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(Q)clang $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDFLAGS) -fsanitize=fuzzer $(LIBS_common)
 
 fuzz:           ## run every fuzz target for SECONDS (60)
-	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 O=build/fuzz fuzz-targets
+	@$(MAKE) --no-print-directory -j2 CC=clang SAN=1 FUZZ=1 O=build/fuzz fuzz-targets
 	@tests/fuzz/replay build/fuzz $(or $(SECONDS),60)
 
 # ---------------------------------------------------------------- generated documents

@@ -50,7 +50,7 @@ client_forget(struct client *cl)
 				break;
 			}
 		}
-		co->told_full = co->told_full && co->clients_len >= CONTROL_CLIENTS_MAX;
+		co->told_full = co->told_full && co->clients_len > 0;	/* a storm is full again and again */
 	}
 	free(cl->out);
 	free(cl);

@@ -32,6 +32,7 @@
 #define CONF_FILE "/etc/mailpair/mailpair.conf"
 #define RT_PRIORITY 20		/* above everything ordinary, below the kernel's own threads */
 #define OOM_ADJUST "-900"
+#define TRIAL_MS 1000		/* how often the disk of the state directory is tried */
 
 struct daemon {
 	const char	*file, *node;
@@ -46,7 +47,7 @@ struct daemon {
 	struct serve	 serve;
 	struct loop_io	*keeper_io;
 	int		 keeper_fd, lock_fd, exit_code;
-	struct loop_timer *watchdog;
+	struct loop_timer *watchdog, *trial;
 	struct client	*reloading;
 	bool		 reload_runs, reload_json;
 };
@@ -346,6 +347,21 @@ dropped(void *arg)
 	return scribe_dropped(arg);
 }
 
+static uint64_t
+waiting(void *arg)
+{
+	return scribe_waiting_ms(arg, clock_mono_ms());
+}
+
+static void
+trial_due(void *arg)
+{
+	struct daemon *d = arg;
+
+	scribe_try(d->scribe);
+	loop_timer_in(d->trial, TRIAL_MS);
+}
+
 static void
 journal_event(void *arg, const struct journal_event *ev)
 {
@@ -377,7 +393,7 @@ open_all(struct daemon *d, struct state *state, struct err *err)
 	if (d->engine == NULL)
 		return err_set(err, errno, "mailpaird");
 	d->serve = (struct serve){ .engine = d->engine, .reload = reload_begin, .reload_arg = d, .journal_dropped = dropped,
-		.journal_arg = d->scribe };
+		.journal_waiting_ms = waiting, .journal_arg = d->scribe };
 	d->control = control_new(d->loop, path, d->conf->group, serve_request, &d->serve, err);
 	if (d->control == NULL)
 		return false;
@@ -421,12 +437,15 @@ supervise(void *arg, int keeper_fd)
 		d->watchdog = loop_timer_new(d->loop, watchdog_fired, d);
 		loop_timer_in(d->watchdog, 0);
 	}
+	d->trial = loop_timer_new(d->loop, trial_due, d);
+	loop_timer_in(d->trial, TRIAL_MS);
 	engine_start(d->engine);
 	notify_send("READY=1\nSTATUS=joining");
 	loop_run(d->loop);
 
 	for (int i = 0; i < 3; i++)
 		loop_signal_free(handlers[i]);
+	loop_timer_free(d->trial);
 	control_free(d->control);
 	engine_fini(d->engine);
 	scribe_free(d->scribe);

@@ -236,7 +236,7 @@ static size_t
 record_line(struct scribe_record *r, enum log_level level, const char *line)
 {
 	r->wall_ms = clock_wall_ms();
-	r->is_event = false;
+	r->kind = SCRIBE_LINE;
 	r->level = level;
 	snprintf(r->u.line, sizeof(r->u.line), "%s", line);
 	return offsetof(struct scribe_record, u) + strlen(r->u.line) + 1;
@@ -342,17 +342,32 @@ scribe_log(void *scribe, enum log_level level, const char *line)
 void
 scribe_event(struct scribe *s, const struct journal_event *e)
 {
-	struct scribe_record r = { .wall_ms = e->wall_ms, .is_event = true, .u.event = *e };
+	struct scribe_record r = { .wall_ms = e->wall_ms, .kind = SCRIBE_EVENT, .u.event = *e };
 
 	scribe_take(s, &r, sizeof(r));
+}
+
+void
+scribe_try(struct scribe *s)
+{
+	struct scribe_record r = { .wall_ms = clock_wall_ms(), .kind = SCRIBE_TRIAL };
+
+	if (s->untaken == 0 && s->head == s->tail)
+		scribe_take(s, &r, offsetof(struct scribe_record, u) + 1);
+}
+
+uint64_t
+scribe_waiting_ms(const struct scribe *s, uint64_t now_ms)
+{
+	if ((s->untaken == 0 && s->head == s->tail) || now_ms <= s->progress_ms)
+		return 0;
+	return now_ms - s->progress_ms;
 }
 
 bool
 scribe_stalled(const struct scribe *s, uint64_t now_ms)
 {
-	if (s->untaken == 0 && s->head == s->tail)
-		return false;
-	return now_ms > s->progress_ms && now_ms - s->progress_ms > s->stall_ms;
+	return scribe_waiting_ms(s, now_ms) > s->stall_ms;
 }
 
 uint64_t

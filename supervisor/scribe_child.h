@@ -15,9 +15,11 @@
 
 #define SCRIBE_LINE_MAX 1024
 
+enum scribe_kind { SCRIBE_LINE, SCRIBE_EVENT, SCRIBE_TRIAL /* of the journal's disk */ };
+
 struct scribe_record {
 	uint64_t	wall_ms;	/* when it happened, not when it is written */
-	bool		is_event;
+	enum scribe_kind kind;
 	enum log_level	level;
 	union {
 		struct journal_event	event;

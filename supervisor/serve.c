@@ -15,6 +15,7 @@
 
 #define WAIT_DEFAULT_MS 60000
 #define LINES_MAX 32768
+#define DISK_SLOW_MS 3000	/* the disk of the state directory is ill: the trials are 1 s apart, so known within 4 s */
 
 /* What a waiting request waits for. */
 enum goal {
@@ -282,6 +283,22 @@ wait_asked(struct wait *w, enum op_result result, const struct err *err, const c
 /* ---------------------------------------------------------------- commands */
 
 static void
+add_journal(const struct serve *s, struct status *st)
+{
+	uint64_t ms = s->journal_waiting_ms != NULL ? s->journal_waiting_ms(s->journal_arg) : 0;
+
+	if (s->journal_dropped != NULL)
+		st->journal_dropped = s->journal_dropped(s->journal_arg);
+	if (ms < DISK_SLOW_MS || st->problems == STATUS_PROBLEMS_MAX)
+		return;
+	snprintf(st->problem[st->problems].text, sizeof(st->problem[0].text),
+	    "the disk of %s or of the log on %s has taken nothing for %" PRIu64 " s", s->engine->conf->state_dir, st->node, ms / 1000);
+	snprintf(st->problem[st->problems].advice, sizeof(st->problem[0].advice),
+	    "look at this disk and at the kernel's log: mail goes on, but this node could neither take over nor hand over");
+	st->problems++;
+}
+
+static void
 req_status(struct serve *s, struct client *cl, const struct control_request *req)
 {
 	struct status *st = malloc(sizeof(*st));
@@ -293,8 +310,7 @@ req_status(struct serve *s, struct client *cl, const struct control_request *req
 		client_end(cl, 2);
 	} else {
 		engine_status(s->engine, st);
-		if (s->journal_dropped != NULL)
-			st->journal_dropped = s->journal_dropped(s->journal_arg);
+		add_journal(s, st);
 		if (req->json)
 			status_json(st, buf, size);
 		else

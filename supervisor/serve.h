@@ -15,6 +15,7 @@ struct serve {
 	void		(*reload)(void *arg, struct client *, bool json);
 	void		*reload_arg;
 	uint64_t	(*journal_dropped)(void *arg);
+	uint64_t	(*journal_waiting_ms)(void *arg);	/* for its disk; 0: it does not */
 	void		*journal_arg;
 };
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/durable.h"
@@ -36,10 +37,16 @@ state_format(const struct state *st, char *buf, size_t size)
 static bool
 state_line(const char *line, struct state *st)
 {
-	char key[32];
+	char key[32], digits[21];
 	uint64_t value;
+	int end = 0;
 
-	if (sscanf(line, "%31s %" SCNu64, key, &value) != 2)
+	/* one blank, then digits to the line's end, not what a lenient reader makes of "-1" or "12x" */
+	if (sscanf(line, "%31s%*1[ ]%20[0-9]%n", key, digits, &end) != 2 || line[end] != '\0')
+		return false;
+	errno = 0;
+	value = strtoull(digits, NULL, 10);
+	if (errno != 0)
 		return false;
 	if (strcmp(key, "tenure") == 0)
 		st->tenure = value;

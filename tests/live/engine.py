@@ -21,17 +21,15 @@ sys.path[:0] = [HERE, os.path.dirname(HERE) + '/scenario']
 import scn                              # noqa: E402
 import settings                         # noqa: E402
 import traffic                          # noqa: E402
+from hostile import Failed, Hostile, THIRD      # noqa: E402
 from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 
 POLL = 0.02                             # how often a claim is looked at while it is waited for
 
 
-class Failed(Exception):
-    """The programs under test did not do what the scenario says."""
-
-
-class Engine:
+class Engine(Hostile):
     def __init__(self, world, scenario, verbose=False):
+        Hostile.__init__(self)
         self.world, self.scenario, self.verbose = world, scenario, verbose
         self.load, self.prober = traffic.Load(world), traffic.Prober(world)
         self.marked = now_ns()
@@ -59,6 +57,8 @@ class Engine:
                        settings.authkeys('another-key' if name in wrong else settings.PAIR_KEY), 0o600)
         for step in self.scenario.find('clock-shiftable'):
             self.make_clock(self.world.hosts[step.values[0]])
+        for step in self.scenario.find('state-disk'):
+            self.world.hosts[step.values[0]].write('/etc/daemon-off', '')   # until the disk is mounted
 
     def steps(self, steps):
         for step in steps:
@@ -94,12 +94,14 @@ class Engine:
     def do_node(self, step, name):
         pass
 
-    do_option = do_key = do_clock_shiftable = lambda self, step, *values: None
+    do_option = do_key = do_clock_shiftable = do_state_disk = lambda self, step, *values: None
 
     # ---- the pair and the clients
     def do_start(self, step, names):
         for name in names:
             self.host(name).on()
+            if any(s.values[0] == name for s in self.scenario.find('state-disk')):
+                self.state_disk(name)
 
     do_power_on = do_start
 
@@ -114,6 +116,7 @@ class Engine:
 
     def do_mark(self, step):
         self.marked = now_ns()
+        self.remember()
 
     # ---- faults
     def do_power_cut(self, step, name):
@@ -263,15 +266,15 @@ class Engine:
     def beats(self, net, args):
         return self.world.in_net_start(net, [sys.executable, HERE + '/beats.py'] + args)
 
-    def do_record(self, step, name):
+    def do_record(self, step, count, name):
         """What the other node hears of it over the lan, as raw frames."""
-        recorder = self.beats(OTHER[name], ['record', self.world.dir + '/beats-' + name, 'eth0', '100',
+        recorder = self.beats(OTHER[name], ['record', self.world.dir + '/beats-' + name, 'eth0', str(count),
                                             settings.lan(name)[0].split('/')[0]])
         if recorder.wait(20) != 0:
             raise Failed('no beats of %s were heard on the lan' % name)
 
     def do_replay(self, step, name):
-        player = self.beats('other', ['replay', self.world.dir + '/beats-' + name, 'eth0', '200'])
+        player = self.beats('other', ['replay', self.world.dir + '/beats-' + name, '200', THIRD])
         if player.wait(20) != 0:
             raise WorldError('the beats of %s could not be replayed' % name)
 
@@ -530,6 +533,7 @@ def perform(args):
         return 'broken', '%s\n%s' % (step or 'making the world', traceback.format_exc()), ''
     finally:
         if engine:
+            engine.calm()
             engine.collect()
         world.end()
 

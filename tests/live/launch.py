@@ -11,13 +11,16 @@ import subprocess
 import sys
 import tempfile
 
+import freezer
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PREFIX = '/var/tmp/mailpair-live.'
 
 
 def sweep():
-    """Folders of runners that died. Their namespaces, mounts and processes went with them."""
+    """Folders of runners that died. Their namespaces, mounts and processes went with them, but for those that a frozen disk holds."""
+    freezer.thaw_left()
     for path in glob.glob(PREFIX + '*') + glob.glob('/sys/fs/cgroup/cpu/mailpair-live.*') + \
             glob.glob('/sys/fs/cgroup/mailpair-live.*'):
         pid = os.path.basename(path).split('.')[1]

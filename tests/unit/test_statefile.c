@@ -89,6 +89,21 @@ START_TEST(keys_of_a_newer_version_are_passed_over)
 }
 END_TEST
 
+START_TEST(a_number_is_digits_and_nothing_else)
+{
+	static const char *const wrong[] = { "-1", "+1", "1x", "0x10", "18446744073709551616", "99999999999999999999999", "", "1 2", " 1" };
+	struct state st = { .tenure = 99 };
+	char text[128];
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text), "mailpair-state 1\ntenure %s\nend\n", wrong[i]);
+		ck_assert_msg(!state_parse(text, &st, &err), "accepted: \"%s\"", wrong[i]);
+		ck_assert_uint_eq(st.tenure, 99);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -99,6 +114,7 @@ main(void)
 	tcase_add_test(tc, a_cut_file_is_refused_at_every_length);
 	tcase_add_test(tc, no_file_is_a_fresh_start_and_a_damaged_one_is_an_error);
 	tcase_add_test(tc, keys_of_a_newer_version_are_passed_over);
+	tcase_add_test(tc, a_number_is_digits_and_nothing_else);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }

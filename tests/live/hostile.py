@@ -1,0 +1,177 @@
+"""The statements about hostile input and stalls: garbage, forged and replayed beats, storms at the control socket, a state
+disk that hangs, busy processors, keys that change. A part of engine.Engine, in a file of its own.
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import settings
+from freezer import STATE_DIR
+from world import ENV, HERE, OTHER, WorldError, loop_attach, now_ns, run
+
+# Prints the sentences of a journal's entries from a time on.
+JOURNAL = """import sqlite3, sys
+db = sqlite3.connect('file:%s?mode=ro' % sys.argv[1], uri=True, timeout=1)
+for row in db.execute('SELECT text FROM event WHERE wall_ms >= ? ORDER BY id', (int(sys.argv[2]),)):
+    print(*row)
+"""
+THIRD = settings.lan('other')[0].split('/')[0]
+
+
+class Failed(Exception):
+    """The programs under test did not do what the scenario says."""
+
+
+def address(text):
+    return text[0].split('/')[0]
+
+
+class Hostile:
+    def __init__(self):
+        self.marks = {}                 # name: status at the last mark
+        self.floods = []                # (process, since when)
+        self.flooded = []               # datagrams a second, of those that ended
+        self.busy = {}                  # name: processes
+        self.disks = {}                 # name: (device, descriptor) of its state disk
+        self.freezers = {}              # name: process
+
+    def calm(self):
+        """Whatever still goes on ends, before the hosts are looked at or lose their power."""
+        for name in list(self.freezers):
+            self.do_thaw_state(None, name)
+        for name in list(self.busy):
+            self.do_idle(None, name)
+        self.end_floods()
+
+    # ---- garbage
+    def flood(self, net, interface, of, per_second, source):
+        proc = subprocess.Popen(
+            ['nsenter', '--net=/run/netns/' + self.world.netns(net), self.world.tool('flood'), interface, of, source,
+             str(per_second)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV, text=True)
+        if proc.stdout.readline().strip() != 'heard':
+            raise WorldError('the flood in %s heard no beat that it could spoil' % net)
+        self.floods.append((proc, now_ns()))
+
+    def do_flood(self, step, link, per_second):
+        if link in ('lan', 'all'):
+            self.flood('other', 'eth0', address(settings.lan('mx1')), per_second, THIRD)
+        if link in ('cross', 'all'):    # somebody on the cable, who is taken for the peer
+            for name in settings.NODES:
+                peer = address(settings.cross(name))
+                self.flood(name, 'eth1', peer, per_second, peer)
+
+    def end_floods(self):
+        for proc, since in self.floods:
+            out = proc.communicate(timeout=10)[0].split()
+            self.flooded.append(int(out[1]) / (now_ns() - since) * 1e9)
+            self.world.note('flood ended: %.0f datagrams a second' % self.flooded[-1])
+        self.floods = []
+
+    def do_flood_ends(self, step, per_second):
+        self.end_floods()
+        if min(self.flooded) < per_second:
+            raise WorldError('this machine is too busy: only %.0f datagrams a second were sent' % min(self.flooded))
+
+    # ---- beats of others
+    def do_craft(self, step, count, pair, key, node):
+        key = settings.PAIR_KEY if key == 'right' else 'the-key-of-somebody-else-' + key
+        if self.beats('other', ['craft', THIRD, str(count), '50', pair, key, node]).wait(20) != 0:
+            raise WorldError('the beats could not be sent')
+
+    def do_keys(self, step, name, numbers, sign):
+        """Its keys are others from now on, and the daemon is told."""
+        secrets = {n: settings.PAIR_KEY if n == '1' else 'secret-%s-of-the-pair-in-the-live-tests' % n for n in numbers.split()}
+        self.host(name).write('/etc/mailpair/authkeys', 'auth %d\n' % sign + ''.join(
+            '%s sha256 %s\n' % pair for pair in secrets.items()), 0o600)
+        code, said = self.host(name).x(['/usr/local/sbin/mailpair', 'reload'])
+        if code != 0:
+            raise Failed('reload on %s: exit %s: %s' % (name, code, said.strip()))
+
+    # ---- the control socket
+    def do_storm(self, step, name, seconds):
+        """Ends with the storm: meanwhile nobody else is sure to be answered."""
+        self.storm(name, 'storm', str(seconds))
+
+    def do_strangers(self, step, name):
+        self.storm(name, 'strangers')
+
+    def storm(self, name, *args):
+        p = subprocess.run([sys.executable, HERE + '/storm.py', self.host(name).path('/run/mailpair')] + list(args),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, env=ENV)
+        self.world.note('at the control socket of %s: %s' % (name, p.stdout.strip()))
+        if p.returncode != 0:
+            raise Failed('at the control socket of %s: %s' % (name, p.stdout.strip()))
+
+    # ---- stalls
+    def state_disk(self, name):
+        """Mounted before the daemon first runs (see before()); the daemon may run now."""
+        if name not in self.disks:
+            image = '%s/state-%s.img' % (self.world.dir, name)
+            with open(image, 'wb') as f:
+                f.truncate(16 << 20)
+            run(['mke2fs', '-q', '-F', '-t', 'ext4', '-E', 'nodiscard', image])
+            self.disks[name] = loop_attach(image)
+        host, device = self.host(name), os.stat(self.disks[name][0]).st_rdev
+        os.mknod(host.path('/dev/state'), 0o60600, device)
+        code, said = host.x('mount -t ext4 /dev/state ' + STATE_DIR)
+        if code != 0:
+            raise WorldError('the state disk of %s cannot be mounted: %s' % (name, said))
+        os.unlink(host.path('/etc/daemon-off'))
+
+    def do_freeze_state(self, step, name):
+        proc = subprocess.Popen([sys.executable, HERE + '/freezer.py', self.host(name).path(STATE_DIR)],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV, text=True)
+        self.freezers[name] = proc
+        if proc.stdout.readline().strip() != 'frozen':
+            raise WorldError('the state disk of %s cannot be frozen' % name)
+
+    def do_thaw_state(self, step, name):
+        self.freezers.pop(name).communicate(timeout=20)
+
+    def do_busy(self, step, name):
+        """As many processes as processors, which do nothing but run."""
+        self.busy[name] = [subprocess.Popen(self.host(name).enter(['/bin/sh', '-c', 'while :; do :; done']),
+                                            stdin=subprocess.DEVNULL, env=ENV, start_new_session=True)
+                           for _ in range(os.cpu_count())]
+
+    def do_idle(self, step, name):
+        for proc in self.busy.pop(name):
+            os.killpg(proc.pid, signal.SIGKILL)     # it and what it has entered the host with
+            proc.wait()
+
+    # ---- claims since the mark
+    def remember(self):
+        self.marked_wall_ms = int(time.time() * 1000)
+        self.marks = {name: self.host(name).status() for name in settings.NODES}
+
+    def grown(self, name, count):
+        """[(link, by how much)] of what count says of a link since the mark."""
+        before = {li['name']: li for li in self.marks.get(name, {}).get('links', [])}
+        now = self.host(name).status().get('links', [])
+        if not now or not before:
+            return None
+        return [(li['name'], count(li) - count(before[li['name']])) for li in now]
+
+    def is_rejected_more(self, since, name, count, what):
+        grown = self.grown(name, lambda li: sum(li['rejected'][kind] for kind in what.split('/')))
+        return grown is not None and sum(n for _, n in grown) >= count
+
+    def is_punctual(self, since, name, seconds):
+        """
+        No gap between two beats on a network link was longer, as the histogram tells since the mark. Not the serial one: here it
+        is a pseudo terminal, which a kernel's worker of ordinary priority empties, where a real port has interrupts.
+        """
+        grown = self.grown(name, lambda li: 0 if li['transport'] == 'serial' or li['gaps']['max_ms'] < seconds * 1e3 else sum(
+            g['count'] for g in li['gaps']['histogram'] if g['up_to_ms'] > seconds * 1e3))
+        return grown is not None and all(n <= 0 for _, n in grown)
+
+    def is_journal(self, since, name, text):
+        """Any entry since the mark, not only transitions; read in the host: SQLite would follow /proc/PID/root wrongly."""
+        code, said = self.host(name).x(['python3', '-c', JOURNAL, STATE_DIR + '/journal.db', str(self.marked_wall_ms)])
+        return code == 0 and text in said
+
+    def is_complete(self, since, name):
+        grown = self.grown(name, lambda li: (li['lost'] if li['transport'] != 'serial' else 0) + sum(li['rejected'].values()))
+        return grown is not None and all(n == 0 for _, n in grown)
