@@ -106,10 +106,14 @@ pure() {
 		awk -f tests/c_code.awk "$1" | awk -F: -v calls="$calls" -v headers="$headers" '
 		{
 			code = substr($0, length($1 $2) + 3)
-			if (code ~ /^[ \t]*#[ \t]*include/ ? match(code, headers) :
-			    code !~ /^[a-z]/ && match(code, calls))
+			at = 0
+			if (code ~ /^[ \t]*#[ \t]*include/)
+				at = match(code, headers)
+			else if (code !~ /^[a-z]/)
+				at = match(code, calls)
+			if (at > 0)
 				print $1 ":" $2 ": " substr(code, RSTART, RLENGTH)
-		}' >"$found"
+		}' >"$found" || echo "$1: cannot be judged, awk failed" >"$found"
 	else
 		echo "$1: is not there; take it off the list in tests/layers.sh" >"$found"
 	fi
