@@ -32,7 +32,8 @@
 #define CONF_FILE "/etc/mailpair/mailpair.conf"
 #define RT_PRIORITY 20		/* above everything ordinary, below the kernel's own threads */
 #define OOM_ADJUST "-900"
-#define TRIAL_MS 1000		/* how often the disk of the state directory is tried */
+#define TRIAL_MS 2000		/* how often the disk of the state directory is tried */
+#define TRIAL_LIMIT_MS 60000
 
 struct daemon {
 	const char	*file, *node;
@@ -48,6 +49,7 @@ struct daemon {
 	struct loop_io	*keeper_io;
 	int		 keeper_fd, lock_fd, exit_code;
 	struct loop_timer *watchdog, *trial;
+	uint64_t	 trial_began_ms;	/* 0: no trial of the disk is out */
 	struct client	*reloading;
 	bool		 reload_runs, reload_json;
 };
@@ -344,22 +346,60 @@ make_dir(const char *path, mode_t mode, struct err *err)
 static uint64_t
 dropped(void *arg)
 {
-	return scribe_dropped(arg);
+	struct daemon *d = arg;
+
+	return scribe_dropped(d->scribe);
 }
 
+/* How long the disk of state directory or log has taken nothing; 0: it does. */
 static uint64_t
 waiting(void *arg)
 {
-	return scribe_waiting_ms(arg, clock_mono_ms());
+	struct daemon *d = arg;
+	uint64_t now = clock_mono_ms(), scribe = scribe_waiting_ms(d->scribe, now), trial = 0;
+
+	if (d->trial_began_ms != 0)
+		trial = now - d->trial_began_ms;
+	return trial > scribe ? trial : scribe;
 }
 
+/* In a worker. What is asked is only how long it takes: the directory is touched, and the disk told to keep it. */
+static bool
+disk_try(const void *ctx, struct spawn_out *out, struct err *err)
+{
+	const struct conf *const *conf = ctx;
+	int fd;
+
+	(void)out;
+	(void)utimensat(AT_FDCWD, (*conf)->state_dir, NULL, 0);
+	fd = open((*conf)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return err_set(err, errno, "cannot open %s", (*conf)->state_dir);
+	(void)fsync(fd);
+	close(fd);
+	return true;
+}
+
+static void
+disk_tried(void *arg, const struct spawn_result *res)
+{
+	struct daemon *d = arg;
+
+	/* one that hangs is followed by the next; what counts is since when none has come back */
+	if (res->end != SPAWN_TIMEOUT)
+		d->trial_began_ms = 0;
+	loop_timer_in(d->trial, res->end == SPAWN_TIMEOUT ? 0 : TRIAL_MS);
+}
+
+/* A disk that hangs shows only when something is written: so a worker does, now and then. */
 static void
 trial_due(void *arg)
 {
 	struct daemon *d = arg;
 
-	scribe_try(d->scribe);
-	loop_timer_in(d->trial, TRIAL_MS);
+	if (d->trial_began_ms == 0)
+		d->trial_began_ms = clock_mono_ms();
+	(void)spawn_work(d->loop, "try the state disk", disk_try, &d->conf, TRIAL_LIMIT_MS, disk_tried, d);
 }
 
 static void
@@ -393,7 +433,7 @@ open_all(struct daemon *d, struct state *state, struct err *err)
 	if (d->engine == NULL)
 		return err_set(err, errno, "mailpaird");
 	d->serve = (struct serve){ .engine = d->engine, .reload = reload_begin, .reload_arg = d, .journal_dropped = dropped,
-		.journal_waiting_ms = waiting, .journal_arg = d->scribe };
+		.journal_waiting_ms = waiting, .journal_arg = d };
 	d->control = control_new(d->loop, path, d->conf->group, serve_request, &d->serve, err);
 	if (d->control == NULL)
 		return false;

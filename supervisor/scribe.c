@@ -347,15 +347,6 @@ scribe_event(struct scribe *s, const struct journal_event *e)
 	scribe_take(s, &r, sizeof(r));
 }
 
-void
-scribe_try(struct scribe *s)
-{
-	struct scribe_record r = { .wall_ms = clock_wall_ms(), .kind = SCRIBE_TRIAL };
-
-	if (s->untaken == 0 && s->head == s->tail)
-		scribe_take(s, &r, offsetof(struct scribe_record, u) + 1);
-}
-
 uint64_t
 scribe_waiting_ms(const struct scribe *s, uint64_t now_ms)
 {

@@ -4,8 +4,7 @@
  *
  * The child is forked when there is something to write and ends after some idle seconds. What does not
  * fit into the buffer (SCRIBE_BUFFER bytes) is dropped and counted; the count is itself written later. A
- * child that does not take anything for stall_ms is reported by scribe_stalled(). A disk that hangs shows only when
- * something is written, so whoever wants to know early asks for a trial now and then.
+ * child that does not take anything for stall_ms is reported by scribe_stalled().
  */
 #ifndef SUPERVISOR_SCRIBE_H
 #define SUPERVISOR_SCRIBE_H
@@ -26,8 +25,6 @@ void		 scribe_free(struct scribe *);		/* waits at most 2 s for the child to drai
 void		 scribe_conf(struct scribe *, const struct conf *);	/* after a reload */
 void		 scribe_log(void *scribe, enum log_level, const char *line);	/* a log_sink_f */
 void		 scribe_event(struct scribe *, const struct journal_event *);
-/* The child writes to the directory of the journal and acknowledges; nothing while it has something to do anyway. */
-void		 scribe_try(struct scribe *);
 /* How long the child has taken nothing of what waits for it; 0: nothing waits. */
 uint64_t	 scribe_waiting_ms(const struct scribe *, uint64_t now_ms);
 bool		 scribe_stalled(const struct scribe *, uint64_t now_ms);

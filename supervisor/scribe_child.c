@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -201,26 +200,6 @@ batch_commit(struct writer *w)
 	w->lost = 0;
 }
 
-/* What is asked is only how long it takes: the directory is touched, and the disk told to keep it. */
-static void
-disk_try(const struct writer *w)
-{
-	char path[PATH_MAX], *slash;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s", w->to->journal);
-	slash = strrchr(path, '/');
-	if (slash == NULL)
-		return;
-	*slash = '\0';
-	(void)utimensat(AT_FDCWD, path, NULL, 0);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return;
-	(void)fsync(fd);
-	close(fd);
-}
-
 static void
 record_write(struct writer *w, struct scribe_record *r, size_t len)
 {
@@ -231,9 +210,6 @@ record_write(struct writer *w, struct scribe_record *r, size_t len)
 	case SCRIBE_LINE:
 		((char *)r)[len < sizeof(*r) ? len : sizeof(*r) - 1] = '\0';
 		line_write(w, r->level, r->wall_ms, r->u.line);
-		break;
-	case SCRIBE_TRIAL:
-		disk_try(w);
 		break;
 	}
 }

@@ -15,7 +15,7 @@
 
 #define SCRIBE_LINE_MAX 1024
 
-enum scribe_kind { SCRIBE_LINE, SCRIBE_EVENT, SCRIBE_TRIAL /* of the journal's disk */ };
+enum scribe_kind { SCRIBE_LINE, SCRIBE_EVENT };
 
 struct scribe_record {
 	uint64_t	wall_ms;	/* when it happened, not when it is written */

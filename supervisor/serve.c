@@ -15,7 +15,7 @@
 
 #define WAIT_DEFAULT_MS 60000
 #define LINES_MAX 32768
-#define DISK_SLOW_MS 3000	/* the disk of the state directory is ill: the trials are 1 s apart, so known within 4 s */
+#define DISK_SLOW_MS 2500	/* the disk of the state directory is ill: the trials are 2 s apart, so known within 5 s */
 
 /* What a waiting request waits for. */
 enum goal {
