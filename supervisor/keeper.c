@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -200,6 +201,26 @@ watch_holder(struct keeper *k)
 	return k->pidfd != -1;
 }
 
+/*
+ * The keeper has read configuration and keys and will never need that code again: give its program text back (it is read
+ * from the files again where it is wanted). Only what is executable: that was never written to.
+ */
+static void
+forget_text(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	char line[512], how[8];
+
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, how) == 3 && strcmp(how, "r-xp") == 0)
+			(void)madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	fclose(f);
+}
+
 static int
 keep(struct keeper *k)
 {
@@ -212,6 +233,7 @@ keep(struct keeper *k)
 			wait_end(k, CALM_MS);
 			continue;
 		}
+		forget_text();
 		wait_end(k, -1);
 		lived = clock_mono_ms() - k->born_ms;
 		code = reap(k);

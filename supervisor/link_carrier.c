@@ -21,7 +21,7 @@
 #include <linux/sockios.h>
 
 #define NAMES_MAX 8
-#define POLL_MS 10
+#define POLL_MS 20
 #define STACK_BYTES (64 * 1024)
 
 struct carrier_poll {

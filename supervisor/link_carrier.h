@@ -1,5 +1,5 @@
 /*
- * supervisor/link_carrier.h - asks network drivers for their carrier a hundred times a second.
+ * supervisor/link_carrier.h - asks network drivers for their carrier fifty times a second.
  *
  * The kernel tells of a lost carrier through rtnetlink up to a second late (it gathers such news), which is longer than a
  * takeover takes. The question itself waits for the kernel's routing lock, so it is put by a thread of its own that

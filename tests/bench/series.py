@@ -232,7 +232,8 @@ class Bench:
         return len(pids), rss, cpu
 
     def idle(self):
-        self.configure(**{'heartbeat.keepalive': '200ms', 'heartbeat.warntime': '500ms', 'heartbeat.deadtime': '1s', 'mta.monitor': '2s'})
+        self.configure(**{'heartbeat.keepalive': '200ms', 'heartbeat.warntime': '500ms', 'heartbeat.deadtime': '1s', 'mta.monitor': '2s',
+                          'fence.monitor': '1h'})
         for host in self.world.hosts.values():
             host.on()
         self.wait_pair()
