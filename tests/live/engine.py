@@ -21,7 +21,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE) + '/scenario']
 import scn                              # noqa: E402
 import settings                         # noqa: E402
 import traffic                          # noqa: E402
-from hostile import Failed, Hostile, THIRD      # noqa: E402
+from hostile import Failed, Hostile, Late, THIRD      # noqa: E402
 from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 
 POLL = 0.02                             # how often a claim is looked at while it is waited for
@@ -292,17 +292,17 @@ class Engine(Hostile):
     def do_wait(self, step, seconds):
         since = now_ns()
         if not self.wait_until(lambda: self.claim(step.claim, since), seconds):
-            raise Failed('not so within %g s; %s' % (seconds, self.why(step.claim)))
+            raise Late('not so within %g s; %s' % (seconds, self.why(step.claim)))
 
     def do_expect(self, step):
         if not self.claim(step.claim, self.marked):
-            raise Failed('not so; %s' % self.why(step.claim))
+            raise Late('not so; %s' % self.why(step.claim))
 
     def do_stays(self, step, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if not self.claim(step.claim, self.marked):
-                raise Failed('not so any more; %s' % self.why(step.claim))
+                raise Late('not so any more; %s' % self.why(step.claim))
             self.invariants()
             time.sleep(POLL)            # tidy: the period in which a claim is looked at
 
@@ -329,6 +329,9 @@ class Engine(Hostile):
 
     def is_role(self, since, name, role):
         return self.host(name).status().get('role') == role
+
+    def is_one_active(self, since):
+        return sum(h.status().get('role') == 'active' for h in self.world.hosts.values() if h.pid) == 1
 
     def is_healthy(self, since, name):
         return self.host(name).status().get('healthy') is True
@@ -475,7 +478,7 @@ class Engine(Hostile):
         if outage is None:
             raise Failed('nothing was answered since the mark')
         if outage >= seconds:
-            raise Failed('outage %.0f ms' % (outage * 1e3))
+            raise Late('outage %.0f ms' % (outage * 1e3))
 
     # ---- the end
     def summary(self):
@@ -527,7 +530,7 @@ def perform(args):
         engine.run()
         return 'passed', scenario.title, engine.summary()
     except Failed as e:
-        return 'failed', '%s: %s: %s' % (engine.step.where, engine.step.text, e), engine.summary()
+        return e.verdict, '%s: %s: %s' % (engine.step.where, engine.step.text, e), engine.summary()
     except (WorldError, OSError, ValueError, subprocess.SubprocessError):
         step = getattr(engine, 'step', None)
         return 'broken', '%s\n%s' % (step or 'making the world', traceback.format_exc()), ''

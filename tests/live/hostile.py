@@ -22,6 +22,12 @@ THIRD = settings.lan('other')[0].split('/')[0]
 
 class Failed(Exception):
     """The programs under test did not do what the scenario says."""
+    verdict = 'failed'
+
+
+class Late(Failed):
+    """What should be so is not so yet, or not so quickly: a slow machine can be the cause. No law was broken."""
+    verdict = 'late'
 
 
 def address(text):

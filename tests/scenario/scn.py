@@ -40,6 +40,7 @@ WORDS = {
 # Claims about the world: waited for, expected, or watched for a while.
 CLAIMS = [
     ('role', 'NODE is ROLE'),
+    ('one-active', 'one node is active'),
     ('healthy', 'NODE is healthy'),
     ('power', 'NODE has power'),
     ('no-power', 'NODE has no power'),
