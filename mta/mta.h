@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/fact.h"
 #include "common/spawn.h"
+#include "mta/queue.h"
 
 struct mta_params {
 	const char	*config;	/* configuration directory, NULL: the program's default */
@@ -66,6 +67,20 @@ struct mta_driver {
 
 	/* Count what is queued by names alone. */
 	bool	(*count)(const struct mta_params *, struct mta_queue_counts *ret, struct err *);
+
+	/*
+	 * Where the queue is and how it is laid out (mta/queue.h). dir: the root of another queue, an image or a foreign
+	 * node's (its settings are then read off the tree); NULL: the program's own. owners: accounts of that node, NULL: this
+	 * host's. Blocks; for mailpair-queue. The caller frees *ret with queue_layout_free().
+	 */
+	bool	(*layout)(const struct mta_params *, const char *dir, const struct queue_owners *owners,
+		    struct queue_layout *ret, struct err *);
+	/*
+	 * Take the locks by which the program itself tells that it runs, without waiting, so that it cannot start
+	 * while its queue is mended. NO: it runs (or something else that would write to the queue does), with who in *err.
+	 * UNKNOWN: cannot be told. Only YES fills *ret.
+	 */
+	enum fact (*lock)(const struct mta_params *, const struct queue_layout *, struct queue_lock *ret, struct err *);
 };
 
 extern const struct mta_driver mta_postfix;

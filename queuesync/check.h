@@ -1,0 +1,137 @@
+/*
+ * queuesync/check.h - is a queue whole? Pure: entries of directories and the bytes of files in,
+ * findings out; no clock, no file, no log. Streaming, so that a million messages cost some 48 bytes
+ * each: of a file that is as it should be only one bit is kept, in the table of messages.
+ *
+ *	check_new()
+ *	check_directory() for each directory that is there, check_file() for each entry   (the scan)
+ *	check_joined()		rules that need all names; may ask for the content of suspects
+ *	check_asked() ... check_content() for each	(read by queuesync/read.c, in inode order)
+ *	check_end()		-> findings
+ *
+ * A rules module a mail program (rules_qmail.c, rules_postfix.c, rules_exim.c) fills in struct rules;
+ * what all three share (types, links, owners, modes, times, directories: rules 1 to 7) is check.c's.
+ */
+#ifndef QUEUESYNC_CHECK_H
+#define QUEUESYNC_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mta/queue.h"
+#include "queuesync/finding.h"
+
+/* A message's id without loss of anything in it; {0, 0} is none. */
+struct queue_key { uint64_t hi, lo; };
+
+struct check;
+
+struct check_options {
+	bool	 deep;		/* every record of every file is looked at */
+	int64_t	 now;		/* s since the epoch, for ages and times in the future */
+	int64_t	 slack;		/* s that a time may be ahead */
+};
+
+/* What is to be known of one kind of file, for the common rules. */
+struct file_norm {
+	uint32_t uid, gid;	/* QUEUE_ID_ANY: any */
+	uint32_t mode;		/* permission bits that must be ... */
+	uint32_t mask;		/* ... among these; 0: none is looked at */
+	uint32_t nlink;		/* 0: not looked at */
+	bool	 future;	/* its mtime may be ahead */
+	bool	 may_be_empty;
+};
+
+/* What a file holds, as a rules module has read it: small, copied, its own business but for "problem". */
+struct queue_content {
+	bool	 bad;		/* problem is set */
+	enum problem problem;
+	uint32_t bits;		/* the module's own */
+	uint64_t number[4];	/* the module's own */
+	char	 what[120];	/* for the finding's detail: where and what would be right */
+};
+
+struct rules {
+	const char	*mta;
+	uint32_t	 message_bits;	/* a message is there when one of these parts is */
+
+	/*
+	 * Classify one regular file: its key, the bit of the part it is (one bit a kind of place), and its norm.
+	 * False: no name that belongs there (rule 2 takes it, unless the module made a finding of its own and set *known).
+	 */
+	bool	(*name)(const struct queue_layout *, const struct queue_file *, struct queue_key *ret_key,
+		    uint32_t *ret_bit, struct file_norm *ret_norm);
+	/* Is sub the right sub-directory for this name? Else write the right one to want (8 bytes). */
+	bool	(*place)(const struct queue_layout *, const struct queue_file *, char *want);
+	/* The key as the program writes it; buf has 64 bytes. */
+	const char *(*id)(const struct queue_layout *, struct queue_key, char *buf);
+	/* The key's file as path below the root, from what the table knows; buf has 512 bytes. */
+	const char *(*path)(const struct queue_layout *, struct queue_key, uint32_t bit, char *buf);
+
+	/* One file that passed name(): rules of its own. Returns whether it counts as that part. */
+	bool	(*file)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
+	/* All names are known. */
+	void	(*join)(struct check *);
+	/*
+	 * Read one file whole (deep) or as far as needed. Called from several threads at once; touches nothing
+	 * but *ret. message: also wanted for "queue list" and losses, else NULL.
+	 */
+	void	(*read)(const struct queue_layout *, const struct queue_file *, struct queue_source *,
+		    struct queue_content *ret, struct queue_message *message);
+	/* One content that was read; serial. */
+	void	(*content)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit,
+		    const struct queue_content *);
+	/* Everything is known. */
+	void	(*end)(struct check *);
+};
+
+extern const struct rules rules_qmail, rules_postfix, rules_exim;
+const struct rules *rules_find(const char *mta);	/* NULL: none */
+
+struct check *check_new(const struct rules *, const struct queue_layout *, const struct check_options *);
+void	check_free(struct check *);
+
+/* The scan tells what is there. A directory: its path below the root. An entry of any type: check_file(). */
+void	check_directory(struct check *, const char *path, uint16_t place, const struct queue_file *self);
+void	check_file(struct check *, const struct queue_file *);
+void	check_joined(struct check *);
+/* Which files are to be read, in order of their inodes, one after another; false: no more. The names stay valid until the next call. */
+bool	check_asked(struct check *, struct queue_file *ret);
+void	check_content(struct check *, const struct queue_file *, const struct queue_content *);
+/* Sorted; the caller frees them. *messages: whole ones, *files: entries seen. */
+void	check_end(struct check *, struct findings *ret, uint64_t *messages, uint64_t *files);
+
+/* ---- for the rules modules ---- */
+const struct queue_layout *check_layout(const struct check *);
+const struct check_options *check_options(const struct check *);
+void	*check_own(struct check *, size_t size);	/* the module's own state, zeroed at the first call */
+
+/* The table of messages: bits of parts, and 32 bits more that are the module's own. */
+uint32_t check_parts(const struct check *, struct queue_key);
+uint32_t check_more(const struct check *, struct queue_key);
+void	check_set(struct check *, struct queue_key, uint32_t parts, uint32_t more);	/* or-ed in; makes the row */
+typedef void check_row_f(struct check *, struct queue_key, uint32_t parts, uint32_t more, void *arg);
+void	check_each(struct check *, check_row_f *, void *arg);	/* rows must not be added meanwhile */
+
+/*
+ * An odd file is kept whole until the end, under its key ({0,0}: none), and is found again by it. Bounded: beyond
+ * CHECK_ODD_MAX of a rule they are only counted, and said so in the finding.
+ */
+#define CHECK_ODD_MAX 4096
+void	check_keep(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
+const struct queue_file *check_kept(struct check *, struct queue_key, uint32_t bit);	/* NULL: none */
+/* Have it read although this is no deep pass. */
+void	check_ask(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
+
+/*
+ * A finding; more than CHECK_LISTED_MAX of one rule, class and problem become one finding with a count,
+ * whose remedies stay empty: the repair goes round again until none is left. Returns NULL then.
+ */
+#define CHECK_LISTED_MAX 1000
+struct finding *check_find(struct check *, unsigned int rule, enum finding_class, enum problem,
+    enum acknowledged, const struct queue_file *, struct queue_key, const char *detail, ...)
+    __attribute__((format(printf, 8, 9)));
+const char *check_file_path(const struct check *, const struct queue_file *, char *buf, size_t size);
+
+#endif
