@@ -56,7 +56,7 @@ struct link {
 	struct err			 trouble;	/* why it is closed, for status */
 	void				*priv;		/* the transport's */
 	uint64_t			 sent, send_failed, received;
-	uint64_t			 dropped;	/* framing errors */
+	uint64_t			 dropped;	/* damaged frames; datagrams that the kernel dropped, as of the last send */
 };
 
 extern const struct link_transport link_udp;	/* unicast, multicast, broadcast; IPv4 and IPv6 */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 
 #define READS_PER_WAKE_MAX 16
 
@@ -28,7 +29,21 @@ struct udp {
 	bool			 refused;	/* said so, and nothing was heard since */
 	uint8_t			 last[LINK_DATAGRAM_MAX];	/* what we sent last */
 	size_t			 last_len;
+	uint32_t		 drops;		/* the kernel's counter, as it was read last; it wraps */
 };
+
+/* What the filter refused and what no buffer was free for never wakes us: the kernel has counted it. */
+static void
+udp_count_drops(struct link *l, struct udp *u)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(u->sock.fd, SOL_SOCKET, SO_MEMINFO, info, &len) == -1 || len < sizeof(info))
+		return;
+	l->dropped += info[SK_MEMINFO_DROPS] - u->drops;
+	u->drops = info[SK_MEMINFO_DROPS];
+}
 
 static bool
 same_host(const struct sockaddr *a, const struct sockaddr_storage *b)
@@ -145,6 +160,7 @@ udp_close(struct link *l)
 {
 	struct udp *u = l->priv;
 
+	udp_count_drops(l, u);
 	loop_io_free(u->io);
 	close(u->sock.fd);
 	free(u);
@@ -171,6 +187,7 @@ udp_send(struct link *l, const uint8_t *bytes, size_t len, struct err *err)
 	ssize_t n = -1;
 	struct err why;
 
+	udp_count_drops(l, u);
 	/* The first try may only bring the news of an earlier beat that was refused. */
 	for (int i = 0; i < 2 && n == -1; i++)
 		n = sendto(u->sock.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, to,

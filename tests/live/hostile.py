@@ -164,6 +164,11 @@ class Hostile:
         grown = self.grown(name, lambda li: sum(li['rejected'][kind] for kind in what.split('/')))
         return grown is not None and sum(n for _, n in grown) >= count
 
+    def is_dropped_more(self, since, name, count):
+        """Of those that the kernel threw away before the daemon saw them."""
+        grown = self.grown(name, lambda li: li['dropped'] if li['transport'] != 'serial' else 0)
+        return grown is not None and sum(n for _, n in grown) >= count
+
     def is_punctual(self, since, name, seconds):
         """
         No gap between two beats on a network link was longer, as the histogram tells since the mark. Not the serial one: here it

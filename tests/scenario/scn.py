@@ -56,6 +56,7 @@ CLAIMS = [
     ('link-down', 'NODE misses the link LINK'),
     ('rejected', 'NODE rejected TEXT beats'),
     ('rejected-more', 'NODE rejected COUNT more TEXT beats'),
+    ('dropped-more', 'NODE dropped COUNT more datagrams'),
     ('punctual', 'beats reach NODE within DURATION'),
     ('complete', 'every beat reaches NODE'),
     ('history', 'history of NODE has TEXT'),

@@ -157,7 +157,33 @@ START_TEST(the_kernel_drops_what_cannot_be_a_beat)
 	some_beat(bytes, 7);
 	bytes[3] = 'X';
 	ck_assert_int_eq(heard_of(fd, bytes, BEAT_LEN), 0);
-	ck_assert_uint_eq(end[0].link.dropped, 0);	/* none of it ever came up here */
+	/* none of it ever came up here, but it is told with the next beat that is sent */
+	ck_assert_uint_eq(end[0].link.dropped, 0);
+	must_send(0, 2);
+	ck_assert_uint_eq(end[0].link.dropped, 6);
+	must_send(0, 3);
+	ck_assert_uint_eq(end[0].link.dropped, 6);	/* once each */
+	ck_assert_uint_eq(end[1].link.dropped, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_a_full_buffer_cannot_take_is_counted_as_dropped_also_by_a_link_that_ends)
+{
+	uint8_t bytes[BEAT_LEN];
+	int fd, sent = 20000;
+
+	share_host();
+	make(on_lo, NULL, NULL);
+	fd = stranger("127.0.0.2", "127.0.0.1");
+	must_send(0, 1);
+	some_beat(bytes, 7);
+	for (int i = 0; i < sent; i++)
+		ck_assert_int_eq(send(fd, bytes, BEAT_LEN, 0), BEAT_LEN);
+	ck_assert_uint_eq(end[0].link.dropped, 0);
+	link_fini(&end[0].link);
+	ck_assert_uint_gt(end[0].link.dropped, 1000);
+	ck_assert_uint_lt(end[0].link.dropped, (uint64_t)sent);
 	close(fd);
 }
 END_TEST
@@ -406,6 +432,7 @@ main(void)
 	tcase_add_test(any, unicast_over_ipv4);
 	tcase_add_test(any, the_kernel_drops_what_cannot_be_a_beat);
 	tcase_add_test(any, only_the_peers_address_is_heard_on_a_unicast_link);
+	tcase_add_test(any, what_a_full_buffer_cannot_take_is_counted_as_dropped_also_by_a_link_that_ends);
 	tcase_add_test(any, a_flood_does_not_keep_timers_waiting);
 	tcase_add_test(any, a_refusal_by_the_peer_is_a_hint_once_until_it_is_heard_again);
 	tcase_add_test(any, no_beat_is_lost_to_the_refusal_of_the_one_before);
