@@ -27,6 +27,8 @@ struct spawn {
 	struct loop		*loop;
 	char			 name[48];
 	bool			 worker;
+	bool			 alone;		/* done() waits for its real end */
+	bool			 late;		/* ... which was ordered at the deadline */
 	bool			 lost;		/* done() was called or forgotten: only to be reaped */
 	bool			 calling;	/* within done() */
 	struct kid		 kid;
@@ -77,6 +79,13 @@ result_judge(struct spawn_result *r, const struct kid *kid, const siginfo_t *si,
 		r->code = si->si_status;
 		err_set(&r->err, 0, "%s: killed by signal %d (%s)", name, r->code, strsignal(r->code));
 	}
+}
+
+static void
+result_late(struct spawn_result *r, const struct spawn *s)
+{
+	r->end = SPAWN_TIMEOUT;
+	err_set(&r->err, 0, "%s: not finished after %u ms", s->name, s->deadline_ms);
 }
 
 /* ---------------------------------------------------------------- asynchronous */
@@ -144,7 +153,10 @@ spawn_reap(struct spawn *s)
 		for (int ch = KID_OUT; ch <= KID_ERR; ch++)
 			if (s->kid.fd[ch] != -1)
 				kid_read(s->kid.fd[ch], &s->text[ch]);
-		result_judge(&r, &s->kid, &si, s->name, s->worker);
+		if (s->late)
+			result_late(&r, s);
+		else
+			result_judge(&r, &s->kid, &si, s->name, s->worker);
 		if (s->worker)
 			worker_stderr_log(s);
 		spawn_tell(s, &r);
@@ -172,7 +184,7 @@ spawn_abandon(struct spawn *s)
 static void
 spawn_deadline(void *arg)
 {
-	struct spawn_result r = { .end = SPAWN_TIMEOUT };
+	struct spawn_result r = { 0 };
 	struct spawn *s = arg;
 
 	if (s->kid.pid == -1) {
@@ -184,8 +196,13 @@ spawn_deadline(void *arg)
 	}
 	if (spawn_reap(s))
 		return;		/* it ended in this very turn of the loop: the outcome is known */
+	if (s->alone) {
+		kill(-s->kid.pid, SIGKILL);
+		s->late = true;
+		return;
+	}
 	spawn_abandon(s);
-	err_set(&r.err, 0, "%s: not finished after %u ms", s->name, s->deadline_ms);
+	result_late(&r, s);
 	spawn_tell(s, &r);
 	channels_close(s);
 }
@@ -240,6 +257,16 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	struct kid_job job = { .name = name, .work = work, .ctx = ctx, .tied = true };
 
 	return spawn_begin(&job, loop, deadline_ms, done, arg);
+}
+
+struct spawn *
+spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx,
+    uint32_t deadline_ms, spawn_done_f *done, void *arg)
+{
+	struct spawn *s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
+
+	s->alone = true;
+	return s;
 }
 
 struct spawn *

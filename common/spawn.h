@@ -5,7 +5,7 @@
  * *command* is another program. Both are process groups of their own, without the parent's
  * descriptors, real-time priority or signal handlers. When the deadline passes the group gets
  * SIGKILL and done() is called with SPAWN_TIMEOUT at once, whether or not the kernel can end it
- * (a child in uninterruptible sleep is reaped later, in silence).
+ * (a child in uninterruptible sleep is reaped later, in silence; spawn_work_alone() waits for that).
  *
  * done() is called exactly once, later, from the loop, unless spawn_forget() came first.
  */
@@ -65,6 +65,12 @@ struct spawn_cmd {
 struct spawn *spawn_work(struct loop *, const char *name, spawn_work_f *, const void *ctx,
     uint32_t deadline_ms, spawn_done_f *, void *arg);
 struct spawn *spawn_exec(struct loop *, const char *name, const struct spawn_cmd *,
+    uint32_t deadline_ms, spawn_done_f *, void *arg);
+/*
+ * As spawn_work(), but SPAWN_TIMEOUT comes when the killed worker is really gone, be that hours after its deadline:
+ * who starts the next one in done() never has two, however long a disk keeps the first in the kernel.
+ */
+struct spawn *spawn_work_alone(struct loop *, const char *name, spawn_work_f *, const void *ctx,
     uint32_t deadline_ms, spawn_done_f *, void *arg);
 
 /* Kill the group (SIGKILL); done() will not be called. */

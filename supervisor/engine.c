@@ -54,7 +54,11 @@ engine_job_start(struct engine *en, enum engine_job job, const char *name, spawn
 	assert(en->job[job] == NULL);
 	en->job_ctx[job].conf = en->conf;
 	en->job_ctx[job].limit_ms = limit_ms;
-	en->job[job] = spawn_work(en->loop, name, work, &en->job_ctx[job], limit_ms, done, en);
+	/* a decision waits for these two; of what may wait for a disk there is never a second one beside the first */
+	if (job == JOB_POWER || job == JOB_ADDRESS_PROBE)
+		en->job[job] = spawn_work(en->loop, name, work, &en->job_ctx[job], limit_ms, done, en);
+	else
+		en->job[job] = spawn_work_alone(en->loop, name, work, &en->job_ctx[job], limit_ms, done, en);
 }
 
 /* ---------------------------------------------------------------- the queue of actions */

@@ -103,7 +103,7 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 		assert(!"workers are bounded");
 	}
 	s->used = true;
-	s->lost = s->calling = s->failed = false;
+	s->lost = s->calling = s->failed = s->alone = s->late = false;
 	s->phase = 0;
 	s->out.len = 0;
 	s->out.text[0] = '\0';
@@ -131,6 +131,16 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	if (s->fate != FATE_HANG)
 		step_queue(s);
 	item_add(&s->deadline_slot, node_virt(n, s->mono_us), IT_DEADLINE, CLASS_DAEMON, s->node, s, 0);
+	return s;
+}
+
+struct spawn *
+spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx, uint32_t deadline_ms,
+    spawn_done_f *done, void *arg)
+{
+	struct spawn *s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
+
+	s->alone = true;
 	return s;
 }
 
@@ -209,7 +219,7 @@ spawn_step(struct spawn *s)
 	}
 	item_drop(&s->deadline_slot);
 	if (!s->lost)
-		spawn_tell(s, SPAWN_EXITED);
+		spawn_tell(s, s->late ? SPAWN_TIMEOUT : SPAWN_EXITED);
 	spawn_free(s);
 }
 
@@ -219,6 +229,10 @@ spawn_due(struct spawn *s)
 {
 	if (s->phase >= s->kind->phases && phase_at(s) <= sim->now) {
 		spawn_step(s);		/* it ended in this very turn of the loop: the outcome is known */
+		return;
+	}
+	if (s->alone && s->fate == FATE_LATE) {
+		s->late = true;
 		return;
 	}
 	s->lost = true;

@@ -137,6 +137,7 @@ struct spawn_out { char text[3072]; size_t len; };
 
 struct spawn {
 	bool		used, lost, calling;	/* lost: nobody waits for its report */
+	bool		alone, late;	/* its report waits for its end, which was ordered at its deadline */
 	int		node;
 	const struct work_kind *kind;
 	struct edge_ctx	ctx;

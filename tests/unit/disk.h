@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/blkpg.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -190,6 +191,48 @@ disk_ended_by(pid_t pid)
 
 	ck_assert(waitpid(pid, &status, 0) == pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* ---------------------------------------------------------------- a file system that hangs */
+
+static struct { pid_t pid; int fd; } disk_frozen = {-1, -1};
+
+/* As fsfreeze: whoever writes below path waits. A child holds it, which thaws it whatever becomes of the test. */
+static inline void
+disk_freeze(const char *path)
+{
+	int p[2], ready[2];
+	char byte = 0;
+
+	ck_assert(pipe2(p, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0);
+	disk_frozen.pid = fork();
+	ck_assert(disk_frozen.pid != -1);
+	if (disk_frozen.pid == 0) {
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		setsid(); /* the harness kills the test's group */
+		close(p[1]);
+		if (fd == -1 || ioctl(fd, FIFREEZE, 0) == -1 || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		close(ready[1]);
+		while (read(p[0], &byte, 1) == -1 && errno == EINTR)
+			continue;
+		_exit(ioctl(fd, FITHAW, 0) == -1);
+	}
+	close(p[0]);
+	close(ready[1]);
+	ck_assert_msg(read(ready[0], &byte, 1) == 1, "%s cannot be frozen", path);
+	close(ready[0]);
+	disk_frozen.fd = p[1];
+}
+
+static inline void
+disk_thaw(void)
+{
+	int status;
+
+	close(disk_frozen.fd);
+	ck_assert(waitpid(disk_frozen.pid, &status, 0) == disk_frozen.pid && status == 0);
 }
 
 /* ---------------------------------------------------------------- workers */
