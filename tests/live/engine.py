@@ -21,22 +21,19 @@ sys.path[:0] = [HERE, os.path.dirname(HERE) + '/scenario']
 import scn                              # noqa: E402
 import settings                         # noqa: E402
 import traffic                          # noqa: E402
-from hostile import Failed, Hostile, Late, THIRD      # noqa: E402
+from hostile import Hostile, THIRD      # noqa: E402
+from judge import Failed, Judge         # noqa: E402
 from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 
 POLL = 0.02                             # how often a claim is looked at while it is waited for
 
 
-class Engine(Hostile):
+class Engine(Judge, Hostile):
     def __init__(self, world, scenario, verbose=False):
+        Judge.__init__(self, world, scenario, verbose)
         Hostile.__init__(self)
-        self.world, self.scenario, self.verbose = world, scenario, verbose
         self.load, self.prober = traffic.Load(world), traffic.Prober(world)
-        self.marked = now_ns()
         self.always, self.never = set(), []
-        self.said = ''
-        self.found = None               # the last Account
-        self.masters = {}               # Postfix's first processes before they were killed or stopped
 
     # ---- running
     def run(self):
@@ -60,25 +57,6 @@ class Engine(Hostile):
         for step in self.scenario.find('state-disk'):
             self.world.hosts[step.values[0]].write('/etc/daemon-off', '')   # until the disk is mounted
 
-    def steps(self, steps):
-        for step in steps:
-            self.step = step
-            self.tell('    %8.3f  %s' % ((now_ns() - self.world.began) / 1e9, step.text))
-            self.world.note('-- ' + step.text)
-            if step.name == 'repeat':
-                for _ in range(step.values[0]):
-                    self.steps(step.body)
-            else:
-                getattr(self, 'do_' + step.name.replace('-', '_'))(step, *step.values)
-            self.invariants()
-
-    def tell(self, text):
-        if self.verbose:
-            print(text, flush=True)
-
-    def host(self, name):
-        return self.world.hosts[name]
-
     def invariants(self):
         """What must never have been so, judged after each step."""
         for what in self.always:
@@ -91,12 +69,9 @@ class Engine(Hostile):
                 raise Failed('%s took the disk' % name)
 
     # ---- what needs no world: read before the start
-    def do_node(self, step, name):
-        pass
+    do_clock_shiftable = do_state_disk = lambda self, step, *values: None
 
-    do_option = do_key = do_clock_shiftable = do_state_disk = lambda self, step, *values: None
-
-    # ---- the pair and the clients
+    # ---- the pair
     def do_start(self, step, names):
         for name in names:
             self.host(name).on()
@@ -104,19 +79,6 @@ class Engine(Hostile):
                 self.state_disk(name)
 
     do_power_on = do_start
-
-    def do_load_on(self, step, per_second):
-        self.load.start(per_second)
-
-    def do_load_off(self, step):
-        self.load.stop()
-
-    def do_probe_on(self, step):
-        self.prober.start()
-
-    def do_mark(self, step):
-        self.marked = now_ns()
-        self.remember()
 
     # ---- faults
     def do_power_cut(self, step, name):
@@ -278,33 +240,22 @@ class Engine(Hostile):
         if player.wait(20) != 0:
             raise WorldError('the beats of %s could not be replayed' % name)
 
-    # ---- operators
-    def do_run(self, step, name, command, code):
-        got, self.said = self.host(name).x(command, timeout=60)
-        if got != code:
-            raise Failed('"%s" on %s: exit %s, expected %d; it said: %s' % (command, name, got, code, self.said.strip()))
-
-    def do_said(self, step, text):
-        if text not in self.said:
-            raise Failed('"%s" is not in what it said: %s' % (text, self.said.strip()))
-
     # ---- claims
-    def do_wait(self, step, seconds):
-        since = now_ns()
-        if not self.wait_until(lambda: self.claim(step.claim, since), seconds):
-            raise Late('not so within %g s; %s' % (seconds, self.why(step.claim)))
+    def do_mark(self, step):
+        self.marked_wall_ms = int(time.time() * 1000)
+        Judge.do_mark(self, step)
 
-    def do_expect(self, step):
-        if not self.claim(step.claim, self.marked):
-            raise Late('not so; %s' % self.why(step.claim))
+    def wait_claim(self, claim, since, seconds):
+        return self.wait_until(lambda: self.claim(claim, since), seconds)
 
-    def do_stays(self, step, seconds):
+    def hold_claim(self, claim, since, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if not self.claim(step.claim, self.marked):
-                raise Late('not so any more; %s' % self.why(step.claim))
+            if not self.claim(claim, since):
+                return False
             self.invariants()
             time.sleep(POLL)            # tidy: the period in which a claim is looked at
+        return True
 
     def wait_until(self, claim, seconds, failure=None):
         end = time.monotonic() + seconds
@@ -323,177 +274,16 @@ class Engine(Hostile):
     def do_never(self, step, name):
         self.never.append((name, now_ns()))
 
-    def claim(self, claim, since):
-        name, values = claim
-        return getattr(self, 'is_' + name.replace('-', '_'))(since, *values)
-
-    def is_role(self, since, name, role):
-        return self.host(name).status().get('role') == role
-
-    def is_one_active(self, since):
-        return sum(h.status().get('role') == 'active' for h in self.world.hosts.values() if h.pid) == 1
-
-    def is_healthy(self, since, name):
-        return self.host(name).status().get('healthy') is True
-
-    def is_power(self, since, name):
-        return self.host(name).pid != 0
-
-    def is_no_power(self, since, name):
-        return self.host(name).pid == 0
-
-    def is_disk(self, since, name):
-        return self.world.holds(name, 'disk')
-
-    def is_lost_disk(self, since, name):
-        return not self.is_disk(since, name)
-
-    def is_restarted(self, since, name):
-        """Its first process is another one than that which was killed or stopped, and it listens."""
-        now = set(self.master(name))
-        return bool(now) and not now & self.masters.get(name, set()) and self.world.holds(name, 'mta')
-
-    def is_no_mta(self, since):
-        return not any(self.world.holds(n, 'mta') for n in settings.NODES)
-
-    def is_no_disk(self, since):
-        return not any(self.world.holds(n, 'disk') for n in settings.NODES)
-
-    def is_view(self, since, name, view):
-        return self.host(name).status().get('peer_view') == view
-
-    def problems(self, name):
-        return json.dumps(self.host(name).status().get('problems'))
-
-    def is_problem(self, since, name, text):
-        return text.lower() in self.problems(name).lower()
-
-    def is_no_problem(self, since, name):
-        return self.problems(name) == '[]'
-
-    def link(self, name, link):
-        return next((li for li in self.host(name).status().get('links', []) if li['name'] == link), {})
-
-    def is_link_up(self, since, name, link):
-        return self.link(name, link).get('up') is True
-
-    def is_link_down(self, since, name, link):
-        return self.link(name, link).get('up') is False
-
-    def is_rejected(self, since, name, what):
-        return any(li.get('rejected', {}).get(what, 0) > 0 for li in self.host(name).status().get('links', []))
-
-    def is_history(self, since, name, text):
-        return text in self.host(name).x(['/usr/local/sbin/mailpair', 'history'])[1]
-
-    def is_service(self, since):
-        self.prober.read()
-        if self.prober.proc:
-            return any(end > since and outcome == 'ok' for begin, end, outcome in self.prober.tries[-200:])
+    def greeted(self):
         out = self.world.in_net('client', ['timeout', '1', 'bash', '-c',
                                            'exec 3<>/dev/tcp/%s/25 && read -r line <&3 && echo "$line" && '
                                            'printf "QUIT\\r\\n" >&3 && cat <&3' % settings.SERVICE], check=False)
         return out.startswith('220')
 
-    def is_acked(self, since, count):
-        self.load.read()
-        return sum(1 for at, _ in self.load.acks if at > since) >= count
-
-    def is_put_off(self, since, count):
-        self.load.read()
-        return sum(1 for at, code in self.load.refusals if at > since and code.startswith('4')) >= count
-
-    def is_asked(self, since, name, action):
-        return any(by == name and what == action and at > self.marked
-                   for at, by, what, host, answer in self.world.asked)
-
-    def is_not_asked(self, since, name, action):
-        return not self.is_asked(since, name, action)
-
-    def is_status(self, since, name, path, value):
-        at = self.host(name).status()
-        for key in path.split('.'):
-            at = at.get(key) if isinstance(at, dict) else None
-        return (at if isinstance(at, str) else json.dumps(at)) == value
-
-    def why(self, claim):
-        """What can be said about the node in question, for a message."""
-        names = [v for v in claim[1] if v in settings.NODES] or list(settings.NODES)
-        texts = []
-        for name in names:
-            s = self.host(name).status()
-            if not self.host(name).pid:
-                texts.append('%s has no power' % name)
-            elif not s:
-                texts.append('%s: mailpair gives no status' % name)
-            else:
-                texts.append('%s is %s, sees its peer %s, problems: %s' % (
-                    name, s.get('role'), s.get('peer_view'), json.dumps(s.get('problems'))))
-        return '; '.join(texts)
-
-    # ---- sums
-    def do_expect_found(self, step):
-        holder = [n for n in settings.NODES if self.world.holds(n, 'disk') and self.host(n).pid]
-        if len(holder) != 1:
-            raise Failed('nobody has the spool, so that no message can be found')
-        self.found = a = traffic.Account(self.load, self.host(holder[0]))
-        if a.lost:
-            raise Failed('%d of %d acknowledged messages are lost: %s' % (len(a.lost), a.acked, ' '.join(a.lost[:5])))
-        if a.acked == 0:
-            raise Failed('no message was acknowledged at all')
-
-    def do_expect_single(self, step):
-        if self.found is None:
-            self.do_expect_found(step)
-        if self.found.twice:
-            raise Failed('%d messages are there twice without reason: %s' %
-                         (len(self.found.twice), ' '.join(self.found.twice[:5])))
-
-    def counted(self, outcomes):
-        """Connections that never came to a greeting, of all clients."""
-        sums = self.prober.count(self.marked)
-        for at, detail in self.load.fails:
-            how, stage = detail.split()
-            if at >= self.marked and stage in ('connect', 'greeting'):
-                sums[how] = sums.get(how, 0) + 1
-        if not any(sums.values()) and not any(at > self.marked for at, _ in self.load.acks):
-            raise WorldError('%s: no client has tried anything since the mark' % self.step.where)
-        return sum(sums.get(o, 0) for o in outcomes)
-
-    def do_expect_not_refused(self, step):
-        self.load.read()
-        n = self.counted(('refused',))
-        if n:
-            raise Failed('%d connections were refused' % n)
-
-    def do_expect_not_reset(self, step):
-        self.load.read()
-        n = self.counted(('reset', 'eof'))
-        if n:
-            raise Failed('%d connections were reset or closed before the greeting' % n)
-
-    def do_expect_outage(self, step, seconds):
-        self.prober.read()
-        outage = self.prober.outage(self.marked) if self.prober.tries else self.load.gap(self.marked)
-        if outage is None:
-            raise Failed('nothing was answered since the mark')
-        if outage >= seconds:
-            raise Late('outage %.0f ms' % (outage * 1e3))
+    def queue_ids(self, name):
+        return traffic.queue_ids(self.host(name))
 
     # ---- the end
-    def summary(self):
-        """Numbers for the result line."""
-        parts = []
-        self.prober.read()
-        if self.load.acks:
-            parts.append('%d acknowledged' % len(self.load.acks))
-        if self.found and self.found.doubted:
-            parts.append('%d sent twice after a broken connection' % self.found.doubted)
-        if self.prober.tries:
-            outage = self.prober.outage(self.prober.tries[0][0], self.prober.tries[-1][1])
-            parts.append('longest outage %.0f ms' % ((outage or 0) * 1e3))
-        return ', '.join(parts)
-
     def timeline(self):
         return ''.join('%9.3f  %s\n' % ((at - self.world.began) / 1e9, text)
                        for at, text in sorted(self.world.events))

@@ -9,6 +9,7 @@ import time
 
 import settings
 from freezer import STATE_DIR
+from judge import Failed
 from world import ENV, HERE, OTHER, WorldError, loop_attach, now_ns, run
 
 # Prints the sentences of a journal's entries from a time on.
@@ -20,23 +21,12 @@ for row in db.execute('SELECT text FROM event WHERE wall_ms >= ? ORDER BY id', (
 THIRD = settings.lan('other')[0].split('/')[0]
 
 
-class Failed(Exception):
-    """The programs under test did not do what the scenario says."""
-    verdict = 'failed'
-
-
-class Late(Failed):
-    """What should be so is not so yet, or not so quickly: a slow machine can be the cause. No law was broken."""
-    verdict = 'late'
-
-
 def address(text):
     return text[0].split('/')[0]
 
 
 class Hostile:
     def __init__(self):
-        self.marks = {}                 # name: status at the last mark
         self.floods = []                # (process, since when)
         self.flooded = []               # datagrams a second, of those that ended
         self.busy = {}                  # name: processes
@@ -148,41 +138,7 @@ class Hostile:
             proc.wait()
 
     # ---- claims since the mark
-    def remember(self):
-        self.marked_wall_ms = int(time.time() * 1000)
-        self.marks = {name: self.host(name).status() for name in settings.NODES}
-
-    def grown(self, name, count):
-        """[(link, by how much)] of what count says of a link since the mark."""
-        before = {li['name']: li for li in self.marks.get(name, {}).get('links', [])}
-        now = self.host(name).status().get('links', [])
-        if not now or not before:
-            return None
-        return [(li['name'], count(li) - count(before[li['name']])) for li in now]
-
-    def is_rejected_more(self, since, name, count, what):
-        grown = self.grown(name, lambda li: sum(li['rejected'][kind] for kind in what.split('/')))
-        return grown is not None and sum(n for _, n in grown) >= count
-
-    def is_dropped_more(self, since, name, count):
-        """Of those that the kernel threw away before the daemon saw them."""
-        grown = self.grown(name, lambda li: li['dropped'] if li['transport'] != 'serial' else 0)
-        return grown is not None and sum(n for _, n in grown) >= count
-
-    def is_punctual(self, since, name, seconds):
-        """
-        No gap between two beats on a network link was longer, as the histogram tells since the mark. Not the serial one: here it
-        is a pseudo terminal, which a kernel's worker of ordinary priority empties, where a real port has interrupts.
-        """
-        grown = self.grown(name, lambda li: 0 if li['transport'] == 'serial' or li['gaps']['max_ms'] < seconds * 1e3 else sum(
-            g['count'] for g in li['gaps']['histogram'] if g['up_to_ms'] > seconds * 1e3))
-        return grown is not None and all(n <= 0 for _, n in grown)
-
     def is_journal(self, since, name, text):
         """Any entry since the mark, not only transitions; read in the host: SQLite would follow /proc/PID/root wrongly."""
         code, said = self.host(name).x(['python3', '-c', JOURNAL, STATE_DIR + '/journal.db', str(self.marked_wall_ms)])
         return code == 0 and text in said
-
-    def is_complete(self, since, name):
-        grown = self.grown(name, lambda li: (li['lost'] if li['transport'] != 'serial' else 0) + sum(li['rejected'].values()))
-        return grown is not None and all(n == 0 for _, n in grown)

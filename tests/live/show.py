@@ -89,7 +89,7 @@ class Show:
     # ---- the sums
     def table(self):
         """True when everything acknowledged was found."""
-        a = traffic.Account(self.load, self.world.hosts['mx1'])
+        a = traffic.Account(self.load, traffic.queue_ids(self.world.hosts['mx1']))
         self.say('%-12s %-12s %10s %10s %10s %10s' % ('move', 'from, to', 'outage', 'refused', 'reset', 'timed out'))
         for name, old, new, begin, end in self.moves:
             tries = self.prober.count(begin, end)

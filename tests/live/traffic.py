@@ -9,7 +9,6 @@ import re
 import signal
 
 import settings
-from world import now_ns
 
 QUEUES = ('maildrop', 'incoming', 'active', 'deferred', 'hold', 'corrupt')
 MESSAGE_ID = re.compile(rb'Message-ID: <([^>]+)>')
@@ -120,7 +119,7 @@ class Prober:
         before = [t for t in good if t < since][-1:]
         good = before + [t for t in good if t >= since and (until is None or t <= until)]
         if until is None and good:
-            good.append(max(good[-1], min(now_ns(), max(end for b, end, o in self.tries))))
+            good.append(max(good[-1], min(self.world.now(), max(end for b, end, o in self.tries))))
         return max(((b - a) / 1e9 for a, b in zip(good, good[1:])), default=None)
 
 
@@ -170,9 +169,9 @@ def read_message(spool, queue, name, path):
 class Account:
     """Acknowledged, found, lost, twice: by Message-ID."""
 
-    def __init__(self, load, host):
+    def __init__(self, load, ids):
+        """ids: {Message-ID: number of copies} on the spool"""
         acked = load.acked()
-        ids = queue_ids(host)
         self.acked = len(acked)
         self.lost = sorted(acked - set(ids))
         self.found = self.acked - len(self.lost)

@@ -247,6 +247,10 @@ class World:
         self.asked = []                         # (time, from, action, host, answer) at the power controllers
         self.loop, self.tty, self.hosts = {}, {}, {}
 
+    def now(self):
+        """Nanoseconds of the clock that all times of the world are told by."""
+        return now_ns()
+
     def tool(self, name):
         return '%s/tools/%s' % (self.build, name)
 

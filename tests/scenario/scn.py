@@ -71,6 +71,7 @@ CLAIMS = [
 
 FORMS = [
     # the pair
+    ('live-only', 'live only: REST'),
     ('node', 'node NODE'),
     ('option', 'pair OPTION = REST'),
     ('key', 'key of NODE is wrong'),
