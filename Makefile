@@ -35,7 +35,8 @@ MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair)
 SRC_common = $(wildcard common/*.c)
 SRC_mta    = $(wildcard mta/*.c)
 SRC_supervisor = $(filter-out $(MAINS),$(wildcard supervisor/*.c))
-SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_supervisor)
+SRC_queuesync = $(filter-out queuesync/main.c,$(wildcard queuesync/*.c))
+SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_queuesync) $(SRC_supervisor)
 OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
 PROGRAMS   = $(O)/mailpaird $(O)/mailpair

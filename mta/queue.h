@@ -89,6 +89,14 @@ struct queue_file {
 	int64_t		 mtime, atime, ctime;	/* s since the epoch */
 };
 
+/* The type in mode, with Linux' numbers: pure files know no <sys/stat.h>. */
+enum queue_type {
+	QUEUE_FIFO = 0010000, QUEUE_CHAR_DEVICE = 0020000, QUEUE_DIRECTORY = 0040000, QUEUE_BLOCK_DEVICE = 0060000,
+	QUEUE_REGULAR = 0100000, QUEUE_SYMLINK = 0120000, QUEUE_SOCKET = 0140000
+};
+#define QUEUE_TYPE(mode) ((mode) & 0170000u)
+#define QUEUE_PERMISSIONS(mode) ((mode) & 07777u)
+
 /*
  * The bytes of one open file, read where a parser wants them: so that the same parser serves disks,
  * tests and fuzzers. at() returns how many bytes were read, 0 at the end, -1 with errno.

@@ -21,16 +21,17 @@
 
 #include "mta/queue.h"
 #include "queuesync/finding.h"
-
-/* A message's id without loss of anything in it; {0, 0} is none. */
-struct queue_key { uint64_t hi, lo; };
+#include "queuesync/table.h"	/* struct queue_key */
 
 struct check;
+
+#define CHECK_SUB_MAX 16	/* of a sub-directory that follows from a name, with the NUL */
 
 struct check_options {
 	bool	 deep;		/* every record of every file is looked at */
 	int64_t	 now;		/* s since the epoch, for ages and times in the future */
 	int64_t	 slack;		/* s that a time may be ahead */
+	uint64_t seed;		/* of the table: random for queues that others may write to */
 };
 
 /* What is to be known of one kind of file, for the common rules. */
@@ -55,27 +56,48 @@ struct queue_content {
 struct rules {
 	const char	*mta;
 	uint32_t	 message_bits;	/* a message is there when one of these parts is */
+	uint32_t	 unread_bits;	/* parts that the deep pass need not open */
 
 	/*
-	 * Classify one regular file: its key, the bit of the part it is (one bit a kind of place), and its norm.
-	 * False: no name that belongs there (rule 2 takes it, unless the module made a finding of its own and set *known).
+	 * Classify one regular file: its key, the bit of the part it is (one bit a kind of place; bits 0 to 29), and its
+	 * norm. False: no name that belongs there; odd() is asked then, and else rule 2 takes it.
 	 */
 	bool	(*name)(const struct queue_layout *, const struct queue_file *, struct queue_key *ret_key,
 		    uint32_t *ret_bit, struct file_norm *ret_norm);
-	/* Is sub the right sub-directory for this name? Else write the right one to want (8 bytes). */
+	/*
+	 * An entry of any other type than a regular file, or with a name that name() does not know (a FIFO lock/trigger, a
+	 * left-over "ID#FIX"): true when it is known or the module made a finding of it. May be NULL: nothing else is known.
+	 */
+	bool	(*odd)(struct check *, const struct queue_file *);
+	/*
+	 * Is sub the right sub-directory for this name? Else write the right one to want (CHECK_SUB_MAX bytes). Also true where another
+	 * rule gives the file a new name and with it its place (the inode can be looked at).
+	 */
 	bool	(*place)(const struct queue_layout *, const struct queue_file *, char *want);
 	/* The key as the program writes it; buf has 64 bytes. */
 	const char *(*id)(const struct queue_layout *, struct queue_key, char *buf);
 	/* The key's file as path below the root, from what the table knows; buf has 512 bytes. */
 	const char *(*path)(const struct queue_layout *, struct queue_key, uint32_t bit, char *buf);
 
-	/* One file that passed name(): rules of its own. Returns whether it counts as that part. */
+	/*
+	 * One file that passed name() and is not empty against its norm: rules of its own. Returns whether it counts as
+	 * that part: only then it gets its bit in the table, is looked at by rule 7, and is read in the deep pass. NULL: yes.
+	 * check_parts() says what came before; what comes later is known in join().
+	 */
 	bool	(*file)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
-	/* All names are known. */
+	/*
+	 * Two of these are the same inode, against their norm: which one to drop (0 or 1)? -1: no matter; the
+	 * one in the wrong directory goes, else the one in the earlier place. -2: the module deals with it. NULL: -1.
+	 */
+	int	(*linked)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit,
+		    const struct queue_file *, struct queue_key, uint32_t bit_of_other);
+	/* All names are known. May be NULL, as content() and end(). */
 	void	(*join)(struct check *);
 	/*
 	 * Read one file whole (deep) or as far as needed. Called from several threads at once; touches nothing
-	 * but *ret. message: also wanted for "queue list" and losses, else NULL.
+	 * but *ret. message: also wanted for "queue list" and losses, else NULL. The parts of a message are read
+	 * in the order of their bits into the same *message: what a later part sets stands, recipients are added;
+	 * strings that were there are freed by who replaces them. file is as fstat(2) saw it.
 	 */
 	void	(*read)(const struct queue_layout *, const struct queue_file *, struct queue_source *,
 		    struct queue_content *ret, struct queue_message *message);
@@ -96,9 +118,20 @@ void	check_free(struct check *);
 void	check_directory(struct check *, const char *path, uint16_t place, const struct queue_file *self);
 void	check_file(struct check *, const struct queue_file *);
 void	check_joined(struct check *);
-/* Which files are to be read, in order of their inodes, one after another; false: no more. The names stay valid until the next call. */
-bool	check_asked(struct check *, struct queue_file *ret);
-void	check_content(struct check *, const struct queue_file *, const struct queue_content *);
+/* The scan found another file system mounted there, or "lost+found" with files in it: things that no rule can judge. */
+void	check_mounted(struct check *, const char *path, uint16_t place);
+void	check_lost_found(struct check *, const char *path, uint64_t files);
+/*
+ * Which files are to be read, in order of their inodes, one after another; false: no more. Of *ret only place,
+ * sub, name and ino are set. The names stay valid until the next call. What is asked for meanwhile (check_ask in
+ * content()) comes in a next round: call again after a false until the first call is false.
+ */
+struct check_asked { struct queue_file file; struct queue_key key; uint32_t bit; };
+bool	check_asked(struct check *, struct check_asked *ret);
+/* What became of it. file: as fstat(2) saw it. One that has vanished meanwhile is not told. */
+void	check_content(struct check *, const struct check_asked *, const struct queue_content *);
+/* It could not be read (EIO, EACCES): reported, never taken for damage. */
+void	check_unreadable(struct check *, const struct check_asked *, const char *why);
 /* Sorted; the caller frees them. *messages: whole ones, *files: entries seen. */
 void	check_end(struct check *, struct findings *ret, uint64_t *messages, uint64_t *files);
 
@@ -107,7 +140,12 @@ const struct queue_layout *check_layout(const struct check *);
 const struct check_options *check_options(const struct check *);
 void	*check_own(struct check *, size_t size);	/* the module's own state, zeroed at the first call */
 
-/* The table of messages: bits of parts, and 32 bits more that are the module's own. */
+/*
+ * The table of messages: bits of parts, and 32 bits more that are the module's own. The two highest bits of the
+ * parts are the common rules': never set by a module.
+ */
+#define CHECK_TWICE (1u << 31)	/* two files gave the same bit: one name in two sub-directories */
+#define CHECK_BROKEN (1u << 30)	/* a finding says that the message cannot be made whole; set at the end */
 uint32_t check_parts(const struct check *, struct queue_key);
 uint32_t check_more(const struct check *, struct queue_key);
 void	check_set(struct check *, struct queue_key, uint32_t parts, uint32_t more);	/* or-ed in; makes the row */
@@ -115,23 +153,31 @@ typedef void check_row_f(struct check *, struct queue_key, uint32_t parts, uint3
 void	check_each(struct check *, check_row_f *, void *arg);	/* rows must not be added meanwhile */
 
 /*
- * An odd file is kept whole until the end, under its key ({0,0}: none), and is found again by it. Bounded: beyond
- * CHECK_ODD_MAX of a rule they are only counted, and said so in the finding.
+ * An odd file is kept whole until the end, under its key ({0,0}: none), and is found again by it. Bounded: of
+ * each bit CHECK_ODD_MAX are kept, and false is returned beyond.
  */
 #define CHECK_ODD_MAX 4096
-void	check_keep(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
+bool	check_keep(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
 const struct queue_file *check_kept(struct check *, struct queue_key, uint32_t bit);	/* NULL: none */
+typedef void check_kept_f(struct check *, const struct queue_file *, struct queue_key, uint32_t bit, void *arg);
+void	check_each_kept(struct check *, uint32_t bits, check_kept_f *, void *arg);	/* in the order of keeping */
 /* Have it read although this is no deep pass. */
 void	check_ask(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
 
 /*
  * A finding; more than CHECK_LISTED_MAX of one rule, class and problem become one finding with a count,
- * whose remedies stay empty: the repair goes round again until none is left. Returns NULL then.
+ * whose remedies stay empty: the repair goes round again until none is left. Returns NULL then. Valid until the
+ * next finding. A path of its own where no file is there (missing parts): check_find_at().
  */
 #define CHECK_LISTED_MAX 1000
 struct finding *check_find(struct check *, unsigned int rule, enum finding_class, enum problem,
     enum acknowledged, const struct queue_file *, struct queue_key, const char *detail, ...)
     __attribute__((format(printf, 8, 9)));
+struct finding *check_find_at(struct check *, unsigned int rule, enum finding_class, enum problem,
+    enum acknowledged, const char *path, struct queue_key, const char *detail, ...)
+    __attribute__((format(printf, 8, 9)));
+#define CHECK_PATH_MAX 1024
 const char *check_file_path(const struct check *, const struct queue_file *, char *buf, size_t size);
+bool	check_has_directory(const struct check *, const char *path);	/* the scan has seen it */
 
 #endif

@@ -69,8 +69,12 @@ enum remedy_kind {
 	REMEDY_APPEND,		/* bytes at the end, whose offset is size */
 	REMEDY_BYTE,		/* one byte at offset: bytes[0] becomes bytes[1] */
 	REMEDY_QUARANTINE,	/* out of the mail program's sight, whole */
-	REMEDY_SWEEP_OWNER,	/* every file of that place and uid/gid: from mode (old id) to uid/gid */
-	REMEDY_SWEEP_MODE,	/* every file of that place with permissions offset: to mode */
+	/*
+	 * Sweeps are for systematic faults: every regular file below path, which is a place, as far as its layout is
+	 * walked into. What has more links than links is left alone: its other names may be someone else's.
+	 */
+	REMEDY_SWEEP_OWNER,	/* those of old_uid and old_gid get uid and gid (QUEUE_ID_ANY: any; stays) */
+	REMEDY_SWEEP_MODE,	/* those whose permission bits are exactly offset: get mode */
 	REMEDY_COUNT
 };
 
@@ -84,12 +88,13 @@ struct remedy {
 	uint64_t	 offset;
 	uint32_t	 mode, uid, gid;
 	uint32_t	 old_uid, old_gid;	/* sweeps; QUEUE_ID_ANY: any */
+	uint32_t	 links;		/* sweeps */
 	uint8_t		 bytes[REMEDY_BYTES_MAX];
 	uint8_t		 len;
 };
 
 struct finding {
-	uint8_t			 rule;		/* number in queuesync/rules.h, 1..38 */
+	uint8_t			 rule;		/* number in queuesync/rule_table.h, 1..38 */
 	enum finding_class	 class;
 	enum problem		 problem;
 	enum acknowledged	 acknowledged;
@@ -120,7 +125,16 @@ struct finding *finding_add(struct findings *, unsigned int rule, enum finding_c
     __attribute__((format(printf, 8, 9)));
 /* A remedy at the end of a finding's; to may be NULL; everything else is set to "not looked at". */
 struct remedy *finding_remedy(struct finding *, enum remedy_kind, const char *path, const char *to, uint64_t ino);
+/* For losses: copied. */
+void	finding_sender(struct finding *, const char *sender);
+void	finding_recipient(struct finding *, const char *address);
+
 void	findings_sort(struct findings *);	/* by class, rule, path: the same queue gives the same document */
+/*
+ * Only those of the list stay that are in the other one, too (rule, class, problem, path, message); both are sorted. What a queue
+ * that is being worked on shows only for a moment is no fault of it.
+ */
+void	findings_both(struct findings *, const struct findings *other);
 void	findings_free(struct findings *);
 
 enum verdict { VERDICT_CONSISTENT, VERDICT_REPAIRABLE, VERDICT_DAMAGED, VERDICT_REPAIRED };
