@@ -1,6 +1,6 @@
 /*
  * common/digest.c - SHA-256 from OpenSSL, HMAC (RFC 2104) over it, random bytes from the kernel.
- * Used by every process, by the supervisor for each beat; nothing here blocks.
+ * Used by every process, by the supervisor for each beat; nothing here blocks but digest_sha256_fd().
  *
  * The low-level SHA256_*() calls are taken on purpose, though OpenSSL 3 calls them deprecated:
  * the first use of its EVP or HMAC layer loads the configuration and all algorithms, which is
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define BLOCK 64	/* of SHA-256, FIPS 180-4 */
 
@@ -27,6 +28,26 @@ digest_sha256(const void *bytes, size_t len, uint8_t ret_digest[DIGEST_LEN])
 	SHA256_Update(&ctx, bytes, len);
 	SHA256_Final(ret_digest, &ctx);
 	OPENSSL_cleanse(&ctx, sizeof(ctx));
+}
+
+bool
+digest_sha256_fd(int fd, uint8_t ret_digest[DIGEST_LEN])
+{
+	uint8_t buf[65536];
+	SHA256_CTX ctx;
+	off_t at = 0;
+	ssize_t n;
+
+	SHA256_Init(&ctx);
+	while ((n = pread(fd, buf, sizeof(buf), at)) > 0 || (n == -1 && errno == EINTR)) {
+		if (n > 0) {
+			SHA256_Update(&ctx, buf, (size_t)n);
+			at += n;
+		}
+	}
+	if (n == 0)
+		SHA256_Final(ret_digest, &ctx);
+	return n == 0;
 }
 
 /* One of the two passes: H(key xor pad, bytes). */

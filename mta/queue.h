@@ -74,6 +74,12 @@ struct queue_layout {
 	uint32_t		 id_length;	/* of ids that the program makes: 16 or 23; 0: not known */
 };
 
+/*
+ * Where mailpair-queue puts aside what must not stay: below the queue's root (a rename cannot leave a mount), root's alone, and
+ * never looked into by a mail program. A known name to every check.
+ */
+#define QUEUE_QUARANTINE ".mailpair-quarantine"
+
 /* One more place at the end; path is copied. Returns it for filling in; aborts when memory ends. */
 struct queue_place *queue_place_add(struct queue_layout *, const char *path, uint8_t kind);
 void	queue_layout_free(struct queue_layout *);
