@@ -1,0 +1,137 @@
+/*
+ * tests/queue/tools/cut.c - runs a program and kills it (SIGKILL) right after its Nth system call that changes a file
+ * system, as a crash would: what came before has happened, nothing after it.
+ *
+ *	cut N PROGRAM [ARGUMENT]...
+ *
+ * Prints "cut N" where it came to that (exit 9), else "whole N" with how many such calls there were in all, and exits as the
+ * program did. N = 0: let it run. Follows threads; output of the program goes to /dev/null.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define THREADS_MAX 64
+
+struct thread { pid_t pid; bool inside; bool changing; };
+static struct thread thread[THREADS_MAX];
+
+static struct thread *
+thread_of(pid_t pid)
+{
+	for (int i = 0; i < THREADS_MAX; i++) {
+		if (thread[i].pid == pid)
+			return &thread[i];
+	}
+	for (int i = 0; i < THREADS_MAX; i++) {
+		if (thread[i].pid == 0) {
+			thread[i] = (struct thread){ .pid = pid };
+			return &thread[i];
+		}
+	}
+	fprintf(stderr, "cut: too many threads\n");
+	exit(2);
+}
+
+static bool
+changes(const struct __ptrace_syscall_info *info)
+{
+	const uint64_t *arg = info->entry.args;
+
+	switch (info->entry.nr) {
+	case SYS_renameat2: case SYS_renameat: case SYS_linkat: case SYS_symlinkat: case SYS_mkdirat: case SYS_mknodat:
+	case SYS_unlinkat: case SYS_fchownat: case SYS_fchown: case SYS_fchmod: case SYS_fchmodat: case SYS_utimensat:
+	case SYS_ftruncate: case SYS_truncate:
+#ifdef SYS_rename
+	case SYS_rename: case SYS_link: case SYS_unlink: case SYS_mkdir: case SYS_rmdir: case SYS_chmod: case SYS_chown: case SYS_mknod:
+#endif
+		return true;
+	case SYS_openat:
+		return (arg[2] & O_CREAT) != 0;
+	case SYS_write: case SYS_pwrite64: case SYS_writev:
+		return arg[0] > 2;
+	default:
+		return false;
+	}
+}
+
+static pid_t
+begin(char **argv)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 1);
+		dup2(null, 2);
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	if (pid == -1 || waitpid(pid, NULL, 0) == -1 || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL |
+	    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK) == -1 ||
+	    ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == -1) {
+		perror("cut");
+		exit(2);
+	}
+	return pid;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long limit = argc > 2 ? strtoul(argv[1], NULL, 10) : 0, seen = 0;
+	pid_t main_pid, pid;
+	int status = 0;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: cut N PROGRAM [ARGUMENT]...\n");
+		return 2;
+	}
+	main_pid = begin(argv + 2);
+	while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+		struct __ptrace_syscall_info info;
+		struct thread *t;
+		int sig = 0;
+
+		if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			if (pid == main_pid)
+				break;
+			thread_of(pid)->pid = 0;
+			continue;
+		}
+		t = thread_of(pid);
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+			if (!t->inside && ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
+				t->changing = changes(&info);
+			t->inside = !t->inside;
+			if (!t->inside && t->changing && ++seen == limit) {
+				kill(main_pid, SIGKILL);
+				while (waitpid(-1, NULL, __WALL) > 0)
+					;
+				printf("cut %lu\n", seen);
+				return 9;
+			}
+			if (!t->inside)
+				t->changing = false;
+		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_CLONE << 8)) || WSTOPSIG(status) == SIGSTOP ||
+		    status >> 16 != 0 || WSTOPSIG(status) == SIGTRAP) {
+			sig = 0;
+		} else {
+			sig = WSTOPSIG(status);
+		}
+		ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+	}
+	printf("whole %lu\n", seen);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
