@@ -43,7 +43,8 @@ PROGRAMS   = $(O)/mailpaird $(O)/mailpair
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
 UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c mta_contract.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
-TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c))
+TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c)) \
+             $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
         check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
@@ -75,6 +76,9 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
 
 # small programs of the live tests: static, they run as PID 1 or inside another root
 $(O)/tools/%: tests/live/tools/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
+$(O)/tools/%: tests/queue/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
 

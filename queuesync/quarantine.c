@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 #define RUNS_A_SECOND 100
 
 int
@@ -106,7 +108,7 @@ bool
 quarantine_begin(int root, char ret_run[RUN_NAME_MAX], struct err *err)
 {
 	char run[RUN_NAME_MAX], stamp[24];
-	time_t now = time(NULL);
+	time_t now = (time_t)(clock_wall_ms() / 1000);
 	struct tm tm;
 	int dir = top(root, true, err);
 
