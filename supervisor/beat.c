@@ -13,10 +13,10 @@
 #define AT_PAIR 8
 #define AT_SENDER 16
 #define AT_BODY 24
-#define AT_RESERVED 137
+#define AT_RESERVED 143
 #define AT_MAC (BEAT_LEN - DIGEST_LEN)
 
-#define FLAGS_KNOWN (BEAT_HEALTHY | BEAT_LEAVING | BEAT_MAINTENANCE | BEAT_GAVE_UP)
+#define FLAGS_KNOWN (BEAT_HEALTHY | BEAT_LEAVING | BEAT_MAINTENANCE | BEAT_GAVE_UP | BEAT_CAN_FENCE)
 
 static const char *const role_names[ROLE_COUNT] = {
 	[ROLE_JOINING] = "joining",	[ROLE_STANDBY] = "standby",
@@ -63,6 +63,24 @@ get(const uint8_t **at, size_t len)
 		value = value << 8 | (*at)[i];
 	*at += len;
 	return value;
+}
+
+static void
+put_health(uint8_t **at, const struct beat_health *h)
+{
+	put(at, h->how, 1);
+	put(at, h->for_s, 2);
+}
+
+static struct beat_health
+get_health(const uint8_t **at)
+{
+	uint64_t how = get(at, 1);
+	struct beat_health h = { .for_s = (uint16_t)get(at, 2) };
+
+	if (how < BEAT_DISK_COUNT)
+		h.how = (enum beat_disk)how;
+	return h;
 }
 
 /*
@@ -123,6 +141,8 @@ beat_encode(const struct beat *beat, const char *pair, const char *from_node,
 	memcpy(at, beat->config, sizeof(beat->config));
 	at += sizeof(beat->config);
 	put(&at, beat->link, 1);
+	put_health(&at, &beat->state_disk);
+	put_health(&at, &beat->spool_disk);
 	assert(at == ret_bytes + AT_RESERVED);
 
 	digest_hmac(keys->key[keys->sending].key, keys->key[keys->sending].len, ret_bytes, AT_MAC,
@@ -176,6 +196,8 @@ body_read(const uint8_t *at, struct beat *ret)
 	memcpy(beat.config, at, sizeof(beat.config));
 	at += sizeof(beat.config);
 	beat.link = (uint8_t)get(&at, 1);
+	beat.state_disk = get_health(&at);
+	beat.spool_disk = get_health(&at);
 
 	if (role >= ROLE_COUNT || holds >= FACT_COUNT || request >= BEAT_ASK_COUNT ||
 	    beat.link >= CONF_LINKS_MAX || beat.session == 0 || beat.seq == 0)

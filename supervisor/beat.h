@@ -36,7 +36,21 @@ enum beat_flag {
 	BEAT_HEALTHY = 1,	/* can take over: storage reachable, mta prepared, interfaces up */
 	BEAT_LEAVING = 2,	/* said goodbye: no more beats will come */
 	BEAT_MAINTENANCE = 4,
-	BEAT_GAVE_UP = 8	/* a service failed here beyond its restart budget (S12) */
+	BEAT_GAVE_UP = 8,	/* a service failed here beyond its restart budget (S12) */
+	BEAT_CAN_FENCE = 16	/* could power the receiver off by itself: automatic, and the devices answer as far as is known */
+};
+
+/* How a disk of the sender does; what a later release may add reads as unknown. */
+enum beat_disk {
+	BEAT_DISK_UNKNOWN,
+	BEAT_DISK_GOOD,
+	BEAT_DISK_SILENT,	/* what is asked of it does not come back */
+	BEAT_DISK_BROKEN,	/* it says no: an error, or read-only */
+	BEAT_DISK_COUNT
+};
+struct beat_health {
+	enum beat_disk	how;
+	uint16_t	for_s;		/* not good for so long, 0 = good or unknown */
 };
 
 struct beat {
@@ -60,6 +74,7 @@ struct beat {
 	uint64_t	grant;			/* claim of the receiver that the sender agrees to, 0 = none */
 	uint8_t		config[8];		/* first bytes of the configuration's digest */
 	uint8_t		link;			/* index of the link it was sent on */
+	struct beat_health state_disk, spool_disk;	/* of the state directory; of the spool, or the way to it */
 };
 
 #define BEAT_LEN 192

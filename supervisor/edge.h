@@ -26,7 +26,7 @@ struct edge_ctx {
 	enum proof_kind		 proof;		/* what entitles us (seal) */
 	uint64_t		 released, known;	/* see seal_judge */
 	struct state		 state;		/* to save; seal() fills in the new tenure */
-	bool			 owner;		/* this node is active (survey, prepare) */
+	bool			 owner;		/* this node is active (survey, prepare, try_spool) */
 	bool			 with_services;	/* start the mta and take the addresses */
 	int			 node;		/* whose power */
 	enum edge_power		 power;
@@ -62,6 +62,8 @@ struct edge {
 	 * "pid N", "ready yes|no TEXT", "storage TEXT", "queue TOTAL INCOMING ACTIVE DEFERRED HOLD CORRUPT MAILDROP"
 	 */
 	spawn_work_f	*survey;
+	/* do the disks answer? fails where one says no, and is not back where it hangs; see storage.h for owner */
+	spawn_work_f	*try_state, *try_spool;
 	/* one SMTP dialogue: "answer answered|refused|none|unknown", "text SENTENCE" */
 	spawn_work_f	*monitor;
 	/* checks and page cache ahead of a start: "prepared yes|no", "why TEXT" */

@@ -3,9 +3,12 @@
  * fence devices, surveys. Straight-line code, run in workers (forked children of mailpaird's supervisor process) with a
  * deadline; everything here may block. Decides nothing: each step does what it is told or says why not.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -268,6 +271,36 @@ do_save(const void *arg, struct spawn_out *out, struct err *err)
 	return state_save(ctx->conf->state_dir, &ctx->state, err);
 }
 
+/*
+ * Nothing is left behind but a time: that is enough to make the file system write, and to be told that it is read-only.
+ */
+static bool
+do_try_state(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const char *path = ctx->conf->state_dir;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok;
+
+	(void)out;
+	if (fd == -1)
+		return err_set(err, errno, "cannot open %.200s", path);
+	ok = futimens(fd, NULL) == 0 && fsync(fd) == 0;
+	if (!ok)
+		err_set(err, errno, "cannot write in %.200s", path);
+	close(fd);
+	return ok;
+}
+
+static bool
+do_try_spool(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	(void)out;
+	return storage_of(ctx)->answers(ctx->conf, ctx->owner, err);
+}
+
 /* ---------------------------------------------------------------- binds and addresses */
 
 static bool
@@ -519,6 +552,8 @@ const struct edge edge_real = {
 	.power = do_power,
 	.fence_monitor = do_fence_monitor,
 	.survey = do_survey,
+	.try_state = do_try_state,
+	.try_spool = do_try_spool,
 	.monitor = do_monitor,
 	.prepare = do_prepare,
 	.announce = do_announce,

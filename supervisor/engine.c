@@ -26,7 +26,8 @@ save_done(void *arg, const struct spawn_result *res)
 	struct engine *en = arg;
 
 	en->job[JOB_SAVE] = NULL;
-	if (res->end != SPAWN_EXITED || res->code != 0)
+	en->unsaved = res->end != SPAWN_EXITED || res->code != 0;
+	if (en->unsaved)	/* tried again as soon as its disk answers */
 		log_warnx("the state of this node could not be saved: %s", res->err.text);
 	if (en->save_again) {
 		en->save_again = false;
@@ -54,6 +55,7 @@ engine_job_start(struct engine *en, enum engine_job job, const char *name, spawn
 	assert(en->job[job] == NULL);
 	en->job_ctx[job].conf = en->conf;
 	en->job_ctx[job].limit_ms = limit_ms;
+	en->job_began_ms[job] = clock_mono_ms();
 	/* a decision waits for these two; of what may wait for a disk there is never a second one beside the first */
 	if (job == JOB_POWER || job == JOB_ADDRESS_PROBE)
 		en->job[job] = spawn_work(en->loop, name, work, &en->job_ctx[job], limit_ms, done, en);
@@ -106,6 +108,26 @@ engine_run_queue(struct engine *en)
 
 /* ---------------------------------------------------------------- stepping */
 
+static void
+entered_acquiring(struct engine *en, enum fsm_event on)
+{
+	const char *self = en->conf->node[en->conf->self], *peer = engine_peer_name(en);
+	bool proven = on == EV_PROOF, claimed = !proven && en->claim != 0, ill = en->peer_known && en->peer.spool_disk.how > BEAT_DISK_GOOD;
+	const char *kind = proven ? "takeover" : claimed ? "start" :
+	    en->request == BEAT_ASK_GIVE ? (en->failing_back ? "failback" : "switchover") :
+	    ill || (en->peer.flags & BEAT_GAVE_UP) != 0 ? "move" : "switchover";
+	char reason[300];
+
+	snprintf(reason, sizeof(reason), "%s%s%s",
+	    proven && en->peer_known && en->peer.request == BEAT_ASK_FENCE ? "it could not let go of the spool and asked for this: " : "",
+	    proven ? en->proof.text : claimed ? "nobody owned the spool and the peer agreed" : "the peer handed over",
+	    ill ? "; its disk of the spool did not answer" : "");
+	engine_trans_begin(en, kind, claimed ? "" : peer, self, reason);
+	/* the peer's later beats take the grant back, since it sees that it was used */
+	en->agreed = on != EV_AGREED ? 0 : en->peer_left ? engine_known(en) + 1 : en->peer.grant;
+	engine_address_probe(en);
+}
+
 /* What begins and ends with a change of role, beside the row's own actions. */
 static void
 engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enum fsm_event on)
@@ -113,21 +135,9 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 	const char *self = en->conf->node[en->conf->self], *peer = engine_peer_name(en);
 
 	switch (en->role) {
-	case ROLE_ACQUIRING: {
-		char reason[300];
-
-		const char *kind = on == EV_PROOF ? "takeover" : en->claim != 0 ? "start" :
-		    en->request == BEAT_ASK_GIVE ? (en->failing_back ? "failback" : "switchover") :
-		    (en->peer.flags & BEAT_GAVE_UP) != 0 ? "move" : "switchover";
-
-		snprintf(reason, sizeof(reason), "%s", on == EV_PROOF ? en->proof.text :
-		    on == EV_AGREED && en->claim != 0 ? "nobody owned the spool and the peer agreed" : "the peer handed over");
-		engine_trans_begin(en, kind, on == EV_AGREED && en->claim != 0 ? "" : peer, self, reason);
-		/* the peer's later beats take the grant back, since it sees that it was used */
-		en->agreed = on != EV_AGREED ? 0 : en->peer_left ? engine_known(en) + 1 : en->peer.grant;
-		engine_address_probe(en);
+	case ROLE_ACQUIRING:
+		entered_acquiring(en, on);
 		break;
-	}
 	case ROLE_ACTIVE:
 		if (from == ROLE_JOINING)
 			engine_trans_begin(en, "adopt", self, self, row->why);
@@ -141,8 +151,13 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 		if (from == ROLE_ACQUIRING)
 			engine_trans_end(en, false);
 		engine_trans_begin(en, en->intent == INTENT_UNDO ? "undo" : "release", self,
-		    en->intent == INTENT_GIVE || en->intent == INTENT_MOVE ? peer : "", row->why);
+		    en->intent == INTENT_GIVE || en->intent == INTENT_MOVE || en->intent == INTENT_STALLED ? peer : "", row->why);
 		en->claim = 0;
+		if (from == ROLE_ACTIVE && en->intent == INTENT_STALLED)
+			engine_stall_note(en);
+		/* it tries to let go again: nobody need shoot while it does */
+		if (from == ROLE_FAILED && en->request == BEAT_ASK_FENCE)
+			en->request = BEAT_ASK_NOTHING;
 		break;
 	case ROLE_STANDBY:
 	case ROLE_STOPPED:
@@ -167,6 +182,7 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 	en->standby_ms = en->role == ROLE_STANDBY ? clock_mono_ms() : 0;
 	en->vacant_ms = 0;
 	memset(en->last_row, 0, sizeof(en->last_row));
+	engine_disk_entered(en, from);
 	if (en->role != ROLE_ACQUIRING && en->role != ROLE_RELEASING) {
 		engine_survey_now(en);
 		engine_prepare_now(en);
@@ -287,7 +303,7 @@ engine_drop_stale_claim(struct engine *en)
 	if (en->claim == 0 || en->role != ROLE_STANDBY)
 		return;
 	engine_facts(en, &f);
-	if (en->claim <= engine_known(en) || !f.online || f.gave_up || f.maintenance || f.healthy == FACT_NO)
+	if (en->claim <= engine_known(en) || !f.online || f.gave_up || f.maintenance || f.healthy == FACT_NO || f.disks == FACT_NO)
 		en->claim = 0;
 }
 
@@ -340,7 +356,13 @@ engine_consider(struct engine *en)
 	if (engine_offer_peer_levels(en))
 		goto out;
 	if (en->role == ROLE_ACTIVE && !engine_busy(en)) {
-		if (engine_level(en, EV_MTA_DOWN, engine_mta_down(en) && !en->state.services_stopped))
+		bool down = engine_mta_down(en) && !en->state.services_stopped;
+
+		if (!down)
+			en->mta_bad_ms = 0;
+		if (engine_level(en, EV_SPOOL_STALLED, engine_spool_stalled(en)))
+			goto out;
+		if (engine_level(en, EV_MTA_DOWN, down && engine_disk_asked(en)))
 			goto out;
 		if (engine_level(en, EV_INTERFACE_DEAD, en->interface_dead))
 			goto out;
@@ -372,7 +394,8 @@ engine_facts(const struct engine *en, struct facts *ret)
 {
 	const struct conf *c = en->conf;
 	bool alive = engine_peer_alive(en);
-	bool unwell = en->hold.ready == FACT_NO || en->hold.interfaces == FACT_NO || en->hold.prepared == FACT_NO;
+	enum fact spool = engine_disk_good(en, DISK_SPOOL);
+	bool unwell = en->hold.ready == FACT_NO || en->hold.interfaces == FACT_NO || en->hold.prepared == FACT_NO || spool == FACT_NO;
 
 	*ret = (struct facts){
 		.peer_view = engine_view(en),
@@ -385,6 +408,11 @@ engine_facts(const struct engine *en, struct facts *ret)
 		.claim_wins = engine_claim_wins(en),
 		.elected = engine_elected(en),
 		.holds = en->hold.storage,
+		.disks = engine_disk_refuses(en, NULL) ? FACT_NO : spool,
+		.spool = en->role == ROLE_ACTIVE ? spool : FACT_UNKNOWN,
+		.spool_hangs = en->role == ROLE_ACTIVE && en->disk[DISK_SPOOL].hangs,
+		.stalls_left = engine_stalls_left(en),
+		.peer_can_fence = alive && (en->peer.flags & BEAT_CAN_FENCE) != 0,
 		.automatic = c->takeover.automatic,
 		.maintenance = en->state.maintenance || en->peer_maintenance,
 		.online = !en->state.offline,
@@ -501,6 +529,7 @@ engine_init(struct engine *en, struct loop *loop, const struct conf *conf, const
 	en->delay_timer = loop_timer_new(loop, engine_fence_delay_fired, en);
 	en->maint_timer = loop_timer_new(loop, maint_fired, en);
 	engine_peer_init(en);
+	engine_disk_init(en);
 }
 
 void
@@ -510,6 +539,7 @@ engine_start(struct engine *en)
 	    en->conf->node[en->conf->self], en->conf->pair, en->state.tenure, en->state.offline ? ", standby by the operator" : "",
 	    en->state.maintenance ? ", maintenance" : "");
 	engine_peer_start(en);
+	engine_disk_start(en);
 	engine_probe(en);
 	maint_fired(en);
 }
@@ -531,7 +561,7 @@ engine_fini(struct engine *en)
 {
 	struct loop_timer **timers[] = { &en->beat_timer, &en->pulse_timer, &en->delay_timer, &en->retry_timer,
 		&en->survey_timer, &en->monitor_timer, &en->prepare_timer, &en->fence_timer, &en->announce_timer,
-		&en->consider_timer, &en->leave_timer, &en->maint_timer };
+		&en->consider_timer, &en->leave_timer, &en->maint_timer, &en->disk[DISK_STATE].timer, &en->disk[DISK_SPOOL].timer };
 
 	engine_mta_follow(en, 0);
 	engine_peer_fini(en);

@@ -11,6 +11,7 @@
  *   engine_peer.c   beats in and out, the view of the peer, claims and grants
  *   engine_fence.c  power status, fencing, the proof of death
  *   engine_watch.c  surveys, monitoring, preparation: how the own group is doing
+ *   engine_disk.c   do the disks of the state directory and of the spool answer?
  *   engine_ops.c    what the operator may ask, with refusals in words
  *   engine_status.c the snapshot for status, and the list of problems
  *   engine_why.c    the facts for "why" and "whatif"
@@ -53,7 +54,7 @@ struct engine_watcher {
 
 enum engine_job {		/* background work beside the actions; at most one of each runs */
 	JOB_PROBE, JOB_POWER, JOB_SURVEY, JOB_MONITOR, JOB_PREPARE, JOB_SAVE, JOB_HOOK, JOB_FENCE_MONITOR, JOB_ANNOUNCE,
-	JOB_ADDRESS_PROBE,
+	JOB_ADDRESS_PROBE, JOB_TRY_STATE, JOB_TRY_SPOOL,
 	JOB_COUNT
 };
 
@@ -71,6 +72,22 @@ struct engine_hold {		/* what the last survey said of the own group */
 	char		storage_text[128], interfaces_text[160], ready_text[256], prepared_text[256];
 	bool		queue_known;
 	struct mta_queue_counts queue;
+};
+
+enum engine_disk_id { DISK_STATE, DISK_SPOOL, DISK_COUNT };
+
+/* What the tries of one disk say. A try that hangs says nothing: it is told by the time that it is out. */
+struct engine_disk {
+	struct loop_timer *timer;
+	bool		 tried;			/* one has come back since the start, or since the role changed */
+	bool		 bad, hangs;		/* the last one said no, or is out for long; hangs: the latter */
+	uint64_t	 began_ms;		/* when the last one began */
+	uint64_t	 every_ms, seen_ms;	/* how often it is looked at, and when it was */
+	uint64_t	 waited_ms;		/* for how long none was good, as far as this node was awake */
+	uint64_t	 since_wall_ms;		/* since when it is bad */
+	uint64_t	 good_ms;		/* since when it is good, 0 = it is not */
+	uint64_t	 good_began_ms;		/* when the last good try began */
+	char		 text[200];		/* what the last one said, "" while it hangs */
 };
 
 struct engine {
@@ -147,6 +164,11 @@ struct engine {
 	spawn_done_f		*op_fence_done;		/* a waiting "mailpair fence" */
 	void			*op_fence_arg;
 
+	/* the disks */
+	struct engine_disk	 disk[DISK_COUNT];
+	uint64_t		 peer_spool_good_ms;	/* since when the peer owns a spool that works, 0 = it does not */
+	uint64_t		 mta_bad_ms;	/* since when the mail program does not answer */
+
 	/* the own group */
 	struct engine_hold	 hold;
 	struct mta_health	 mta_health;
@@ -168,7 +190,9 @@ struct engine {
 
 	struct spawn		*job[JOB_COUNT];
 	struct edge_ctx		 job_ctx[JOB_COUNT];
+	uint64_t		 job_began_ms[JOB_COUNT];
 	bool			 save_again;
+	bool			 unsaved;	/* the last save failed */
 	struct hook_facts	 hook_queue[8];
 	size_t			 hooks;
 	enum fact		 fence_answers[CONF_FENCES_MAX];

@@ -248,6 +248,9 @@ act_done(void *arg, const struct spawn_result *res)
 				en->queue_at = en->queue_len;
 		}
 	}
+	/* a spool that cannot even be mounted: the peer is no better off if this goes to and fro */
+	if (en->role == ROLE_ACQUIRING && act == ACT_STORAGE_UP && res->end == SPAWN_TIMEOUT)
+		engine_stall_note(en);
 	act_learn(en, act, ok, res);
 	engine_run_queue(en);
 	engine_soon(en);
@@ -260,9 +263,11 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 
 	if (act == ACT_ADDRESS_UP && en->job[JOB_ADDRESS_PROBE] != NULL)
 		return false;
+	if (act == ACT_STORAGE_DOWN && engine_disk_trying(en))
+		return false;		/* it would be a holder */
 	*ctx = (struct edge_ctx){ .conf = en->conf, .state = en->state, .known = engine_known(en),
 		.owner = true, .with_services = !en->state.services_stopped, .limit_ms = act_limit_ms(en->conf, act),
-		.hurry = en->role == ROLE_RELEASING && en->intent == INTENT_ROBBED };
+		.hurry = en->role == ROLE_RELEASING && (en->intent == INTENT_ROBBED || en->intent == INTENT_STALLED) };
 	snprintf(ctx->boot, sizeof(ctx->boot), "%s", en->boot_text);
 	snprintf(ctx->foreign, sizeof(ctx->foreign), "%s", en->foreign);
 	if (en->role == ROLE_ACTIVE) {

@@ -22,6 +22,7 @@ bool
 engine_peer_cannot_take(const struct engine *en, struct err *err)
 {
 	const char *peer = engine_peer_name(en);
+	char disk[300];
 
 	if (!engine_peer_alive(en))
 		return !err_set(err, 0, "%s is %s: it could not take the spool", peer, view_name(engine_view(en)));
@@ -35,6 +36,8 @@ engine_peer_cannot_take(const struct engine *en, struct err *err)
 	if (en->peer.role != ROLE_STANDBY)
 		return !err_set(err, 0, "%s is %s, not standby%s", peer, role_name(en->peer.role),
 		    en->peer.role == ROLE_STOPPED ? ": 'mailpair online' there lets it own again" : "");
+	if (engine_disk_says_peer(en, DISK_SPOOL, disk, sizeof(disk)) || engine_disk_says_peer(en, DISK_STATE, disk, sizeof(disk)))
+		return !err_set(err, 0, "%s: it could not take the spool", disk);
 	if ((en->peer.flags & BEAT_HEALTHY) == 0)
 		return !err_set(err, 0, "%s is not well (see 'mailpair status' there): it could not take the spool", peer);
 	return false;
@@ -70,6 +73,10 @@ engine_op_switchover(struct engine *en, const char *to, struct err *err)
 			return refuse(OP_UNSAFE, err, "this node stood still and has not heard the peer since: its own ownership is in doubt");
 		if (engine_peer_cannot_take(en, err))
 			return OP_UNSAFE;
+		if (en->disk[DISK_SPOOL].hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0) {
+			err_set(err, 0, "the disk of the spool hangs, so it could not be let go, and %s could not power this node off then", peer);
+			return OP_UNSAFE;
+		}
 		engine_step(en, EV_OP_GIVE);
 		return OP_STARTED;
 	}
@@ -90,6 +97,8 @@ engine_op_switchover(struct engine *en, const char *to, struct err *err)
 		return refuse(OP_UNSAFE, err, "maintenance is on: 'mailpair maintenance off' first");
 	if (en->state.gave_up)
 		return refuse(OP_UNSAFE, err, "the service failed on this node before: mend it, then 'mailpair online'");
+	if (engine_disk_refuses(en, err))
+		return OP_UNSAFE;
 	if (en->hold.ready == FACT_NO) {
 		err_set(err, 0, "this node could not take the spool: %s", en->hold.ready_text);
 		return OP_UNSAFE;
@@ -123,6 +132,7 @@ engine_op_online(struct engine *en, struct err *err)
 	en->state.gave_up = false;
 	en->restarts = 0;
 	en->retry_own_ms = 0;
+	engine_stalls_forget(en);
 	engine_save(en);
 	engine_step(en, EV_OP_ONLINE);
 	engine_survey_now(en);

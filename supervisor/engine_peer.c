@@ -121,11 +121,24 @@ engine_elected(const struct engine *en)
 
 /* ---------------------------------------------------------------- out */
 
+static struct beat_health
+disk_health(const struct engine *en, enum engine_disk_id id)
+{
+	const struct engine_disk *d = &en->disk[id];
+	uint64_t s = d->waited_ms / 1000;
+
+	if (!d->bad)
+		return (struct beat_health){ .how = d->tried ? BEAT_DISK_GOOD : BEAT_DISK_UNKNOWN };
+	return (struct beat_health){ .how = d->hangs ? BEAT_DISK_SILENT : BEAT_DISK_BROKEN,
+		.for_s = s < UINT16_MAX ? (uint16_t)s : UINT16_MAX };
+}
+
 static void
 beat_fill(struct engine *en, struct beat *b)
 {
 	uint64_t now_us = clock_mono_us();
-	bool well = en->hold.ready == FACT_YES && en->hold.interfaces != FACT_NO && en->hold.prepared != FACT_NO;
+	bool well = en->hold.ready == FACT_YES && en->hold.interfaces != FACT_NO && en->hold.prepared != FACT_NO &&
+	    engine_disk_good(en, DISK_STATE) != FACT_NO && engine_disk_good(en, DISK_SPOOL) != FACT_NO;
 
 	*b = (struct beat){
 		.session = en->session,
@@ -136,11 +149,14 @@ beat_fill(struct engine *en, struct beat *b)
 		.holds = en->hold.storage,
 		.request = en->request,
 		.flags = (uint8_t)((well ? BEAT_HEALTHY : 0) | (en->goodbye ? BEAT_LEAVING : 0) |
-		    (en->state.maintenance ? BEAT_MAINTENANCE : 0) | (en->state.gave_up ? BEAT_GAVE_UP : 0)),
+		    (en->state.maintenance ? BEAT_MAINTENANCE : 0) | (en->state.gave_up ? BEAT_GAVE_UP : 0) |
+		    (engine_could_fence(en) ? BEAT_CAN_FENCE : 0)),
 		.tenure = en->state.tenure,
 		.released = en->state.released,
 		.claim = en->claim,
 		.grant = en->grant,
+		.state_disk = disk_health(en, DISK_STATE),
+		.spool_disk = disk_health(en, DISK_SPOOL),
 	};
 	memcpy(b->boot, en->boot, sizeof(b->boot));
 	memcpy(b->config, en->conf->digest, sizeof(b->config));
@@ -260,6 +276,7 @@ peer_learn(struct engine *en, const struct beat *b, uint64_t now_us)
 		engine_event(en, "sure", true, "%s is heard and does not own the spool: our ownership is certain again",
 		    engine_peer_name(en));
 	}
+	engine_disk_pass(en);
 	peer_bargain(en);
 	if (role_news) {
 		log_info("%s is %s", engine_peer_name(en), role_name(b->role));

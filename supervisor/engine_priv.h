@@ -77,6 +77,24 @@ void	engine_hook(struct engine *, const char *event, const char *reason);
 void	engine_prepare_now(struct engine *);
 void	engine_address_probe(struct engine *);	/* beside the way up; ADDRESS_UP waits for its answer */
 
+/* engine_disk.c */
+void	engine_disk_init(struct engine *);
+void	engine_disk_start(struct engine *);
+void	engine_disk_entered(struct engine *, enum role from);
+void	engine_disk_pass(struct engine *);		/* what the peer's newest beat says of its own */
+enum fact engine_disk_good(const struct engine *, enum engine_disk_id);
+bool	engine_disk_trying(const struct engine *);	/* a try is out on the mounted spool that may come back soon */
+bool	engine_disk_asked(struct engine *);		/* since the mail program stopped answering; else it is asked now */
+bool	engine_spool_stalled(const struct engine *);
+bool	engine_stalls_left(const struct engine *);
+void	engine_stall_note(struct engine *);		/* this node gives way to its disk */
+void	engine_stalls_forget(struct engine *);
+bool	engine_could_fence(const struct engine *);	/* by itself, as far as is known */
+bool	engine_disk_refuses(const struct engine *, struct err *);	/* why owning could not begin here; false: it could */
+/* "the disk of ... has answered nothing since ... (12 s)"; false and buf untouched: it is good, or nothing is known */
+bool	engine_disk_says(const struct engine *, enum engine_disk_id, char *buf, size_t size);
+bool	engine_disk_says_peer(const struct engine *, enum engine_disk_id, char *buf, size_t size);
+
 /* engine_ops.c */
 bool	engine_peer_can_take(const struct engine *);
 bool	engine_peer_cannot_take(const struct engine *, struct err *);	/* ... and why; false: it can */

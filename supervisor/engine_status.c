@@ -190,6 +190,65 @@ problems_of_ownership(const struct engine *en, struct status *st)
 		problem(st, "'mailpair services start'", "the mail services were stopped by the operator");
 }
 
+/* The owner cannot use the spool: who will do what about it. */
+static void
+advise_stalled(const struct engine *en, struct status *st)
+{
+	static const char *const look = "look at the path to the storage and at the kernel's log";
+	struct err err = { .text = "" };
+
+	if (en->state.maintenance || en->peer_maintenance || en->state.services_stopped)
+		advise(st, "%s; nothing is moved: maintenance is on or the services are stopped", look);
+	else if (engine_peer_cannot_take(en, &err))
+		advise(st, "%s; %s could not take over: %.200s", look, st->peer, err.text);
+	else if (en->disk[DISK_SPOOL].hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0)
+		advise(st, "%s; %s could not take over: who hangs must be powered off for that, and it could not do so", look, st->peer);
+	else if (!engine_stalls_left(en))
+		advise(st, "%s; %s was tried %" PRIu64 " times and did no better: 'mailpair online' here lets it be tried again", look,
+		    st->peer, en->state.stalls);
+	else
+		advise(st, "%s; after %" PRIu32 " s of this %s takes over", look, en->conf->stall_ms / 1000, st->peer);
+}
+
+static void
+problems_of_disks(const struct engine *en, struct status *st)
+{
+	bool owner = en->role == ROLE_ACTIVE || en->role == ROLE_RELEASING || en->role == ROLE_FAILED;
+	char text[300];
+
+	if (engine_disk_says(en, DISK_SPOOL, text, sizeof(text))) {
+		problem(st, "look at the path to it (cable, switch, session) and at the kernel's log", "%s%s",
+		    owner ? "" : "this node could not take over: ", text);
+		if (en->role == ROLE_ACTIVE)
+			advise_stalled(en, st);
+	}
+	if (engine_disk_says(en, DISK_STATE, text, sizeof(text)))
+		problem(st, owner ? "look at this disk and at the kernel's log: mail goes on, but what happens may not be written down" :
+		    "look at this disk and at the kernel's log: without it a new tenure could not be noted", "%s%s",
+		    owner ? "" : "this node could not take over: ", text);
+	if (en->job[JOB_PROBE] != NULL && !en->probed && clock_mono_ms() - en->job_began_ms[JOB_PROBE] > en->conf->mount_ms)
+		problem(st, "look at the storage and at the kernel's log", "the look at what this node holds has not come back for %" PRIu64
+		    " s", (clock_mono_ms() - en->job_began_ms[JOB_PROBE]) / 1000);
+}
+
+/* What the peer says of its own disks. */
+static void
+problems_of_peer_disks(const struct engine *en, struct status *st)
+{
+	bool owner = en->peer.role == ROLE_ACTIVE || en->peer.role == ROLE_RELEASING || en->peer.role == ROLE_FAILED;
+	char text[300];
+
+	for (int id = 0; id < DISK_COUNT; id++) {
+		if (!engine_disk_says_peer(en, (enum engine_disk_id)id, text, sizeof(text)))
+			continue;
+		if (owner)
+			problem(st, "", "%s", text);
+		else
+			problem(st, "", "%s could not take over: %s", st->peer, text);
+		advise(st, "see 'mailpair status' on %s", st->peer);
+	}
+}
+
 /* A silent peer that is not proven gone: why there is no proof, and how to come to one. */
 static void
 problem_silent(const struct engine *en, struct status *st)
@@ -234,7 +293,9 @@ problems_of_peer(const struct engine *en, struct status *st)
 	if (alive && engine_config_same(en) == FACT_NO)
 		problem(st, "make the file the same on both nodes, then 'mailpair reload' on both; no switchover before that",
 		    "%s differs between the nodes", en->conf->file);
-	if (alive && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0)
+	problems_of_peer_disks(en, st);
+	if (alive && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0 &&
+	    en->peer.state_disk.how <= BEAT_DISK_GOOD && en->peer.spool_disk.how <= BEAT_DISK_GOOD)
 		problem(st, "see 'mailpair status' there", "%s is not well: it could not take over", st->peer);
 	if (alive && en->peer.role == ROLE_STOPPED && (en->peer.flags & BEAT_GAVE_UP) == 0) {
 		problem(st, "", "%s is kept from owning (standby): a failure of this node could not be caught", st->peer);
@@ -330,6 +391,7 @@ engine_status(const struct engine *en, struct status *st)
 	if (en->act_child != NULL)
 		snprintf(st->doing, sizeof(st->doing), "%s, %" PRIu64 " ms", fsm_act_name(en->act_running), now - en->act_began_ms);
 	problems_of_ownership(en, st);
+	problems_of_disks(en, st);
 	problems_of_peer(en, st);
 	fill_group(en, st);
 	problems_of_group(en, st);

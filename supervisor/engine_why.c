@@ -38,6 +38,9 @@ engine_why(const struct engine *en, struct why_facts *ret)
 	snprintf(ret->last_error, sizeof(ret->last_error), "%s", en->last_error);
 	snprintf(ret->unwell, sizeof(ret->unwell), "%s", h->ready == FACT_NO ? h->ready_text :
 	    h->prepared == FACT_NO ? h->prepared_text : h->interfaces == FACT_NO ? h->interfaces_text : "");
+	ret->stall_s = en->conf->stall_ms / 1000;
+	if (!engine_disk_says(en, DISK_SPOOL, ret->disks, sizeof(ret->disks)))
+		engine_disk_says(en, DISK_STATE, ret->disks, sizeof(ret->disks));
 	if (engine_peer_cannot_take(en, &err))
 		snprintf(ret->peer_cannot, sizeof(ret->peer_cannot), "%.299s", err.text);
 }
@@ -61,12 +64,14 @@ engine_whatif(const struct engine *en, struct whatif_world *ret)
 	}
 	ret->role = en->role;
 	ret->peer_role = en->peer_known ? en->peer.role : ROLE_JOINING;
-	ret->well = h->ready == FACT_NO || h->interfaces == FACT_NO || h->prepared == FACT_NO ? FACT_NO : h->ready;
+	ret->well = h->ready == FACT_NO || h->interfaces == FACT_NO || h->prepared == FACT_NO ||
+	    engine_disk_good(en, DISK_SPOOL) == FACT_NO ? FACT_NO : h->ready;
 	ret->heard = engine_peer_alive(en);
 	ret->left = en->peer_left;
 	ret->silent = en->silent_ms != 0;
 	ret->agreed = engine_agreed(en);
 	ret->mta_down = en->role == ROLE_ACTIVE && engine_mta_down(en);
 	ret->interface_dead = en->interface_dead;
+	ret->spool_stalled = engine_spool_stalled(en);
 	ret->busy = engine_busy(en);
 }

@@ -16,7 +16,7 @@
 static bool
 may_own(const struct facts *f)
 {
-	return f->online && !f->gave_up && !f->maintenance && f->healthy != FACT_NO;
+	return f->online && !f->gave_up && !f->maintenance && f->healthy != FACT_NO && f->disks != FACT_NO;
 }
 
 /* A fence device may be used on its own initiative. */
@@ -63,10 +63,11 @@ claim_is_theirs(const struct facts *f)
 	return f->claim_wins == FACT_YES && f->holds == FACT_NO;
 }
 
+/* An owner that cannot use the spool had better be shot than shoot. */
 static bool
 sure_and_may_shoot(const struct facts *f)
 {
-	return may_shoot(f) && !f->doubtful && f->peer_gone != FACT_YES && f->peer_view == VIEW_SILENT;
+	return may_shoot(f) && !f->doubtful && f->spool != FACT_NO && f->peer_gone != FACT_YES && f->peer_view == VIEW_SILENT;
 }
 
 static bool
@@ -87,10 +88,23 @@ theirs_is_newer(const struct facts *f)
 	return f->peer_newer == FACT_YES;
 }
 
+/* A disk that hangs keeps the unmount as well: then only power off lets go, and it must be sure that this comes. */
 static bool
 peer_can_take(const struct facts *f)
 {
-	return f->peer_can_take == FACT_YES && !f->maintenance && !f->doubtful;
+	return f->peer_can_take == FACT_YES && !f->maintenance && !f->doubtful && (!f->spool_hangs || f->peer_can_fence);
+}
+
+static bool
+peer_can_take_and_stalls_left(const struct facts *f)
+{
+	return peer_can_take(f) && f->stalls_left;
+}
+
+static bool
+spool_is_ill(const struct facts *f)
+{
+	return f->spool == FACT_NO;
 }
 
 static bool
@@ -108,13 +122,13 @@ may_restart(const struct facts *f)
 static bool
 asked_to_fence(const struct facts *f)
 {
-	return may_shoot_and_own(f) && f->peer_gone != FACT_YES;
+	return may_shoot_and_own(f) && f->peer_gone != FACT_YES && f->stalls_left;
 }
 
 static bool
 to_give(const struct facts *f)
 {
-	return f->intent == INTENT_GIVE || f->intent == INTENT_MOVE;
+	return f->intent == INTENT_GIVE || f->intent == INTENT_MOVE || f->intent == INTENT_STALLED;
 }
 
 static bool
@@ -251,6 +265,8 @@ const struct fsm_row fsm_table[] = {
 	    "the standby is proven gone: service goes on" },
 	{ IN(ACTIVE), EV_MTA_DOWN, WHEN(services_are_off_limits), STAY, { ACT_NONE },
 	    "the mail program is down, but maintenance is on or the operator stopped it: leave it" },
+	{ IN(ACTIVE), EV_MTA_DOWN, WHEN(spool_is_ill), STAY, { ACT_NONE },
+	    "the mail program is down, but the spool cannot be used either: a restart would not help" },
 	{ IN(ACTIVE), EV_MTA_DOWN, WHEN(may_restart), STAY, { ACT_MTA_RESTART, ACT_ADDRESS_UP },
 	    "the mail program is down: start it again here" },
 	{ IN(ACTIVE), EV_MTA_DOWN, WHEN(peer_can_take), ROLE_RELEASING, INTENT_MOVE,
@@ -271,6 +287,13 @@ const struct fsm_row fsm_table[] = {
 	    "the service addresses cannot be reached here and the peer is well: move" },
 	{ IN(ACTIVE), EV_INTERFACE_DEAD, ALWAYS, STAY, { ACT_NONE },
 	    "an interface of the service addresses is dead, and the peer cannot take" },
+	{ IN(ACTIVE), EV_SPOOL_STALLED, WHEN(services_are_off_limits), STAY, { ACT_NONE },
+	    "the spool cannot be used here, but maintenance is on or the services are stopped: leave it" },
+	{ IN(ACTIVE), EV_SPOOL_STALLED, WHEN(peer_can_take_and_stalls_left), ROLE_RELEASING, INTENT_STALLED,
+	    { GROUP_DOWN, ACT_ALERT },
+	    "the spool cannot be used here for too long and the peer is well: let go, or be powered off by it" },
+	{ IN(ACTIVE), EV_SPOOL_STALLED, ALWAYS, STAY, { ACT_NONE },
+	    "the spool cannot be used here, but the peer could not take over: stay, and serve what can be served" },
 	{ IN(ACTIVE), EV_PEER_ASKS_GIVE, WHEN(peer_can_take), ROLE_RELEASING, INTENT_GIVE, { GROUP_DOWN },
 	    "the peer asks for the spool: hand over" },
 	{ IN(ACTIVE), EV_OP_GIVE, WHEN(peer_can_take), ROLE_RELEASING, INTENT_GIVE, { GROUP_DOWN },
@@ -314,6 +337,8 @@ const struct fsm_row fsm_table[] = {
 	/* ---- failed: something is still held that cannot be let go */
 	{ IN(FAILED), EV_OP_ONLINE, ALWAYS, ROLE_RELEASING, INTENT_ROBBED, { GROUP_DOWN },
 	    "the operator asks to try again to let go" },
+	{ IN(FAILED), EV_SPOOL_BACK, ALWAYS, ROLE_RELEASING, INTENT_NONE, { GROUP_DOWN },
+	    "the disk of the spool answers again: let go now" },
 	{ IN(FAILED), EV_OP_LEAVE, ALWAYS, STAY, { ACT_EXIT },
 	    "told to end while something is still held: says nothing that is not so, and ends" },
 
@@ -343,6 +368,8 @@ const struct fsm_row fsm_table[] = {
 	{ IN_ANY, EV_MTA_DOWN, ALWAYS, STAY, { ACT_NONE }, "no mail is served by this role" },
 	{ IN_ANY, EV_ADDRESS_LOST, ALWAYS, STAY, { ACT_NONE }, "no address is held by this role" },
 	{ IN_ANY, EV_INTERFACE_DEAD, ALWAYS, STAY, { ACT_NONE }, "no address is held by this role" },
+	{ IN_ANY, EV_SPOOL_STALLED, ALWAYS, STAY, { ACT_NONE }, "no spool is used by this role" },
+	{ IN_ANY, EV_SPOOL_BACK, ALWAYS, STAY, { ACT_NONE }, "the disk of the spool answers again" },
 	{ IN_ANY, EV_PAUSED, ALWAYS, STAY, { ACT_BEAT }, "this node stood still; it owns nothing that could be in doubt" },
 	{ IN_ANY, EV_ROBBED, ALWAYS, STAY, { ACT_NONE }, "this node owns nothing" },
 	{ IN_ANY, EV_OP_GIVE, ALWAYS, STAY, { ACT_NONE }, "cannot hand over now" },
@@ -409,7 +436,7 @@ fsm_event_is_level(enum fsm_event ev)
 		[EV_PEER_ALIVE] = true, [EV_PEER_SILENT] = true, [EV_PEER_HOLDS] = true,
 		[EV_PEER_CLAIMS] = true, [EV_PEER_ASKS_GIVE] = true, [EV_PEER_ASKS_FENCE] = true, [EV_PROOF] = true,
 		[EV_AGREED] = true, [EV_VACANT] = true, [EV_MTA_DOWN] = true,
-		[EV_INTERFACE_DEAD] = true, [EV_FAILBACK_DUE] = true,
+		[EV_INTERFACE_DEAD] = true, [EV_FAILBACK_DUE] = true, [EV_SPOOL_STALLED] = true,
 	};
 
 	assert(ev < EV_COUNT);
@@ -421,6 +448,7 @@ intent_name(enum intent intent)
 {
 	static const char *const names[INTENT_COUNT] = {
 		[INTENT_NONE] = "none", [INTENT_GIVE] = "hand over", [INTENT_MOVE] = "move",
+		[INTENT_STALLED] = "let go of a stalled disk",
 		[INTENT_STANDBY] = "standby", [INTENT_LEAVE] = "leave", [INTENT_UNDO] = "undo",
 		[INTENT_GIVE_UP] = "give up", [INTENT_ROBBED] = "let go",
 	};

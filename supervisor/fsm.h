@@ -47,6 +47,8 @@
 	X(MTA_DOWN, "mta-down")			/* level: the mail program died or does not answer */    \
 	X(ADDRESS_LOST, "address-lost")		/* somebody removed a service address */                 \
 	X(INTERFACE_DEAD, "interface-dead")	/* level: a service address cannot be reached here */    \
+	X(SPOOL_STALLED, "spool-stalled")	/* level: the spool cannot be used for longer than timeouts { stall } */ \
+	X(SPOOL_BACK, "spool-back")		/* a try of it that hung while it could not be let go came back */ \
 	X(PAUSED, "paused")			/* this node itself stood still for longer than deadtime */ \
 	X(ROBBED, "robbed")			/* another kernel mounted the spool meanwhile */         \
 	X(OP_GIVE, "op-switchover")		/* operator: hand over to the peer */                    \
@@ -114,6 +116,7 @@ enum intent {
 	INTENT_NONE,
 	INTENT_GIVE,		/* switchover, failback */
 	INTENT_MOVE,		/* a service failed here too often, or cannot be reached here */
+	INTENT_STALLED,		/* the disk of the spool cannot be used here */
 	INTENT_STANDBY,		/* operator's standby */
 	INTENT_LEAVE,		/* the daemon ends */
 	INTENT_UNDO,		/* taking failed half-way */
@@ -134,6 +137,11 @@ struct facts {
 	enum fact	elected;		/* of the two, this node should claim */
 	enum fact	holds;			/* the spool is held here */
 	enum fact	healthy;		/* this node could own */
+	enum fact	disks;			/* the disks without which owning could not even begin answer */
+	enum fact	spool;			/* the spool that is mounted here can be used */
+	bool		spool_hangs;		/* ... it does not even say no, so an unmount would not end */
+	bool		stalls_left;		/* this node has not given way to its disk too often in a row */
+	bool		peer_can_fence;		/* the peer could power this node off by itself, as it says */
 	bool		automatic;		/* takeover { automatic } */
 	bool		maintenance;		/* here or at the peer */
 	bool		online;			/* the operator lets this node own */

@@ -32,8 +32,6 @@
 #define CONF_FILE "/etc/mailpair/mailpair.conf"
 #define RT_PRIORITY 20		/* above everything ordinary, below the kernel's own threads */
 #define OOM_ADJUST "-900"
-#define TRIAL_MS 2000		/* how often the disk of the state directory is tried */
-#define TRIAL_LIMIT_MS 60000
 
 struct daemon {
 	const char	*file, *node;
@@ -48,8 +46,7 @@ struct daemon {
 	struct serve	 serve;
 	struct loop_io	*keeper_io;
 	int		 keeper_fd, lock_fd, exit_code;
-	struct loop_timer *watchdog, *trial;
-	uint64_t	 trial_began_ms;	/* 0: no trial of the disk is out */
+	struct loop_timer *watchdog;
 	struct client	*reloading;
 	bool		 reload_runs, reload_json;
 };
@@ -351,55 +348,13 @@ dropped(void *arg)
 	return scribe_dropped(d->scribe);
 }
 
-/* How long the disk of state directory or log has taken nothing; 0: it does. */
+/* How long log and journal have taken nothing; 0: they do. */
 static uint64_t
 waiting(void *arg)
 {
 	struct daemon *d = arg;
-	uint64_t now = clock_mono_ms(), scribe = scribe_waiting_ms(d->scribe, now), trial = 0;
 
-	if (d->trial_began_ms != 0)
-		trial = now - d->trial_began_ms;
-	return trial > scribe ? trial : scribe;
-}
-
-/* In a worker. What is asked is only how long it takes: the directory is touched, and the disk told to keep it. */
-static bool
-disk_try(const void *ctx, struct spawn_out *out, struct err *err)
-{
-	const struct conf *const *conf = ctx;
-	int fd;
-
-	(void)out;
-	(void)utimensat(AT_FDCWD, (*conf)->state_dir, NULL, 0);
-	fd = open((*conf)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return err_set(err, errno, "cannot open %s", (*conf)->state_dir);
-	(void)fsync(fd);
-	close(fd);
-	return true;
-}
-
-static void
-disk_tried(void *arg, const struct spawn_result *res)
-{
-	struct daemon *d = arg;
-
-	/* one that hangs is followed by the next; what counts is since when none has come back */
-	if (res->end != SPAWN_TIMEOUT)
-		d->trial_began_ms = 0;
-	loop_timer_in(d->trial, res->end == SPAWN_TIMEOUT ? 0 : TRIAL_MS);
-}
-
-/* A disk that hangs shows only when something is written: so a worker does, now and then. */
-static void
-trial_due(void *arg)
-{
-	struct daemon *d = arg;
-
-	if (d->trial_began_ms == 0)
-		d->trial_began_ms = clock_mono_ms();
-	(void)spawn_work(d->loop, "try the state disk", disk_try, &d->conf, TRIAL_LIMIT_MS, disk_tried, d);
+	return scribe_waiting_ms(d->scribe, clock_mono_ms());
 }
 
 static void
@@ -477,15 +432,12 @@ supervise(void *arg, int keeper_fd)
 		d->watchdog = loop_timer_new(d->loop, watchdog_fired, d);
 		loop_timer_in(d->watchdog, 0);
 	}
-	d->trial = loop_timer_new(d->loop, trial_due, d);
-	loop_timer_in(d->trial, TRIAL_MS);
 	engine_start(d->engine);
 	notify_send("READY=1\nSTATUS=joining");
 	loop_run(d->loop);
 
 	for (int i = 0; i < 3; i++)
 		loop_signal_free(handlers[i]);
-	loop_timer_free(d->trial);
 	control_free(d->control);
 	engine_fini(d->engine);
 	scribe_free(d->scribe);

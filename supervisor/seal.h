@@ -54,6 +54,10 @@ enum seal_verdict {
 enum seal_verdict seal_judge(const struct seal *, const char *pair, const char *self, const char *peer,
     enum proof_kind, uint64_t released, uint64_t known, uint64_t *ret_tenure);
 
+#define SEAL_DIR ".mailpair"	/* in the spool's root: what mailpair itself keeps there */
+
+/* Worker side. The root directory of the mounted spool, or -1 with *err: also where nothing is mounted. */
+int	seal_spool_open(const char *mountpoint, struct err *);
 /* Worker side, on a mounted spool. ret_exists false: none there (a fresh spool). A seal that is there but cannot be
  * read or parsed is an error: never treated as fresh. */
 bool	seal_read(const char *mountpoint, struct seal *ret, bool *ret_exists, struct err *);

@@ -15,14 +15,12 @@
 
 #include "supervisor/seal.h"
 
-#define SEAL_DIR     ".mailpair"
 #define SEAL_NAME    "owner"
 #define SEAL_NEW     "owner.new"
 #define SEAL_LEN_MAX 1024
 
-/* The root directory of the mounted spool. */
-static int
-spool_open(const char *mountpoint, struct err *err)
+int
+seal_spool_open(const char *mountpoint, struct err *err)
 {
 	int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statx x;
@@ -62,7 +60,7 @@ owner_open(int spool, const char *mountpoint, bool *ret_exists, struct err *err)
 bool
 seal_read(const char *mountpoint, struct seal *ret, bool *ret_exists, struct err *err)
 {
-	int spool = spool_open(mountpoint, err), fd;
+	int spool = seal_spool_open(mountpoint, err), fd;
 	char text[SEAL_LEN_MAX + 1];
 	struct err why;
 	size_t len = 0;
@@ -157,7 +155,7 @@ seal_write(const char *mountpoint, const struct seal *s, struct err *err)
 		return err_set(err, 0,
 		    "the seal for %.200s cannot be written: a name in it is empty or has blanks",
 		    mountpoint);
-	spool = spool_open(mountpoint, err);
+	spool = seal_spool_open(mountpoint, err);
 	if (spool == -1)
 		return false;
 	dir = directory_open(spool, &made);

@@ -15,7 +15,7 @@
 
 #define WAIT_DEFAULT_MS 60000
 #define LINES_MAX 32768
-#define DISK_SLOW_MS 2500	/* the disk of the state directory is ill: the trials are 2 s apart, so known within 5 s */
+#define DISK_SLOW_MS 2500	/* what waits for the log or the journal for so long is a problem */
 
 /* What a waiting request waits for. */
 enum goal {
@@ -289,12 +289,13 @@ add_journal(const struct serve *s, struct status *st)
 
 	if (s->journal_dropped != NULL)
 		st->journal_dropped = s->journal_dropped(s->journal_arg);
-	if (ms < DISK_SLOW_MS || st->problems == STATUS_PROBLEMS_MAX)
+	/* the disk itself is told of by the engine; this is about logs elsewhere, and about journals that are locked */
+	if (ms < DISK_SLOW_MS || st->problems == STATUS_PROBLEMS_MAX || s->engine->disk[DISK_STATE].bad)
 		return;
 	snprintf(st->problem[st->problems].text, sizeof(st->problem[0].text),
-	    "the disk of %s or of the log on %s has taken nothing for %" PRIu64 " s", s->engine->conf->state_dir, st->node, ms / 1000);
+	    "log and journal of %s have taken nothing for %" PRIu64 " s", st->node, ms / 1000);
 	snprintf(st->problem[st->problems].advice, sizeof(st->problem[0].advice),
-	    "look at this disk and at the kernel's log: mail goes on, but this node could neither take over nor hand over");
+	    "look at the log's disk, at syslog and at %s/journal.db: mail goes on, but what happens may not be written down", s->engine->conf->state_dir);
 	st->problems++;
 }
 

@@ -26,9 +26,10 @@ state_format(const struct state *st, char *buf, size_t size)
 	    "services-stopped %d\n"
 	    "maintenance %d\n"
 	    "maintenance-until %" PRIu64 "\n"
+	    "stalls %" PRIu64 "\n"
 	    "end\n",
 	    st->tenure, st->released, st->offline, st->gave_up, st->services_stopped,
-	    st->maintenance, st->maintenance_until_wall_ms);
+	    st->maintenance, st->maintenance_until_wall_ms, st->stalls);
 
 	return n < 0 ? 0 : (size_t)n;
 }
@@ -62,6 +63,8 @@ state_line(const char *line, struct state *st)
 		st->maintenance = value != 0;
 	else if (strcmp(key, "maintenance-until") == 0)
 		st->maintenance_until_wall_ms = value;
+	else if (strcmp(key, "stalls") == 0)
+		st->stalls = value;
 	return true;
 }
 

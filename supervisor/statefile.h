@@ -18,6 +18,7 @@ struct state {
 	bool		gave_up;		/* a service failed here beyond its budget */
 	bool		services_stopped;	/* operator's "services stop" */
 	bool		maintenance;
+	uint64_t	stalls;			/* how often in a row this node gave way to the disk of the spool */
 	uint64_t	maintenance_until_wall_ms;	/* 0: without end */
 };
 

@@ -39,6 +39,12 @@ struct storage_driver {
 	 * noted by up() in run_dir)? UNKNOWN where that cannot be told. */
 	enum fact (*touched)(const struct conf *, struct err *);
 
+	/*
+	 * Does its disk answer? owner: a durable write and a read on the mounted spool; else a read of the device, which writes
+	 * nothing. False: it says no (a full one does answer). Who hangs does not return; may be done every few seconds.
+	 */
+	bool	(*answers)(const struct conf *, bool owner, struct err *);
+
 	/* One line for status: "ext4 rw, 12% used". */
 	bool	(*describe)(const struct conf *, char *buf, size_t size, struct err *);
 };

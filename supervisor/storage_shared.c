@@ -486,5 +486,6 @@ const struct storage_driver storage_shared = {
     .abandon = storage_abandon,
     .held = shared_held,
     .touched = shared_touched,
+    .answers = storage_try,
     .describe = shared_describe,
 };

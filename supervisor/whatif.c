@@ -108,7 +108,9 @@ entered(struct whatif_world *w, enum role from)
 	if (from != ROLE_RELEASING)
 		return;
 	w->facts.doubtful = false;
-	w->mta_down = w->interface_dead = false;
+	w->mta_down = w->interface_dead = w->spool_stalled = false;
+	w->facts.spool_hangs = false;
+	w->facts.spool = FACT_UNKNOWN;
 	if (w->role == ROLE_FAILED)
 		return;
 	w->facts.holds = FACT_NO;
@@ -216,6 +218,8 @@ level_is_so(const struct whatif_world *w, enum fsm_event on)
 		return w->role == ROLE_STANDBY && (w->agreed || (w->left && w->facts.peer_holds == FACT_NO));
 	if (on == EV_VACANT)
 		return w->role == ROLE_STANDBY && nobody;
+	if (on == EV_SPOOL_STALLED)
+		return idle && w->spool_stalled;
 	if (on == EV_MTA_DOWN)
 		return idle && w->mta_down && !w->facts.services_stopped;
 	if (on == EV_INTERFACE_DEAD)
@@ -224,7 +228,7 @@ level_is_so(const struct whatif_world *w, enum fsm_event on)
 }
 
 static const enum fsm_event levels[] = { EV_PEER_HOLDS, EV_PEER_ALIVE, EV_PROOF, EV_PEER_SILENT, EV_AGREED, EV_VACANT,
-	EV_MTA_DOWN, EV_INTERFACE_DEAD };
+	EV_SPOOL_STALLED, EV_MTA_DOWN, EV_INTERFACE_DEAD };
 #define LEVELS (sizeof(levels) / sizeof(levels[0]))
 
 /* The first step of a word bears its name. What a role has no row of its own for is not worth a step. */

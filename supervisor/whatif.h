@@ -23,7 +23,7 @@ struct whatif_world {
 	enum role	role, peer_role;
 	struct facts	facts;
 	enum fact	well;			/* "healthy" as it is while the peer is not proven gone */
-	bool		heard, left, silent, agreed, mta_down, interface_dead;
+	bool		heard, left, silent, agreed, mta_down, interface_dead, spool_stalled;
 	bool		busy;			/* actions run or are queued */
 	enum whatif_power power;
 	const struct fsm_row *last[EV_COUNT];	/* as the engine: a level row that repeats is told once */
@@ -52,7 +52,8 @@ struct whatif {
 bool	whatif_run(const struct whatif_world *, const char *events, struct whatif *ret, struct err *err);
 /* All of them in short, for help and errors ... */
 #define WHATIF_WORDS "link NAME up|down, all links up|down, peer silent|late|heard|leaves, peer power off|on|unknown, peer agrees, " \
-	"peer asks for the spool, mta dead, mta dead for good, interface dead, address lost, node paused, actions succeed, action fails, " \
+	"peer asks for the spool, mta dead, mta dead for good, interface dead, address lost, spool stalled|answers, " \
+	"state disk stalled|answers, node paused, actions succeed, action fails, " \
 	"maintenance on|off, automatic on|off, operator switchover|take|standby|online|leave|confirm-dead, operator services start|stop"
 /* ... and one after the other; ends at NULL. */
 const char *whatif_word(size_t n);

@@ -188,6 +188,47 @@ do_interface_dead(struct whatif_run *r)
 	r->w.well = FACT_NO;
 }
 
+/* For longer than timeouts { stall }; before that only status tells. */
+static void
+do_spool_stalled(struct whatif_run *r)
+{
+	struct whatif_world *w = &r->w;
+
+	if (w->role == ROLE_ACTIVE) {
+		w->spool_stalled = w->facts.spool_hangs = true;
+		w->facts.spool = FACT_NO;
+	} else {
+		w->facts.disks = w->well = FACT_NO;
+	}
+}
+
+static void
+do_spool_answers(struct whatif_run *r)
+{
+	struct whatif_world *w = &r->w;
+
+	w->spool_stalled = w->facts.spool_hangs = false;
+	w->facts.spool = w->role == ROLE_ACTIVE ? FACT_YES : FACT_UNKNOWN;
+	w->facts.disks = FACT_YES;
+	w->well = FACT_YES;
+	if (w->role == ROLE_FAILED)
+		whatif_offer(r, r->word, EV_SPOOL_BACK);
+}
+
+static void
+do_state_stalled(struct whatif_run *r)
+{
+	r->w.facts.disks = FACT_NO;
+	if (r->w.role == ROLE_ACTIVE)
+		whatif_note(r, "mail goes on: it is only told, and this node could not take over again");
+}
+
+static void
+do_state_answers(struct whatif_run *r)
+{
+	r->w.facts.disks = FACT_YES;
+}
+
 static void
 do_address_lost(struct whatif_run *r)
 {
@@ -338,6 +379,8 @@ static const struct {
 	{ "peer agrees", do_agrees }, { "peer asks for the spool", do_asks },
 	{ "mta dead", do_mta_dead }, { "mta dead for good", do_mta_dead_for_good },
 	{ "interface dead", do_interface_dead }, { "address lost", do_address_lost }, { "node paused", do_paused },
+	{ "spool stalled", do_spool_stalled }, { "spool answers", do_spool_answers },
+	{ "state disk stalled", do_state_stalled }, { "state disk answers", do_state_answers },
 	{ "actions succeed", do_actions_succeed }, { "action fails", do_action_fails },
 	{ "maintenance on", do_maintenance_on }, { "maintenance off", do_maintenance_off },
 	{ "automatic on", do_automatic_on }, { "automatic off", do_automatic_off },

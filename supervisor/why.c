@@ -15,7 +15,8 @@ void
 why_set(struct facts *to, const struct facts *from, enum why_need need)
 {
 	static const struct facts good = { .online = true, .healthy = FACT_YES, .peer_gone = FACT_YES, .automatic = true,
-		.can_fence = true, .elected = FACT_YES, .peer_can_take = FACT_YES };
+		.can_fence = true, .elected = FACT_YES, .peer_can_take = FACT_YES, .disks = FACT_YES, .stalls_left = true,
+		.peer_can_fence = true };
 
 	if (from == NULL)
 		from = &good;
@@ -49,6 +50,15 @@ why_set(struct facts *to, const struct facts *from, enum why_need need)
 		break;
 	case WHY_NOT_DOUBTFUL:
 		to->doubtful = from->doubtful;
+		break;
+	case WHY_DISKS:
+		to->disks = from->disks;
+		break;
+	case WHY_STALLS_LEFT:
+		to->stalls_left = from->stalls_left;
+		break;
+	case WHY_PEER_CAN_FENCE:
+		to->peer_can_fence = from->peer_can_fence;
 		break;
 	case WHY_COUNT:
 		break;
@@ -95,7 +105,8 @@ leads_on(const struct fsm_row *row, const struct why_facts *w)
 	bool nobody = w->heard && w->facts.peer_holds == FACT_NO && w->peer_role != ROLE_ACQUIRING && w->peer_role != ROLE_ACTIVE;
 
 	if (w->role == ROLE_ACTIVE)
-		return (row->in & IN(ACTIVE)) != 0 && row->on == EV_OP_GIVE && row->next == ROLE_RELEASING;
+		return (row->in & IN(ACTIVE)) != 0 && row->next == ROLE_RELEASING &&
+		    row->on == (w->facts.spool == FACT_NO ? EV_SPOOL_STALLED : EV_OP_GIVE);
 	if ((row->in & IN(STANDBY)) == 0 || row->in == IN_ANY)
 		return false;
 	if (row->next == ROLE_ACQUIRING)
@@ -244,6 +255,18 @@ against_need(const struct why_facts *w, enum why_need need, struct why *y)
 		against(y, "%s stood still itself, and its ownership is in doubt until %s is heard or proven gone", w->node, w->peer);
 		change(y, "restore a link to %s, or confirm that it is dead", w->peer);
 		break;
+	case WHY_DISKS:
+		against(y, "%s could not begin to own: %s", w->node, w->disks[0] != '\0' ? w->disks : "a disk does not answer");
+		change(y, "the disk answers again: it is tried all the time");
+		break;
+	case WHY_STALLS_LEFT:
+		against(y, "%s has given way to the disk of the spool several times in a row, and %s did no better", w->node, w->peer);
+		change(y, "mend the storage; one that works for long enough ends this, or 'mailpair online' on %s", w->node);
+		break;
+	case WHY_PEER_CAN_FENCE:
+		against(y, "the disk of the spool hangs, so %s could not let go, and %s could not power it off", w->node, w->peer);
+		change(y, "the disk answers; or the fence devices of %s answer to %s, and takeover is automatic", w->node, w->peer);
+		break;
 	case WHY_COUNT:
 		break;
 	}
@@ -289,7 +312,11 @@ ask(const struct why_facts *w, struct why *y)
 	switch (w->role) {
 	case ROLE_ACTIVE:
 		snprintf(y->question, sizeof(y->question), "What stands against handing over to %s", peer);
-		snprintf(y->nothing, sizeof(y->nothing), "nothing: 'mailpair switchover' would move it to %s", peer);
+		if (w->facts.spool == FACT_NO)
+			snprintf(y->nothing, sizeof(y->nothing), "nothing: when its disk has not answered for %u s, %s takes over",
+			    (unsigned int)w->stall_s, peer);
+		else
+			snprintf(y->nothing, sizeof(y->nothing), "nothing: 'mailpair switchover' would move it to %s", peer);
 		break;
 	case ROLE_ACQUIRING:
 		snprintf(y->question, sizeof(y->question), "What stands against %s owning the spool", node);
@@ -367,6 +394,8 @@ why_text(const struct why_facts *w, const struct why *y, char *buf, size_t size)
 	add(buf, size, &len, "  because  %s\n", y->because);
 	if (w->proof != PROOF_NONE)
 		add(buf, size, &len, "  proof    %s: %s\n", proof_name(w->proof), w->proof_text);
+	if (w->disks[0] != '\0')
+		add(buf, size, &len, "  disk     %s\n", w->disks);
 	add(buf, size, &len, "%s:\n", y->question);
 	if (y->againsts == 0)
 		add(buf, size, &len, "  %s\n", y->nothing);
@@ -388,6 +417,7 @@ why_json(const struct why_facts *w, const struct why *y, char *buf, size_t size)
 	json_uint(&j, "tenure", w->tenure);
 	json_string(&j, "because", y->because);
 	json_string(&j, "proof", w->proof != PROOF_NONE ? w->proof_text : NULL);
+	json_string(&j, "disk", w->disks[0] != '\0' ? w->disks : NULL);
 	json_string(&j, "question", y->question);
 	json_array(&j, "against");
 	for (size_t i = 0; i < y->againsts; i++)

@@ -14,7 +14,7 @@
 /* A fact of this table must be otherwise for a move to come. */
 enum why_need {
 	WHY_ONLINE, WHY_NOT_FAILED, WHY_NO_MAINTENANCE, WHY_HEALTHY, WHY_PEER_GONE, WHY_AUTOMATIC, WHY_CAN_FENCE,
-	WHY_ELECTED, WHY_PEER_CAN_TAKE, WHY_NOT_DOUBTFUL,
+	WHY_ELECTED, WHY_PEER_CAN_TAKE, WHY_NOT_DOUBTFUL, WHY_DISKS, WHY_STALLS_LEFT, WHY_PEER_CAN_FENCE,
 	WHY_COUNT
 };
 
@@ -42,6 +42,8 @@ struct why_facts {
 	enum proof_kind	proof;
 	char		proof_text[200], fence_text[300], unwell[256], last_error[512];
 	char		peer_cannot[300];	/* why the peer could not take, "" = it can */
+	char		disks[300];		/* the disk that does not answer, "" = none */
+	uint32_t	stall_s;		/* timeouts { stall } */
 };
 
 #define WHY_AGAINST_MAX (WHY_COUNT + 2)

@@ -28,7 +28,9 @@ same(const struct beat *a, const struct beat *b)
 	    a->wall_ms == b->wall_ms && a->role == b->role && a->holds == b->holds &&
 	    a->request == b->request && a->flags == b->flags && a->tenure == b->tenure &&
 	    a->released == b->released && a->claim == b->claim && a->grant == b->grant &&
-	    memcmp(a->config, b->config, sizeof(a->config)) == 0 && a->link == b->link;
+	    memcmp(a->config, b->config, sizeof(a->config)) == 0 && a->link == b->link &&
+	    a->state_disk.how == b->state_disk.how && a->state_disk.for_s == b->state_disk.for_s &&
+	    a->spool_disk.how == b->spool_disk.how && a->spool_disk.for_s == b->spool_disk.for_s;
 }
 
 static void

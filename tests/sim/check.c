@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/engine_priv.h"
 #include "tests/sim/sim.h"
+
+#define SEEN (5 * SECOND)
 
 static const char *
 name(const struct node *n)
@@ -89,19 +92,40 @@ check_engine(const struct node *n)
 		sim_fail("S10: %s says that it holds nothing, but the disk is mounted there", name(n));
 }
 
+/* A disk that hangs is known within 5 s of the time that the node was awake and had nothing else to do with it. */
+static void
+check_disks(struct node *n)
+{
+	const struct engine *en = &n->en;
+	uint64_t awake = n->paused_until > n->daemon_at ? n->paused_until : n->daemon_at;
+
+	if (en->role != ROLE_ACTIVE || engine_busy(en) || n->steady_at < awake)
+		n->steady_at = sim->now > awake ? sim->now : awake;
+	if (n->state_hung != 0 && sim->now > SEEN + (n->state_hung > awake ? n->state_hung : awake) && !en->disk[DISK_STATE].bad)
+		sim_fail("the state disk of %s has hung for 5 s, and it does not know", name(n));
+	if (n->spool_hung != 0 && sim->now > SEEN + (n->spool_hung > n->steady_at ? n->spool_hung : n->steady_at) &&
+	    !en->disk[DISK_SPOOL].bad)
+		sim_fail("the spool of %s has hung for 5 s, and it does not know", name(n));
+	if (en->role == ROLE_ACQUIRING && en->acts_begun != 0 && en->queue_at == 0 && en->disk[DISK_STATE].bad && !n->taking)
+		sim_fail("S3: %s begins to take the spool although it could not note its tenure", name(n));
+	n->taking = en->role == ROLE_ACQUIRING;
+}
+
 void
 check_world(void)
 {
 	int mounted = 0, mta = 0, address = 0;
 
 	for (int i = 0; i < NODES; i++) {
-		const struct node *n = &sim->node[i];
+		struct node *n = &sim->node[i];
 
 		mounted += n->mounted && !n->shut;
 		mta += n->mta_pid != 0;
 		address += n->address && !n->lan_dead;
-		if (n->running)
-			check_engine(n);
+		if (!n->running)
+			continue;
+		check_engine(n);
+		check_disks(n);
 	}
 	if (sim->plan->liar)
 		return;

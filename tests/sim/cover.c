@@ -27,6 +27,7 @@ static const struct { enum fsm_event on; const char *why; } idle[] = {
 	{ EV_PEER_HOLDS, "only offered while something is held" }, { EV_AGREED, "only offered to a standby" },
 	{ EV_DONE, "only roles with a queue of actions" }, { EV_ACT_FAILED, "only roles with a queue of actions" },
 	{ EV_MTA_DOWN, "only offered to the active node" }, { EV_ADDRESS_LOST, "only offered to the active node" },
+	{ EV_SPOOL_STALLED, "only offered to the active node" }, { EV_SPOOL_BACK, "only offered to a node that failed" },
 	{ EV_INTERFACE_DEAD, "only offered to the active node" }, { EV_ROBBED, "an answer that comes after the node has let go" },
 	{ EV_OP_GIVE, "refused before" }, { EV_OP_TAKE, "refused before" }, { EV_OP_SERVICES_START, "refused before" },
 	{ EV_OP_SERVICES_STOP, "refused before" }, { EV_PEER_ASKS_GIVE, "only offered to the active node" },

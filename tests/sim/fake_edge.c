@@ -32,6 +32,32 @@ here(const struct edge_ctx *ctx)
 	return &sim->node[ctx->conf->self];
 }
 
+/* ---------------------------------------------------------------- disks that hang */
+
+bool
+edge_hangs(const struct spawn *s)
+{
+	const struct node *n = &sim->node[s->node];
+	spawn_work_f *w = s->kind->work;
+
+	if (w == sim_edge.try_state || w == sim_edge.save || w == sim_edge.fence_monitor || (w == sim_edge.seal && s->phase == 1))
+		return n->state_hung != 0;
+	if (n->spool_hung == 0)
+		return false;
+	if (w == sim_edge.try_spool || w == sim_edge.storage_up || w == sim_edge.seal || w == sim_edge.survey || w == sim_edge.bind)
+		return true;
+	/* these only where it is mounted */
+	return n->mounted && (w == sim_edge.probe || w == sim_edge.verify || w == sim_edge.mta_start || w == sim_edge.mta_restart ||
+	    w == sim_edge.abandon || (w == sim_edge.storage_down && s->phase == 1));
+}
+
+/* Nobody can end a mail program that waits for a disk. */
+static bool
+mta_stuck(const struct node *n)
+{
+	return n->mta_pid != 0 && (n->mta_stuck || (n->mounted && n->spool_hung != 0));
+}
+
 /* ---------------------------------------------------------------- what is held */
 
 /* By the kernel's tables and by whether the device can be claimed: a mount under way has claimed it, one that still checks has not. */
@@ -111,6 +137,8 @@ save_state(struct node *n, const struct state *st, struct err *err)
 {
 	char text[sizeof(n->state)];
 
+	if (n->state_bad)
+		return err_set(err, 30, "the state cannot be saved");
 	if (state_format(st, text, sizeof(text)) >= sizeof(text))
 		return err_set(err, 0, "the state does not fit");
 	memcpy(n->state, text, sizeof(n->state));
@@ -170,7 +198,7 @@ do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 
 	(void)out;
 	if (edge_phase() == 0) {
-		if (n->mounted && n->mta_pid != 0 && n->mta_stuck)
+		if (n->mounted && mta_stuck(n))
 			return err_set(err, 16, "process %d of the mail program holds it and cannot be ended", n->mta_pid);
 		if (n->mounted)
 			node_mta_kill(n);	/* holders are killed */
@@ -195,7 +223,7 @@ do_abandon(const void *arg, struct spawn_out *out, struct err *err)
 	(void)out;
 	if (n->mounted)
 		n->shut = true;
-	if (n->mta_pid != 0 && n->mta_stuck)
+	if (mta_stuck(n))
 		return err_set(err, 16, "the mail program cannot be ended");
 	node_mta_kill(n);
 	n->mounted = n->binds = false;
@@ -280,7 +308,7 @@ do_mta_stop(const void *arg, struct spawn_out *out, struct err *err)
 	struct node *n = here(ctx);
 
 	(void)out;
-	if (n->mta_pid != 0 && n->mta_stuck)
+	if (mta_stuck(n))
 		return err_set(err, 0, "process %d cannot be ended", n->mta_pid);
 	if (n->running && n->en.role == ROLE_RELEASING)
 		check_order(n, "stops its mail program while clients still come", n->address && n->mta_pid != 0);
@@ -364,7 +392,7 @@ do_monitor(const void *arg, struct spawn_out *out, struct err *err)
 	const struct node *n = here(ctx);
 
 	(void)err;
-	spawn_say(out, "answer", "%s", n->mta_pid == 0 ? "refused" : n->mta_hung || n->mta_stuck || n->disk_dead ? "none" : "answered");
+	spawn_say(out, "answer", "%s", n->mta_pid == 0 ? "refused" : n->mta_hung || mta_stuck(n) || n->disk_dead ? "none" : "answered");
 	spawn_say(out, "text", "simulated");
 	return true;
 }
@@ -378,6 +406,25 @@ do_prepare(const void *arg, struct spawn_out *out, struct err *err)
 	/* a broken configuration is found ahead every other time: some faults show only at the start */
 	spawn_say(out, "prepared", "%s", here(ctx)->mta_broken && sim->plan->seed % 2 == 0 ? "no" : "yes");
 	return true;
+}
+
+static bool
+do_try_state(const void *arg, struct spawn_out *out, struct err *err)
+{
+	(void)out;
+	return !here(arg)->state_bad || err_set(err, 30, "the state directory is read-only");
+}
+
+static bool
+do_try_spool(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	const struct node *n = here(ctx);
+
+	(void)out;
+	if (ctx->owner && (!n->mounted || n->shut))
+		return err_set(err, 0, "no spool is mounted");
+	return !n->disk_dead || err_set(err, 5, "the disk does not answer");
 }
 
 static bool
@@ -402,7 +449,7 @@ const struct edge sim_edge = {
 	.mta_stop = do_mta_stop, .unbind = do_unbind, .storage_down = do_storage_down, .abandon = do_abandon,
 	.mta_restart = do_mta_restart, .verify = do_verify, .save = do_save, .power = fence_work_power,
 	.fence_monitor = fence_work_monitor, .survey = do_survey, .monitor = do_monitor, .prepare = do_prepare,
-	.announce = do_nothing, .hook = do_hook,
+	.announce = do_nothing, .hook = do_hook, .try_state = do_try_state, .try_spool = do_try_spool,
 };
 
 const struct work_kind *
@@ -432,6 +479,8 @@ work_kind(spawn_work_f *work)
 		{ "prepare", do_prepare, 1, 20000, 200000, false, false, true },
 		{ "announce", do_nothing, 1, 1000, 2000, false, false, true },
 		{ "hook", do_hook, 1, 2000, 50000, false, false, true },
+		{ "try the state disk", do_try_state, 1, 1000, 20000, false, false, true },
+		{ "try the spool", do_try_spool, 1, 1000, 30000, false, false, true },
 	};
 	/* clang-format on */
 

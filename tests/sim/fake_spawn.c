@@ -11,6 +11,7 @@
 #include "tests/sim/sim.h"
 
 #define STUCK_MAX (20 * SECOND)
+#define STUCK_LOOK (100 * MS)	/* how often it is seen whether the disk answers again */
 
 void
 spawn_say(struct spawn_out *out, const char *key, const char *fmt, ...)
@@ -54,12 +55,19 @@ spawn_get(const char *report, const char *key, char *buf, size_t size)
 
 /* ---------------------------------------------------------------- fate */
 
+/* Whether these hang or fail the disk alone says. */
+static bool
+tries(const struct work_kind *kind)
+{
+	return kind->work == sim_edge.try_state || kind->work == sim_edge.try_spool;
+}
+
 static enum fate
 fate_draw(const struct work_kind *kind)
 {
 	const struct plan *p = sim->plan;
 
-	if (sim->calm || kind->fence)
+	if (sim->calm || kind->fence || tries(kind))
 		return FATE_GOOD;	/* fence devices have a fate of their own: fake_fence.c */
 	if (rng_chance(&sim->work, p->fail))
 		return FATE_FAIL;
@@ -103,7 +111,7 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 		assert(!"workers are bounded");
 	}
 	s->used = true;
-	s->lost = s->calling = s->failed = s->alone = s->late = false;
+	s->lost = s->calling = s->failed = s->alone = s->late = s->stuck = false;
 	s->phase = 0;
 	s->out.len = 0;
 	s->out.text[0] = '\0';
@@ -118,7 +126,7 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	s->mono_us = node_mono(n) + deadline_ms * MS;
 	s->fate = fate_draw(s->kind);
 	s->end_us = rng_in(&sim->work, s->kind->min_us, s->kind->max_us);
-	if (!sim->calm && rng_chance(&sim->work, sim->plan->slow))
+	if (!sim->calm && !tries(s->kind) && rng_chance(&sim->work, sim->plan->slow))
 		s->end_us = rng_in(&sim->work, s->end_us, deadline_ms * MS);
 	if (s->fate == FATE_LATE)
 		s->end_us = deadline_ms * MS + rng_below(&sim->work, STUCK_MAX);
@@ -138,8 +146,15 @@ struct spawn *
 spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx, uint32_t deadline_ms,
     spawn_done_f *done, void *arg)
 {
-	struct spawn *s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
+	struct spawn *s;
 
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+		const struct spawn *o = &sim->spawn[i];
+
+		if (o->used && o->alone && !o->lost && o->node == loop->node && o->kind->work == work && !o->calling)
+			sim_fail("a second worker %s on node %d", name, loop->node);
+	}
+	s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
 	s->alone = true;
 	return s;
 }
@@ -204,11 +219,23 @@ spawn_tell(struct spawn *s, enum spawn_end end)
 	s->calling = false;
 }
 
+/* SIGKILL does not end it now. */
+static bool
+stays(const struct spawn *s)
+{
+	return s->fate == FATE_LATE || s->stuck;
+}
+
 /* The next phase of its work, or its report. */
 void
 spawn_step(struct spawn *s)
 {
 	if (s->phase < s->kind->phases) {
+		if (s->fate != FATE_FAIL && !s->failed && edge_hangs(s)) {
+			s->stuck = true;
+			item_add(&s->step_slot, sim->now + STUCK_LOOK, IT_STEP, CLASS_WORKER, s->node, s, 0);
+			return;
+		}
 		if (s->fate != FATE_FAIL && !s->failed) {
 			edge_set_phase(s->phase);
 			s->failed = !s->kind->work(&s->ctx, &s->out, &s->err);
@@ -231,13 +258,13 @@ spawn_due(struct spawn *s)
 		spawn_step(s);		/* it ended in this very turn of the loop: the outcome is known */
 		return;
 	}
-	if (s->alone && s->fate == FATE_LATE) {
+	if (s->alone && stays(s)) {
 		s->late = true;
 		return;
 	}
 	s->lost = true;
 	spawn_tell(s, SPAWN_TIMEOUT);
-	if (s->fate != FATE_LATE)
+	if (!stays(s))
 		spawn_free(s);
 }
 
@@ -248,7 +275,7 @@ spawn_forget(struct spawn *s)
 		return;
 	s->lost = true;
 	item_drop(&s->deadline_slot);
-	if (s->fate != FATE_LATE)
+	if (!stays(s))
 		spawn_free(s);
 }
 
@@ -262,7 +289,7 @@ spawn_orphan(int node)
 			continue;
 		s->lost = true;
 		item_drop(&s->deadline_slot);
-		if (s->fate != FATE_LATE)
+		if (!stays(s))
 			spawn_free(s);
 	}
 }
@@ -284,7 +311,7 @@ spawn_in_flight(int node, spawn_work_f *work, bool claimed)
 		const struct spawn *s = &sim->spawn[i];
 
 		if (s->used && s->node == node && s->kind->work == work && s->step_slot != 0 && s->phase < s->kind->phases &&
-		    s->fate != FATE_FAIL && (!claimed || s->phase > 0 || s->fate == FATE_LATE))
+		    s->fate != FATE_FAIL && (!claimed || s->phase > 0 || stays(s)))
 			return true;
 	}
 	return false;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/engine_priv.h"
 #include "supervisor/fence.h"
 #include "supervisor/status.h"
 #include "tests/sim/sim.h"
@@ -60,6 +61,8 @@ excuse(void)
 			return "services are stopped";
 		if (n->running && n->en.role == ROLE_FAILED && (p->liar || !p->automatic || n->en.request != BEAT_ASK_FENCE))
 			return "a node failed and must be looked at";
+		if (n->running && n->en.role == ROLE_FAILED && sim->node[1 - i].running && !engine_stalls_left(&sim->node[1 - i].en))
+			return "both nodes gave way to the disk again and again";
 		any = any || may_own(n);
 		all = all && n->running;
 	}

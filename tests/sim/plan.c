@@ -59,7 +59,8 @@ static const struct { enum fault fault; enum op_kind kind; } op_of[] = {
 	{ F_FREEZE, OP_FREEZE }, { F_WALL, OP_WALL }, { F_CUT, OP_CUT }, { F_ONEWAY, OP_ONEWAY }, { F_FLAP, OP_CUT },
 	{ F_CARRIER, OP_CARRIER }, { F_MTA_DIES, OP_MTA_DIES }, { F_MTA_HANGS, OP_MTA_HANGS }, { F_MTA_BROKEN, OP_MTA_BROKEN },
 	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_FULL, OP_FULL },
-	{ F_RELOAD, OP_RELOAD }, { F_OPERATOR, OP_OPERATOR },
+	{ F_RELOAD, OP_RELOAD }, { F_OPERATOR, OP_OPERATOR }, { F_SPOOL_HANGS, OP_SPOOL_HANGS }, { F_STATE_HANGS, OP_STATE_HANGS },
+	{ F_STATE_BAD, OP_STATE_BAD },
 };
 #define OP_OF (sizeof(op_of) / sizeof(op_of[0]))
 
@@ -226,7 +227,7 @@ op_print(const struct op *op, char *buf, size_t size)
 	static const char *const names[OP_COUNT] = { "power cut", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
 		"wall clock jump", "links cut", "links cut one way", "carrier", "mail program dies", "mail program hangs",
 		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "disk full", "reload",
-		"operator" };
+		"operator", "spool hangs", "state disk hangs", "state disk fails" };
 
 	snprintf(buf, size, "%s of %s at %.3f s, %" PRIu64 " ms, choice %" PRIx64, names[op->kind], base[0]->node[op->node],
 	    (double)op->at / 1e6, op->a / 1000, op->b);
@@ -278,7 +279,7 @@ undo_later(const struct op *op, uint64_t what)
 	item_add(NULL, sim->now + op->a, IT_UNDO, CLASS_WORLD, -1, NULL, (uint64_t)op->node | what << 1);
 }
 
-enum { UNDO_LAN, UNDO_DISK, UNDO_BROKEN, UNDO_HUNG, UNDO_STUCK, UNDO_FULL };
+enum { UNDO_LAN, UNDO_DISK, UNDO_BROKEN, UNDO_HUNG, UNDO_STUCK, UNDO_SPOOL, UNDO_STATE, UNDO_STATE_BAD, UNDO_FULL };
 
 void
 plan_undo(int node, uint64_t what)
@@ -290,6 +291,11 @@ plan_undo(int node, uint64_t what)
 	n->mta_broken = n->mta_broken && what != UNDO_BROKEN;
 	n->mta_hung = n->mta_hung && what != UNDO_HUNG;
 	n->mta_stuck = n->mta_stuck && what != UNDO_STUCK;
+	n->state_bad = n->state_bad && what != UNDO_STATE_BAD;
+	if (what == UNDO_SPOOL)
+		n->spool_hung = 0;
+	if (what == UNDO_STATE)
+		n->state_hung = 0;
 	sim->full = sim->full && what != UNDO_FULL;
 	TRACE("%s: fault %" PRIu64 " is over", n->conf.node[node], what);
 }
@@ -353,6 +359,41 @@ reload(struct node *n, uint64_t choice)
 		engine_reconf(&n->en, n->now, &sim_keys);
 }
 
+/* One path to the storage, or, one time in three, the storage itself. */
+static void
+spool_hangs(const struct op *op)
+{
+	struct op there = *op;
+
+	sim->node[op->node].spool_hung = sim->now;
+	undo_later(op, UNDO_SPOOL);
+	if (op->b % 3 != 0)
+		return;
+	there.node = 1 - op->node;
+	sim->node[there.node].spool_hung = sim->now;
+	undo_later(&there, UNDO_SPOOL);
+}
+
+static void
+op_on_disk(const struct op *op, struct node *n)
+{
+	if (op->kind == OP_DISK) {
+		n->disk_dead = true;
+		undo_later(op, UNDO_DISK);
+	} else if (op->kind == OP_FULL) {
+		sim->full = true;
+		undo_later(op, UNDO_FULL);
+	} else if (op->kind == OP_SPOOL_HANGS) {
+		spool_hangs(op);
+	} else if (op->kind == OP_STATE_HANGS) {
+		n->state_hung = sim->now;
+		undo_later(op, UNDO_STATE);
+	} else {
+		n->state_bad = true;
+		undo_later(op, UNDO_STATE_BAD);
+	}
+}
+
 static void
 op_on_node(const struct op *op, struct node *n)
 {
@@ -405,19 +446,14 @@ op_on_node(const struct op *op, struct node *n)
 		n->lan_dead = true;
 		undo_later(op, UNDO_LAN);
 		break;
-	case OP_DISK:
-		n->disk_dead = true;
-		undo_later(op, UNDO_DISK);
-		break;
-	case OP_FULL:
-		sim->full = true;
-		undo_later(op, UNDO_FULL);
-		break;
 	case OP_RELOAD:
 		reload(n, op->b);
 		break;
 	case OP_OPERATOR:
 		operate(n, op->b);
+		break;
+	case OP_DISK: case OP_FULL: case OP_SPOOL_HANGS: case OP_STATE_HANGS: case OP_STATE_BAD:
+		op_on_disk(op, n);
 		break;
 	case OP_CUT: case OP_ONEWAY: case OP_CARRIER: case OP_COUNT:
 		break;

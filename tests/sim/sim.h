@@ -62,7 +62,8 @@ rng_chance(struct rng *r, unsigned int permille)
 	X(POWER) X(REBOOT) X(KILL) X(LEAVE) X(PAUSE) X(FREEZE) X(DRIFT) X(WALL)                     \
 	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
 	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
-	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(RELOAD) X(OPERATOR)
+	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(RELOAD) X(OPERATOR) \
+	X(SPOOL_HANGS) X(STATE_HANGS) X(STATE_BAD)
 
 enum fault {
 #define X(n) F_##n,
@@ -75,7 +76,7 @@ enum fault {
 enum op_kind {
 	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
 	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_RELOAD, OP_OPERATOR,
-	OP_COUNT
+	OP_SPOOL_HANGS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
 };
 
 struct op {
@@ -142,6 +143,7 @@ struct spawn {
 	const struct work_kind *kind;
 	struct edge_ctx	ctx;
 	enum fate	fate;
+	bool		stuck;		/* in the kernel, since a disk hangs: cannot be killed, and goes on when that is over */
 	int		phase;
 	bool		failed;		/* the work itself said no */
 	uint64_t	began, mono_us;	/* when it began; its deadline */
@@ -187,7 +189,10 @@ struct node {
 	int		mta_pid;			/* 0: does not run */
 	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
 	/* surroundings */
-	bool		mta_broken, lan_dead, disk_dead;
+	bool		mta_broken, lan_dead, disk_dead, state_bad;
+	uint64_t	spool_hung, state_hung;		/* since when these disks answer nothing, 0: they do */
+	bool		taking;				/* it was acquiring at the last look */
+	uint64_t	daemon_at, steady_at;		/* it runs since; it is active with nothing under way since */
 	/* durable */
 	char		state[512];
 };
@@ -273,6 +278,7 @@ struct work_kind {
 };
 const struct work_kind *work_kind(spawn_work_f *);
 extern const struct edge sim_edge;
+bool	edge_hangs(const struct spawn *);	/* its next phase would wait for a disk */
 int	edge_phase(void);
 void	edge_set_phase(int phase);
 

@@ -275,6 +275,7 @@ node_daemon_start(struct node *n)
 	}
 	sim->cur = n;
 	n->running = true;
+	n->daemon_at = sim->now;
 	n->ending = n->left = false;
 	n->seen_role = ROLE_JOINING;
 	engine_init(&n->en, &n->loop, n->now, &sim_keys, &sim_edge, &sink, &state, n->boot);
@@ -293,7 +294,7 @@ client_calls(void)
 
 		if (!n->booted || !n->address || n->lan_dead || node_stands_still(n) || n->mta_pid == 0 || n->mta_hung || n->mta_stuck)
 			continue;
-		if (n->shut || n->disk_dead || sim->full)
+		if (n->shut || n->disk_dead || n->spool_hung != 0 || sim->full)
 			return;		/* the write fails: no 250 */
 		sim->acked++;
 		if (n->mounted && n->binds && n->mount_gen == sim->mount_gen)

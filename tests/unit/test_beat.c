@@ -34,6 +34,7 @@ sample(void)
 		.request = BEAT_ASK_GIVE, .flags = BEAT_HEALTHY | BEAT_GAVE_UP,
 		.tenure = 0x7172737475767778, .released = 0x8182838485868788,
 		.claim = 0x9192939495969798, .grant = 0xa1a2a3a4a5a6a7a8, .link = 3,
+		.state_disk = { BEAT_DISK_SILENT, 0x0d0e }, .spool_disk = { BEAT_DISK_BROKEN, 0x1d1e },
 	};
 
 	for (int i = 0; i < BEAT_BOOT_LEN; i++)
@@ -73,6 +74,8 @@ START_TEST(what_was_encoded_is_decoded)
 	ck_assert(got.flags == sent.flags && got.tenure == sent.tenure);
 	ck_assert(got.released == sent.released && got.claim == sent.claim);
 	ck_assert(got.grant == sent.grant && got.link == sent.link);
+	ck_assert(got.state_disk.how == sent.state_disk.how && got.state_disk.for_s == sent.state_disk.for_s);
+	ck_assert(got.spool_disk.how == sent.spool_disk.how && got.spool_disk.for_s == sent.spool_disk.for_s);
 }
 END_TEST
 
@@ -83,7 +86,8 @@ START_TEST(the_layout_is_the_documented_one)
 		{ 24, 0xb0 }, { 40, 0x01 }, { 48, 0x11 }, { 56, 0x21 }, { 64, 0x31 }, { 72, 0x41 },
 		{ 80, 0x51 }, { 84, ROLE_ACTIVE }, { 85, FACT_YES }, { 86, BEAT_ASK_GIVE },
 		{ 87, BEAT_HEALTHY | BEAT_GAVE_UP }, { 88, 0x61 }, { 96, 0x71 }, { 104, 0x81 },
-		{ 112, 0x91 }, { 120, 0xa1 }, { 128, 0xc0 }, { 136, 3 },
+		{ 112, 0x91 }, { 120, 0xa1 }, { 128, 0xc0 }, { 136, 3 }, { 137, BEAT_DISK_SILENT }, { 138, 0x0d },
+		{ 140, BEAT_DISK_BROKEN }, { 142, 0x1e },
 	};
 	/* the first bytes of the SHA-256 of "a" */
 	static const uint8_t a_digest[8] = { 0xca, 0x97, 0x81, 0x12, 0xca, 0x1b, 0xbd, 0xca };
@@ -96,7 +100,7 @@ START_TEST(the_layout_is_the_documented_one)
 	ck_assert_mem_eq(bytes + 16, a_digest, 8);
 	for (size_t i = 0; i < sizeof(field) / sizeof(field[0]); i++)
 		ck_assert_msg(bytes[field[i].at] == field[i].first, "field at %zu", field[i].at);
-	for (size_t i = 137; i < 160; i++)
+	for (size_t i = 143; i < 160; i++)
 		ck_assert_msg(bytes[i] == 0, "reserved byte %zu", i);
 	digest_hmac("secret", 6, bytes, 160, mac);
 	ck_assert_mem_eq(bytes + 160, mac, DIGEST_LEN);
@@ -250,10 +254,12 @@ START_TEST(unknown_flags_and_reserved_bytes_are_left_to_later_releases)
 
 	beat_encode(&sent, "mail", "a", &keys, bytes);
 	bytes[87] |= 0x80;
-	memset(bytes + 137, 0xff, 23);
+	bytes[137] = BEAT_DISK_COUNT;
+	memset(bytes + 143, 0xff, 17);
 	seal(bytes, &keys);
 	ck_assert_int_eq(read_by_b(bytes, BEAT_LEN, &keys, &got), BEAT_GOOD);
 	ck_assert_int_eq(got.flags, sent.flags);
+	ck_assert_int_eq(got.state_disk.how, BEAT_DISK_UNKNOWN);
 }
 END_TEST
 

@@ -25,6 +25,8 @@ facts_number(unsigned int n)
 	f.elected = (enum fact)(TAKE(3));
 	f.holds = (enum fact)(TAKE(3));
 	f.healthy = (enum fact)(TAKE(3));
+	f.disks = (enum fact)(TAKE(3));
+	f.spool = (enum fact)(TAKE(3));
 	f.automatic = TAKE(2);
 	f.maintenance = TAKE(2);
 	f.online = TAKE(2);
@@ -36,6 +38,9 @@ facts_number(unsigned int n)
 	f.may_restart = TAKE(2);
 	f.commanded = TAKE(2);
 	f.may_verify = TAKE(2);
+	f.spool_hangs = TAKE(2);
+	f.stalls_left = TAKE(2);
+	f.peer_can_fence = TAKE(2);
 	f.intent = (enum intent)(TAKE(INTENT_COUNT));
 #undef TAKE
 	return f;
@@ -122,6 +127,7 @@ START_TEST(only_proof_or_agreement_lets_a_standby_mount)
 			ck_assert_int_eq(role, ROLE_STANDBY);
 			ck_assert(ev == EV_AGREED || f.peer_gone == FACT_YES);
 			ck_assert(f.online && !f.gave_up && !f.maintenance);
+			ck_assert(f.disks != FACT_NO);	/* S3: a tenure that cannot be noted does not begin */
 		}
 	}
 }
@@ -240,12 +246,55 @@ START_TEST(a_service_that_fails_on_both_nodes_ends_stopped)
 	struct facts f = facts_number((unsigned int)_i);
 	const struct fsm_row *row;
 
-	f.may_restart = f.maintenance = f.services_stopped = false;
+	f.may_restart = f.maintenance = f.services_stopped = f.spool_hangs = false;
+	f.spool = FACT_YES;
 	row = fsm_match(ROLE_ACTIVE, EV_MTA_DOWN, &f);
 	ck_assert(!has_act(row, ACT_MTA_RESTART) && has_act(row, ACT_GAVE_UP));
 	ck_assert_int_eq(row->intent, f.peer_can_take == FACT_YES && !f.doubtful ? INTENT_MOVE : INTENT_GIVE_UP);
 	f.intent = INTENT_GIVE_UP;
 	ck_assert_int_eq(fsm_match(ROLE_RELEASING, EV_DONE, &f)->next, ROLE_STOPPED);
+}
+END_TEST
+
+/* The disk of the spool hangs: the owner gives way only to a peer that can take, and that can power it off where it cannot let go. */
+START_TEST(a_stalled_spool_moves_only_where_the_move_can_end)
+{
+	struct facts f = facts_number((unsigned int)_i);
+	const struct fsm_row *row = fsm_match(ROLE_ACTIVE, EV_SPOOL_STALLED, &f);
+	bool may = !f.maintenance && !f.services_stopped && !f.doubtful && f.peer_can_take == FACT_YES && f.stalls_left &&
+	    (!f.spool_hangs || f.peer_can_fence);
+
+	ck_assert_int_eq(row->next, may ? ROLE_RELEASING : FSM_SAME);
+	if (may)
+		ck_assert(row->intent == INTENT_STALLED && act_place(row, ACT_ADDRESS_DOWN) == 0 && has_act(row, ACT_STORAGE_DOWN));
+	else
+		ck_assert_int_eq(row->acts[0], ACT_NONE);
+	f.intent = INTENT_STALLED;
+	ck_assert(has_act(fsm_match(ROLE_RELEASING, EV_DONE, &f), ACT_OFFER));
+	ck_assert_int_eq(fsm_match(ROLE_FAILED, EV_SPOOL_BACK, &f)->next, ROLE_RELEASING);
+}
+END_TEST
+
+/* While the spool cannot be used its mail program is not blamed, and the standby is not shot. */
+START_TEST(an_owner_that_cannot_use_the_spool_blames_nobody_else)
+{
+	struct facts f = facts_number((unsigned int)_i);
+
+	f.spool = FACT_NO;
+	ck_assert_int_eq(fsm_match(ROLE_ACTIVE, EV_MTA_DOWN, &f)->next, FSM_SAME);
+	ck_assert(!has_act(fsm_match(ROLE_ACTIVE, EV_MTA_DOWN, &f), ACT_MTA_RESTART));
+	ck_assert(!has_act(fsm_match(ROLE_ACTIVE, EV_PEER_SILENT, &f), ACT_FENCE));
+}
+END_TEST
+
+/* S12: who has given way too often neither gives way again nor powers the other off for it. */
+START_TEST(a_storage_that_fails_on_both_nodes_does_not_make_them_shoot_each_other_for_ever)
+{
+	struct facts f = facts_number((unsigned int)_i);
+
+	f.stalls_left = false;
+	ck_assert_int_eq(fsm_match(ROLE_ACTIVE, EV_SPOOL_STALLED, &f)->next, FSM_SAME);
+	ck_assert(!has_act(fsm_match(ROLE_STANDBY, EV_PEER_ASKS_FENCE, &f), ACT_FENCE));
 }
 END_TEST
 
@@ -296,6 +345,9 @@ main(void)
 	tcase_add_loop_test(rows, the_way_down_drops_the_address_first_and_the_storage_last, 0, n);
 	tcase_add_loop_test(rows, every_row_has_its_sentence_and_every_name_a_word, 0, n);
 	tcase_add_loop_test(rows, level_events_that_stay_do_only_what_may_be_repeated, 0, n);
+	tcase_add_loop_test(facts, a_stalled_spool_moves_only_where_the_move_can_end, 0, 400);
+	tcase_add_loop_test(facts, an_owner_that_cannot_use_the_spool_blames_nobody_else, 0, 200);
+	tcase_add_loop_test(facts, a_storage_that_fails_on_both_nodes_does_not_make_them_shoot_each_other_for_ever, 0, 200);
 	tcase_add_loop_test(facts, every_role_answers_every_event_whatever_the_facts, 0, 200);
 	tcase_add_loop_test(facts, only_proof_or_agreement_lets_a_standby_mount, 0, 200);
 	tcase_add_loop_test(facts, a_takeover_that_nobody_ordered_needs_automatic, 0, 200);

@@ -17,7 +17,7 @@ standby(void)
 
 	w.facts = (struct facts){ .peer_view = VIEW_ALIVE, .peer_gone = FACT_NO, .peer_holds = FACT_YES, .peer_newer = FACT_NO,
 		.peer_can_take = FACT_NO, .claim_wins = FACT_NO, .elected = FACT_NO, .holds = FACT_NO, .healthy = FACT_YES,
-		.automatic = true, .online = true, .can_fence = true, .may_restart = true, .may_verify = true };
+		.automatic = true, .online = true, .can_fence = true, .may_restart = true, .may_verify = true, .disks = FACT_YES, .stalls_left = true, .peer_can_fence = true };
 	return w;
 }
 
@@ -158,6 +158,24 @@ START_TEST(a_dead_mta_is_restarted_and_moved_when_that_is_used_up)
 }
 END_TEST
 
+START_TEST(a_stalled_spool_moves_to_a_peer_that_can_and_its_disk_lets_go_when_it_is_back)
+{
+	struct whatif_world w = active();
+
+	ck_assert_int_eq(after(w, "spool stalled"), ROLE_RELEASING);
+	ck_assert_int_eq(after(w, "spool stalled; action fails"), ROLE_FAILED);
+	ck_assert(does(ACT_ASK_FENCE));
+	ck_assert_int_eq(after(w, "spool stalled; action fails; spool answers; actions succeed"), ROLE_STANDBY);
+	ck_assert_int_eq(after(w, "maintenance on; spool stalled"), ROLE_ACTIVE);
+	ck_assert_int_eq(after(w, "state disk stalled"), ROLE_ACTIVE);
+	w.facts.peer_can_fence = false;
+	ck_assert_int_eq(after(w, "spool stalled"), ROLE_ACTIVE);
+	ck_assert_int_eq(after(standby(), "state disk stalled; peer silent; operator confirm-dead"), ROLE_STANDBY);
+	ck_assert_int_eq(after(standby(), "state disk stalled; peer silent; operator confirm-dead; state disk answers"), ROLE_ACQUIRING);
+	ck_assert_int_eq(after(standby(), "spool stalled; peer agrees"), ROLE_STANDBY);
+}
+END_TEST
+
 START_TEST(a_dead_interface_moves_only_where_the_peer_can_take)
 {
 	ck_assert_int_eq(after(active(), "interface dead"), ROLE_RELEASING);
@@ -276,6 +294,7 @@ main(void)
 	tcase_add_test(t, one_link_of_two_decides_nothing_and_the_last_one_does);
 	tcase_add_test(t, an_owner_goes_on_without_its_standby_and_shoots_first);
 	tcase_add_test(t, a_dead_mta_is_restarted_and_moved_when_that_is_used_up);
+	tcase_add_test(t, a_stalled_spool_moves_to_a_peer_that_can_and_its_disk_lets_go_when_it_is_back);
 	tcase_add_test(t, a_dead_interface_moves_only_where_the_peer_can_take);
 	tcase_add_test(t, an_unwell_standby_agrees_to_nothing_but_tries_when_the_peer_is_gone);
 	tcase_add_test(t, a_switchover_runs_to_its_end_on_either_side);
