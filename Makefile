@@ -104,9 +104,9 @@ demo: deps      ## two hosts, one spool: mail through a power cut and a switchov
 tools: $(TOOLS)
 
 # ---------------------------------------------------------------- tests
-check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, live scenarios
+check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, scenarios in virtual time and live
 	@$(MAKE) --no-print-directory -j2 all tools unit
-	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-live check-secrets
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-live check-secrets
 
 unit: $(UNIT)
 

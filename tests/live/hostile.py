@@ -72,15 +72,12 @@ class Hostile:
 
     # ---- beats of others
     def do_craft(self, step, count, pair, key, node):
-        key = settings.PAIR_KEY if key == 'right' else 'the-key-of-somebody-else-' + key
-        if self.beats('other', ['craft', THIRD, str(count), '50', pair, key, node]).wait(20) != 0:
+        if self.beats('other', ['craft', THIRD, str(count), '50', pair, settings.key_of_somebody(key), node]).wait(20) != 0:
             raise WorldError('the beats could not be sent')
 
     def do_keys(self, step, name, numbers, sign):
         """Its keys are others from now on, and the daemon is told."""
-        secrets = {n: settings.PAIR_KEY if n == '1' else 'secret-%s-of-the-pair-in-the-live-tests' % n for n in numbers.split()}
-        self.host(name).write('/etc/mailpair/authkeys', 'auth %d\n' % sign + ''.join(
-            '%s sha256 %s\n' % pair for pair in secrets.items()), 0o600)
+        self.host(name).write('/etc/mailpair/authkeys', settings.authkeys_of(numbers, sign), 0o600)
         code, said = self.host(name).x(['/usr/local/sbin/mailpair', 'reload'])
         if code != 0:
             raise Failed('reload on %s: exit %s: %s' % (name, code, said.strip()))

@@ -102,6 +102,16 @@ def authkeys(secret=PAIR_KEY):
     return 'auth 1\n1 sha256 %s\n' % secret
 
 
+def authkeys_of(numbers, sign):
+    """The keys of these numbers ("1 2"), of which one signs; 1 is the pair's own."""
+    secrets = {n: PAIR_KEY if n == '1' else 'secret-%s-of-the-pair-in-the-live-tests' % n for n in numbers.split()}
+    return 'auth %d\n' % sign + ''.join('%s sha256 %s\n' % pair for pair in secrets.items())
+
+
+def key_of_somebody(word):
+    return PAIR_KEY if word == 'right' else 'the-key-of-somebody-else-' + word
+
+
 MAIN_CF = """# Postfix of the live tests: takes everything from the lan, keeps it in the queue.
 compatibility_level = 3.6
 queue_directory = /var/spool/postfix

@@ -167,14 +167,17 @@ class Scenario:
     def __init__(self, path, title, about, steps):
         self.path, self.title, self.about, self.steps = path, title, about, steps
 
-    def find(self, name):
-        """All steps of that name, those in loops too."""
-        todo, found = list(self.steps), []
+    def every(self):
+        """All steps in the order of the file, those in loops once."""
+        todo = list(self.steps)
         while todo:
             step = todo.pop(0)
-            found += [step] * (step.name == name)
+            yield step
             todo = step.body + todo
-        return found
+
+    def find(self, name):
+        """All steps of that name, those in loops too."""
+        return [step for step in self.every() if step.name == name]
 
 
 def compiled(form):

@@ -62,6 +62,8 @@ check_journal(void *arg, const struct journal_event *ev)
 {
 	struct node *n = arg;
 
+	if (sim->script != NULL)
+		sim->script->journal(n, ev);
 	if (sim->trace)
 		sim_trace("%s: %s%s%s%s%s: %s", name(n), ev->name, ev->from[0] != '\0' ? " " : "", ev->from,
 		    ev->to[0] != '\0' ? " -> " : "", ev->to, ev->text);

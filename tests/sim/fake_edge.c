@@ -200,6 +200,9 @@ do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 	if (edge_phase() == 0) {
 		if (n->mounted && mta_stuck(n))
 			return err_set(err, 16, "process %d of the mail program holds it and cannot be ended", n->mta_pid);
+		if (n->mounted && n->held && ctx->conf->storage.holders != CONF_HOLDERS_KILL)
+			return err_set(err, 16, "a process holds it and may not be killed");
+		n->held = false;
 		if (n->mounted)
 			node_mta_kill(n);	/* holders are killed */
 		return true;
@@ -226,7 +229,7 @@ do_abandon(const void *arg, struct spawn_out *out, struct err *err)
 	if (mta_stuck(n))
 		return err_set(err, 16, "the mail program cannot be ended");
 	node_mta_kill(n);
-	n->mounted = n->binds = false;
+	n->mounted = n->binds = n->held = false;
 	return true;
 }
 
@@ -350,6 +353,8 @@ do_address_probe(const void *arg, struct spawn_out *out, struct err *err)
 	(void)out;
 	if (other->booted && other->address && !other->lan_dead && !here(ctx)->lan_dead && !node_stands_still(other))
 		return err_set(err, 0, "another host answers for the service address");
+	if (sim->thief && !here(ctx)->lan_dead)
+		return err_set(err, 0, "a third host answers for %s", ctx->conf->address[0].text);
 	return true;
 }
 
@@ -371,17 +376,21 @@ do_survey(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 	const struct node *n = here(ctx);
+	char key[32];
 
 	(void)err;
 	spawn_say(out, "held", "%s", fact_name(held(n)));
 	spawn_say(out, "binds", "%s", n->binds ? "yes" : "no");
-	spawn_say(out, "address-0", "%s", n->address ? "yes" : "no");
+	for (size_t i = 0; i < ctx->conf->addresses; i++) {
+		snprintf(key, sizeof(key), "address-%zu", i);
+		spawn_say(out, key, "%s", n->address ? "yes" : "no");
+	}
 	spawn_say(out, "interfaces", "%s", n->lan_dead ? "no interface lan0 has no carrier" : "yes ");
 	spawn_say(out, "mta", "%s", n->mta_pid != 0 ? "yes" : "no");
 	if (n->mta_pid != 0)
 		spawn_say(out, "pid", "%d", n->mta_pid);
 	spawn_say(out, "ready", "%s", ctx->owner || !n->disk_dead ? "yes" : "no the disk does not answer");
-	spawn_say(out, "storage", "simulated");
+	spawn_say(out, "storage", "simulated, %d%% used", sim->full ? 100 : 10);
 	return true;
 }
 
@@ -404,7 +413,7 @@ do_prepare(const void *arg, struct spawn_out *out, struct err *err)
 
 	(void)err;
 	/* a broken configuration is found ahead every other time: some faults show only at the start */
-	spawn_say(out, "prepared", "%s", here(ctx)->mta_broken && sim->plan->seed % 2 == 0 ? "no" : "yes");
+	spawn_say(out, "prepared", "%s", here(ctx)->mta_broken && (sim->script != NULL || sim->plan->seed % 2 == 0) ? "no" : "yes");
 	return true;
 }
 

@@ -123,6 +123,8 @@ fence_work_power(const void *arg, struct spawn_out *out, struct err *err)
 	/* a command that is on its way acts in the second half of the worker's time */
 	if (edge_phase() == 0)
 		return true;
+	if (sim->script != NULL)
+		return sim->script->power(arg, out, err);
 	switch (ctx->power) {
 	case EDGE_POWER_STATUS:
 	case EDGE_POWER_TEST:
@@ -146,7 +148,8 @@ fence_work_monitor(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 
-	(void)err;
+	if (sim->script != NULL)
+		return sim->script->fence_monitor(arg, out, err);
 	for (size_t i = 0; i < ctx->conf->fences; i++) {
 		char key[32];
 

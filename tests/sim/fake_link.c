@@ -78,6 +78,8 @@ link_send(struct link *l, uint64_t now_ms, const uint8_t *bytes, size_t len, str
 	(void)now_ms;
 	(void)err;
 	l->sent++;
+	if (sim->script != NULL && !sim->script->sent(l, bytes, len))
+		return true;
 	if (sim->wire[l->index].cut[l->self])
 		return true;
 	if (!sim->calm && rng_chance(&sim->net, sim->plan->loss))

@@ -101,6 +101,7 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 {
 	struct node *n = &sim->node[loop->node];
 	struct spawn *s = NULL;
+	uint64_t scripted;
 
 	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]) && s == NULL; i++) {
 		if (!sim->spawn[i].used)
@@ -125,10 +126,12 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	s->began = sim->now;
 	s->mono_us = node_mono(n) + deadline_ms * MS;
 	s->fate = fate_draw(s->kind);
-	s->end_us = rng_in(&sim->work, s->kind->min_us, s->kind->max_us);
+	s->end_us = sim_takes(&sim->work, s->kind->min_us, s->kind->max_us);
 	if (!sim->calm && !tries(s->kind) && rng_chance(&sim->work, sim->plan->slow))
 		s->end_us = rng_in(&sim->work, s->end_us, deadline_ms * MS);
-	if (s->fate == FATE_LATE)
+	if (sim->script != NULL && (scripted = sim->script->takes(s)) != 0)
+		s->end_us = scripted;
+	else if (s->fate == FATE_LATE)
 		s->end_us = deadline_ms * MS + rng_below(&sim->work, STUCK_MAX);
 	else if (s->fate == FATE_HANG)
 		s->end_us = UINT64_MAX / 4;
@@ -266,6 +269,14 @@ spawn_due(struct spawn *s)
 	spawn_tell(s, SPAWN_TIMEOUT);
 	if (!stays(s))
 		spawn_free(s);
+}
+
+void
+spawn_wake(struct spawn *s)
+{
+	s->end_us = sim->now - s->began;
+	item_drop(&s->step_slot);
+	step_queue(s);
 }
 
 void

@@ -37,6 +37,10 @@ plan_setup(void)
 void
 plan_conf(const struct plan *p, struct conf *ret, int self)
 {
+	if (p->conf[self] != NULL) {
+		*ret = *p->conf[self];
+		return;
+	}
 	*ret = *base[self];
 	ret->heartbeat.keepalive_ms = p->keepalive_ms;
 	ret->heartbeat.deadtime_ms = p->deadtime_ms;
@@ -168,7 +172,7 @@ plan_make(struct plan *p, uint64_t seed)
 	struct rng r = { .s = seed };
 	uint64_t length;
 
-	*p = (struct plan){ .seed = seed, .keep_off = -1, .absent = -1 };
+	*p = (struct plan){ .seed = seed, .keep_off = -1, .absent = -1, .pace = 1000 };
 	rng_next(&r);
 	draw_conf(p, &r);
 	p->faults = draw_faults(&r);
@@ -356,7 +360,7 @@ reload(struct node *n, uint64_t choice)
 	c->heartbeat.keepalive_ms = (choice & 0x80) != 0 ? c->heartbeat.keepalive_ms : c->heartbeat.keepalive_ms / 2;
 	n->now = c;
 	if (n->running)
-		engine_reconf(&n->en, n->now, &sim_keys);
+		engine_reconf(&n->en, n->now, &n->keys);
 }
 
 /* One path to the storage, or, one time in three, the storage itself. */
@@ -507,7 +511,7 @@ plan_calm(void)
 			n->now = &n->conf;
 			sim->cur = n;
 			if (n->running)
-				engine_reconf(&n->en, n->now, &sim_keys);
+				engine_reconf(&n->en, n->now, &n->keys);
 		}
 		if (i == sim->plan->keep_off) {
 			item_drop(&n->power_slot);

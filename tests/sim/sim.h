@@ -3,7 +3,8 @@
  *
  * fake_clock.c, fake_loop.c, fake_spawn.c and fake_link.c stand for the files of the same names, fake_edge.c and
  * fake_fence.c for everything the engine does to the world. world.c has the machines and the queue of what happens next,
- * plan.c what will go wrong, check.c the laws, live.c what must be so once nothing goes wrong any more.
+ * plan.c what will go wrong, check.c the laws, live.c what must be so once nothing goes wrong any more. play.h is the same world with a
+ * script in the place of chance: scenarios in virtual time.
  *
  * clock_mono_us() has no argument, so there is one world at a time: "sim".
  */
@@ -107,12 +108,14 @@ struct plan {
 	/* how often, permille */
 	unsigned int	loss, dup, corrupt, fail, half, hang, late, slow, fence;
 	uint64_t	delay_max;
+	unsigned int	pace;		/* permille of the spread of what boots and workers take: 1000 all of it */
+	const struct conf *conf[NODES];	/* in force as they are; NULL: drawn */
 };
 
 /* ---------------------------------------------------------------- the world */
 
 enum item_kind { IT_TIMER, IT_PACKET, IT_STEP, IT_DEADLINE, IT_IO, IT_HINT, IT_OP, IT_BOOT, IT_DAEMON, IT_POWER_ON, IT_CLIENT,
-	IT_UNCUT, IT_UNDO, IT_FENCED, IT_CALM, IT_LOOK };
+	IT_UNCUT, IT_UNDO, IT_FENCED, IT_CALM, IT_LOOK, IT_SCRIPT };
 
 /* Who is kept from it by a pause. */
 enum item_class { CLASS_WORLD, CLASS_WORKER, CLASS_DAEMON };
@@ -168,6 +171,7 @@ struct node {
 	char		boot[64];
 	size_t		boot_slot, daemon_slot, power_slot;
 	bool		left;				/* the daemon ended in order */
+	bool		disabled;			/* nobody starts it */
 	/* time */
 	uint64_t	mono_base, virt_base;
 	int64_t		ppm, wall_ms;			/* drift; wall clock's error */
@@ -178,6 +182,7 @@ struct node {
 	struct engine	en;
 	struct conf	conf, changed[2];		/* what the file says, and after reloads */
 	const struct conf *now;				/* in force, or at the next start */
+	struct authkeys	keys;				/* the same of its keys */
 	unsigned int	reloads;
 	bool		ending;				/* sink.exit was called */
 	enum role	seen_role;			/* by the journal */
@@ -188,6 +193,7 @@ struct node {
 	bool		binds, address;
 	int		mta_pid;			/* 0: does not run */
 	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
+	bool		held;				/* a process that ignores TERM works on the spool */
 	/* surroundings */
 	bool		mta_broken, lan_dead, disk_dead, state_bad;
 	uint64_t	spool_hung, state_hung;		/* since when these disks answer nothing, 0: they do */
@@ -199,7 +205,20 @@ struct node {
 
 struct wire { bool cut[NODES]; };	/* by the sender */
 
+/* What a play puts in the place of chance. */
+struct script {
+	/* how long this worker takes, 0: as usual; spawn_wake() may end it before */
+	uint64_t (*takes)(const struct spawn *);
+	spawn_work_f *power, *fence_monitor;
+	/* false: lost on the way */
+	bool	(*sent)(const struct link *, const uint8_t *bytes, size_t len);
+	void	(*power_changed)(struct node *);
+	void	(*journal)(struct node *, const struct journal_event *);
+	void	(*item)(const struct item *);		/* IT_SCRIPT */
+};
+
 struct sim {
+	const struct script *script;			/* NULL: none */
 	const struct plan *plan;
 	struct rng	rng, tie, work, net, entropy;
 	uint64_t	now, begin;
@@ -213,7 +232,7 @@ struct sim {
 	/* the disk */
 	char		seal[600];
 	size_t		seal_len;
-	bool		full;
+	bool		full, thief;			/* thief: a third host has the service address */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
 	uint64_t	acked, on_disk;		/* messages */
@@ -239,6 +258,8 @@ extern struct sim *sim;
 /* world.c */
 void	world_init(const struct plan *);
 void	world_run(void);
+int	world_step(void);	/* the next event and the laws; whose it was, NODES: the world's, -1: nothing will happen any more */
+uint64_t sim_takes(struct rng *, uint64_t min_us, uint64_t max_us);	/* by the plan's pace */
 void	item_add(size_t *slot, uint64_t due, enum item_kind, enum item_class, int node, void *p, uint64_t a);
 void	item_drop(size_t *slot);
 uint64_t node_mono(const struct node *);
@@ -260,6 +281,7 @@ void	loop_drop(int node);
 void	loop_mta_died(int node, int pid);
 void	spawn_step(struct spawn *);
 void	spawn_due(struct spawn *);
+void	spawn_wake(struct spawn *);	/* what it waited for has come */
 void	spawn_orphan(int node);		/* the daemon is gone, and so are its workers but those stuck in the kernel */
 void	spawn_drop(int node);		/* so is the machine */
 bool	spawn_in_flight(int node, spawn_work_f *, bool claimed);

@@ -125,6 +125,12 @@ item_next(struct item *ret)
 /* ---------------------------------------------------------------- time */
 
 uint64_t
+sim_takes(struct rng *r, uint64_t min_us, uint64_t max_us)
+{
+	return rng_in(r, min_us, min_us + (max_us - min_us) * sim->plan->pace / 1000);
+}
+
+uint64_t
 node_mono(const struct node *n)
 {
 	int64_t gone;
@@ -221,10 +227,12 @@ node_power_off(struct node *n, const char *why)
 	link_drop(n->id);
 	item_drop(&n->boot_slot);
 	item_drop(&n->daemon_slot);
-	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = false;
+	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = false;
 	n->mta_pid = 0;
 	n->paused_until = 0;
 	n->left = false;
+	if (sim->script != NULL)
+		sim->script->power_changed(n);
 }
 
 void
@@ -236,7 +244,9 @@ node_power_on(struct node *n)
 	TRACE("%s has power", n->conf.node[n->id]);
 	n->power = true;
 	n->on_at = sim->now;
-	item_add(&n->boot_slot, sim->now + rng_in(&sim->rng, 500 * MS, 3 * SECOND), IT_BOOT, CLASS_WORLD, n->id, n, 0);
+	item_add(&n->boot_slot, sim->now + sim_takes(&sim->rng, 500 * MS, 3 * SECOND), IT_BOOT, CLASS_WORLD, n->id, n, 0);
+	if (sim->script != NULL)
+		sim->script->power_changed(n);
 }
 
 static void
@@ -248,7 +258,7 @@ node_boot(struct node *n)
 	n->mono_base = MONO_AT_BOOT;
 	n->virt_base = sim->now;
 	TRACE("%s has booted", n->conf.node[n->id]);
-	item_add(&n->daemon_slot, sim->now + rng_in(&sim->rng, 50 * MS, SECOND), IT_DAEMON, CLASS_WORLD, n->id, n, 0);
+	item_add(&n->daemon_slot, sim->now + sim_takes(&sim->rng, 50 * MS, SECOND), IT_DAEMON, CLASS_WORLD, n->id, n, 0);
 }
 
 static void
@@ -266,7 +276,7 @@ node_daemon_start(struct node *n)
 	struct state state = { .tenure = 0 };
 	struct err err;
 
-	if (!n->booted || n->running)
+	if (!n->booted || n->running || n->disabled)
 		return;
 	TRACE("%s: mailpaird starts", n->conf.node[n->id]);
 	if (n->state[0] != '\0' && !state_parse(n->state, &state, &err)) {
@@ -278,7 +288,7 @@ node_daemon_start(struct node *n)
 	n->daemon_at = sim->now;
 	n->ending = n->left = false;
 	n->seen_role = ROLE_JOINING;
-	engine_init(&n->en, &n->loop, n->now, &sim_keys, &sim_edge, &sink, &state, n->boot);
+	engine_init(&n->en, &n->loop, n->now, &n->keys, &sim_edge, &sink, &state, n->boot);
 	engine_start(&n->en);
 }
 
@@ -348,7 +358,7 @@ happen_to_node(const struct item *it, struct node *n)
 	case IT_POWER_ON:
 		node_power_on(n);
 		break;
-	case IT_OP: case IT_CLIENT: case IT_UNCUT: case IT_UNDO: case IT_FENCED: case IT_CALM: case IT_LOOK:
+	case IT_OP: case IT_CLIENT: case IT_UNCUT: case IT_UNDO: case IT_FENCED: case IT_CALM: case IT_LOOK: case IT_SCRIPT:
 		break;
 	}
 }
@@ -379,6 +389,9 @@ happen_to_world(const struct item *it)
 	case IT_LOOK:
 		live_look();
 		break;
+	case IT_SCRIPT:
+		sim->script->item(it);
+		break;
 	case IT_TIMER: case IT_IO: case IT_HINT: case IT_PACKET: case IT_STEP: case IT_DEADLINE: case IT_BOOT: case IT_DAEMON:
 	case IT_POWER_ON:
 		break;
@@ -400,13 +413,14 @@ settle(void)
 		n->running = n->ending = false;
 		n->left = true;
 		loop_drop(i);
-		item_add(&n->daemon_slot, sim->now + rng_in(&sim->rng, SECOND, 8 * SECOND), IT_DAEMON, CLASS_WORLD, i, n, 0);
+		item_add(&n->daemon_slot, sim->now + sim_takes(&sim->rng, SECOND, 8 * SECOND), IT_DAEMON, CLASS_WORLD, i, n, 0);
 	}
 }
 
 void
 world_init(const struct plan *plan)
 {
+	const struct script *script = sim->script;
 	bool trace = sim->trace;
 
 	/* the big pools come last; what is free in them needs no cleaning */
@@ -420,6 +434,7 @@ world_init(const struct plan *plan)
 	for (size_t i = 0; i < sizeof(sim->packet) / sizeof(sim->packet[0]); i++)
 		sim->packet[i].used = false;
 	sim->trace = trace;
+	sim->script = script;
 	sim->plan = plan;
 	sim->now = sim->begin = BEGIN;
 	sim->rng.s = plan->seed ^ UINT64_C(0x1111111111111111);
@@ -433,11 +448,12 @@ world_init(const struct plan *plan)
 		n->id = n->loop.node = i;
 		plan_conf(plan, &n->conf, i);
 		n->now = &n->conf;
+		n->keys = sim_keys;
 		n->off_at = sim->now;
 		if ((plan->faults & BIT(F_DRIFT)) != 0)
 			n->ppm = (int64_t)rng_below(&sim->rng, 1001) - 500;
 		n->wall_ms = (int64_t)rng_below(&sim->rng, 10000) - 5000;
-		if (i != plan->absent)
+		if (i != plan->absent && script == NULL)
 			item_add(&n->power_slot, sim->now + rng_below(&sim->rng, 3 * SECOND), IT_POWER_ON, CLASS_WORLD, i, n, 0);
 	}
 	sim->cur = &sim->node[0];
@@ -445,20 +461,28 @@ world_init(const struct plan *plan)
 	item_add(NULL, sim->now + SECOND, IT_CLIENT, CLASS_WORLD, -1, NULL, 0);
 }
 
-void
-world_run(void)
+int
+world_step(void)
 {
 	struct item it;
 
-	while (!sim->done && !sim->failed && item_next(&it)) {
-		if (it.node >= 0) {
-			sim->cur = &sim->node[it.node];
-			happen_to_node(&it, sim->cur);
-		} else {
-			happen_to_world(&it);
-		}
-		settle();
-		check_world();
+	if (!item_next(&it))
+		return -1;
+	if (it.node >= 0) {
+		sim->cur = &sim->node[it.node];
+		happen_to_node(&it, sim->cur);
+	} else {
+		happen_to_world(&it);
+	}
+	settle();
+	check_world();
+	return it.node >= 0 ? it.node : NODES;
+}
+
+void
+world_run(void)
+{
+	while (!sim->done && !sim->failed && world_step() >= 0) {
 		if (++sim->events > EVENTS_MAX)
 			sim_fail("more than %d events: a loop", EVENTS_MAX);
 	}

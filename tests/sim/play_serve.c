@@ -1,0 +1,396 @@
+/*
+ * tests/sim/play_serve.c - stands for supervisor/control.c in a play: request lines come from a real mailpair and are carried out by
+ * supervisor/serve.c; status is what that says. Keeps what the nodes wrote down, and makes the journal of it that mailpair reads.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/journal.h"
+#include "supervisor/serve.h"
+#include "supervisor/status.h"
+#include "tests/sim/play.h"
+
+#define CLIENTS_MAX 8
+#define OUT_BYTES (1024 * 1024)
+
+struct client {
+	bool		used, ended;
+	int		node;
+	uint64_t	life;		/* of the daemon that it talks to */
+	size_t		len, told;
+	char		out[OUT_BYTES];
+};
+
+/* What is written to the scribe, and what of it has come to the disk. */
+struct memory {
+	struct journal_event *event;
+	size_t		len, room, durable, exported;
+};
+
+static struct client client[CLIENTS_MAX];
+static struct serve serve[NODES];
+static struct memory memory[NODES];
+static struct status last_status[NODES];
+
+/* ---------------------------------------------------------------- clients of the control socket */
+
+static void
+put(struct client *cl, char kind, const char *text)
+{
+	for (const char *end; *text != '\0'; text = *end != '\0' ? end + 1 : end) {
+		int n;
+
+		end = text + strcspn(text, "\n");
+		n = snprintf(cl->out + cl->len, sizeof(cl->out) - cl->len, "%c %.*s\n", kind, (int)(end - text), text);
+		if (n > 0 && (size_t)n < sizeof(cl->out) - cl->len)
+			cl->len += (size_t)n;
+	}
+	play.news = true;
+}
+
+static void
+put_format(struct client *cl, char kind, const char *fmt, va_list ap)
+{
+	char text[4096];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	put(cl, kind, text);
+}
+
+void
+client_out(struct client *cl, const char *text)
+{
+	put(cl, 'o', text);
+}
+
+void
+client_outf(struct client *cl, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_format(cl, 'o', fmt, ap);
+	va_end(ap);
+}
+
+void
+client_errf(struct client *cl, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_format(cl, 'e', fmt, ap);
+	va_end(ap);
+}
+
+void
+client_end(struct client *cl, int exit_code)
+{
+	char code[16];
+
+	snprintf(code, sizeof(code), "%d", exit_code);
+	put(cl, 'x', code);
+	cl->ended = true;
+}
+
+bool
+client_gone(const struct client *cl)
+{
+	(void)cl;
+	return false;
+}
+
+static uint64_t
+life_of(int node)
+{
+	const struct node *n = &sim->node[node];
+
+	return n->running ? n->en.session : 0;
+}
+
+void
+play_serve_look(void)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		struct client *cl = &client[i];
+
+		if (cl->used && !cl->ended && cl->life != life_of(cl->node)) {
+			cl->ended = true;	/* its socket closes without a word */
+			play.news = true;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- what supervisor/main.c does for it */
+
+static void
+reload(void *arg, struct client *cl, bool json)
+{
+	struct node *n = arg;
+	struct conf_mistakes m = { NULL, 0 };
+	struct authkeys keys;
+	struct conf *conf = NULL;
+	char path[300];
+	struct err err = { .text = "" };
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s/authkeys", play.dir, n->conf.node[n->id]);
+	ok = conf_load(play.conf_file, n->conf.node[n->id], &conf, &m);
+	if (ok)
+		conf->state_dir = n->conf.state_dir;
+	ok = ok && authkeys_load(path, conf->allow_weak_auth, &keys, &m) && conf_can_reload(n->now, conf, &err);
+	if (!ok) {
+		serve_answer(cl, json, 1, NULL, m.len > 0 ? m.item[0].text : err.text);
+		return;
+	}
+	n->now = conf;
+	n->keys = keys;
+	engine_reconf(&n->en, conf, &keys);
+	serve_answer(cl, json, 0, NULL, "the new configuration is in force");
+}
+
+/* Since when what is to be written down waits for a disk that hangs. */
+static uint64_t
+waiting_ms(void *arg)
+{
+	const struct node *n = arg;
+	const struct memory *m = &memory[n->id];
+
+	return n->state_hung == 0 || m->durable == m->len ? 0 : (sim->now - n->state_hung) / 1000;
+}
+
+static struct serve *
+serve_of(struct node *n)
+{
+	serve[n->id] = (struct serve){ .engine = &n->en, .reload = reload, .reload_arg = n, .journal_waiting_ms = waiting_ms,
+		.journal_arg = n };
+	return &serve[n->id];
+}
+
+static struct client *
+request(struct node *n, char *line, struct err *err)
+{
+	struct control_request req;
+	struct client *cl = client;
+
+	if (!n->running || n->paused_until > sim->now) {
+		err_set(err, 0, "mailpaird of %s does not answer", n->conf.node[n->id]);
+		return NULL;
+	}
+	while (cl < client + CLIENTS_MAX && cl->used)
+		cl++;
+	if (cl == client + CLIENTS_MAX) {
+		err_set(err, 0, "more than %d requests at once", CLIENTS_MAX);
+		return NULL;
+	}
+	cl->used = true;
+	cl->ended = false;
+	cl->node = n->id;
+	cl->life = life_of(n->id);
+	cl->len = cl->told = 0;
+	sim->cur = n;
+	if (control_parse(line, &req, err)) {
+		serve_request(serve_of(n), cl, &req);
+	} else {
+		client_errf(cl, "%s", err->text);
+		client_end(cl, 2);
+	}
+	return cl;
+}
+
+/* ask NODE LINE: a request; its number is answered */
+static bool
+verb_ask(const struct words *w, struct err *err)
+{
+	struct client *cl;
+	struct node *n;
+
+	if (!play_node(w->word[1], &n, err) || (cl = request(n, w->word[2], err)) == NULL)
+		return false;
+	SAY("| %td\n", cl - client);
+	return true;
+}
+
+/* answer NUMBER: what it was told since the last time, and last whether it is "open" or "over" */
+static bool
+verb_answer(const struct words *w, struct err *err)
+{
+	struct client *cl;
+	uint64_t i;
+
+	if (!play_number(w->word[1], &i, err))
+		return false;
+	if (i >= CLIENTS_MAX || !client[i].used)
+		return err_set(err, 0, "there is no such request");
+	cl = &client[i];
+	while (cl->told < cl->len) {
+		size_t n = strcspn(cl->out + cl->told, "\n");
+
+		SAY("| %.*s\n", (int)n, cl->out + cl->told);
+		cl->told += n + 1;
+	}
+	SAY("| %s\n", cl->ended ? "over" : "open");
+	/* the daemon's side of one that is not over may still write to it */
+	if (cl->ended)
+		cl->used = false;
+	return true;
+}
+
+/* status NODE: the document of "mailpair status --json" */
+static bool
+verb_status(const struct words *w, struct err *err)
+{
+	char line[] = "status json=yes";
+	struct client *cl;
+	struct node *n;
+
+	if (!play_node(w->word[1], &n, err) || (cl = request(n, line, err)) == NULL)
+		return false;
+	for (const char *p = cl->out; p < cl->out + cl->len; p += strcspn(p, "\n") + 1) {
+		if (*p == 'o')
+			SAY("| %.*s\n", (int)strcspn(p, "\n") - 2, p + 2);
+	}
+	cl->used = false;
+	return true;
+}
+
+/* What every beat changes is of no interest; what is left changes seldom. */
+static void
+settle(struct status *st)
+{
+	for (size_t i = 0; i < st->links; i++) {
+		struct status_link *l = &st->link[i];
+
+		l->last_heard_ms = l->rtt_us = 0;
+		l->gap = NULL;
+		l->sent = l->received = 0;
+	}
+	st->beats_sent = 0;
+	st->clock_offset_ms = 0;
+	st->doing[0] = '\0';
+}
+
+bool
+play_status_changed(int node)
+{
+	static struct status now;
+	struct node *n = &sim->node[node];
+
+	if (n->running) {
+		sim->cur = n;
+		engine_status(&n->en, &now);
+		settle(&now);
+	} else {
+		memset(&now, 0, sizeof(now));
+	}
+	now.journal_dropped = waiting_ms(n) / 1000;	/* a problem that serve.c adds */
+	if (memcmp(&now, &last_status[node], sizeof(now)) == 0)
+		return false;
+	last_status[node] = now;
+	return true;
+}
+
+/* ---------------------------------------------------------------- what was written down */
+
+static void
+settled(int node)
+{
+	if (sim->node[node].state_hung == 0)
+		memory[node].durable = memory[node].len;
+}
+
+void
+play_journal(struct node *n, const struct journal_event *ev)
+{
+	struct memory *m = &memory[n->id];
+
+	if (m->len == m->room) {
+		m->room = m->room != 0 ? 2 * m->room : 256;
+		m->event = realloc(m->event, m->room * sizeof(*m->event));
+		if (m->event == NULL)
+			abort();
+	}
+	m->event[m->len++] = *ev;
+	settled(n->id);
+	play.news = true;
+}
+
+/* journal NODE: to the file DIR/NODE/journal.db with what has come to the disk */
+static bool
+verb_journal(const struct words *w, struct err *err)
+{
+	struct journal *j;
+	struct memory *m;
+	struct node *n;
+	char path[300];
+	bool moved, ok;
+
+	if (!play_node(w->word[1], &n, err))
+		return false;
+	settled(n->id);
+	m = &memory[n->id];
+	sim->cur = n;
+	snprintf(path, sizeof(path), "%s/%s/journal.db", play.dir, w->word[1]);
+	if (m->exported == m->durable)
+		return true;
+	if (!journal_open(path, true, &j, &moved, err))
+		return false;
+	ok = journal_begin(j, err);
+	while (ok && m->exported < m->durable)
+		ok = journal_add(j, &m->event[m->exported++], err);
+	ok = ok && journal_end(j, err);
+	journal_close(j);
+	return ok;
+}
+
+/* written NODE WALL_MS: the sentences that have come to the disk since then */
+static bool
+verb_written(const struct words *w, struct err *err)
+{
+	uint64_t since;
+	struct node *n;
+
+	if (!play_node(w->word[1], &n, err) || !play_number(w->word[2], &since, err))
+		return false;
+	settled(n->id);
+	for (size_t i = 0; i < memory[n->id].durable; i++) {
+		if (memory[n->id].event[i].wall_ms >= since)
+			SAY("| %s\n", memory[n->id].event[i].text);
+	}
+	return true;
+}
+
+/* wall: what the clock of each node shows, in milliseconds */
+static bool
+verb_wall(const struct words *w, struct err *err)
+{
+	(void)w;
+	(void)err;
+	for (int i = 0; i < NODES; i++) {
+		sim->cur = &sim->node[i];
+		SAY("| %" PRIu64 "\n", clock_wall_ms());
+	}
+	return true;
+}
+
+/* keys NODE: reads DIR/NODE/authkeys as at a start; a reload does the same later */
+static bool
+verb_keys(const struct words *w, struct err *err)
+{
+	struct conf_mistakes m = { NULL, 0 };
+	struct node *n;
+	char path[300];
+
+	if (!play_node(w->word[1], &n, err))
+		return false;
+	snprintf(path, sizeof(path), "%s/%s/authkeys", play.dir, w->word[1]);
+	return authkeys_load(path, false, &n->keys, &m) || err_set(err, 0, "%s: %s", path, m.item[0].text);
+}
+
+const struct play_verb play_serves[] = {
+	{ "ask", 3, verb_ask }, { "answer", 2, verb_answer }, { "status", 2, verb_status }, { "journal", 2, verb_journal },
+	{ "written", 3, verb_written }, { "wall", 1, verb_wall }, { "keys", 2, verb_keys }, { NULL, 0, NULL },
+};
