@@ -25,7 +25,7 @@ endif
 ifdef FUZZ
 CFLAGS += -fsanitize=fuzzer-no-link	# the library as well, else the fuzzer sees nothing of what it reaches
 endif
-LIBS_common     = -levent_core -lcrypto -lconfuse -lsqlite3
+LIBS_common     = -levent_core -lcrypto -lconfuse -lsqlite3 -lpthread
 Q = $(if $(V),,@)
 
 # ---------------------------------------------------------------- what is built from what

@@ -203,6 +203,23 @@ queue_layout_free(struct queue_layout *layout)
 	*layout = (struct queue_layout){ 0 };
 }
 
+const char *
+queue_file_path(const struct queue_layout *layout, const struct queue_file *file, char *buf, size_t size)
+{
+	const char *part[] = { layout->place[file->place].path, file->sub, file->name };
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < 3 && len + 1 < size; i++) {
+		if (len > 0 && *part[i] != '\0')
+			buf[len++] = '/';
+		for (const char *c = part[i]; *c != '\0' && len + 1 < size; c++)
+			buf[len++] = *c;
+		buf[len] = '\0';
+	}
+	return buf;
+}
+
 /* ---------------------------------------------------------------- bytes */
 
 static ssize_t

@@ -95,6 +95,9 @@ struct queue_file {
 	int64_t		 mtime, atime, ctime;	/* s since the epoch */
 };
 
+/* Its path below the root, cut where it does not fit; returns buf. Pure. */
+const char *queue_file_path(const struct queue_layout *, const struct queue_file *, char *buf, size_t size);
+
 /* The type in mode, with Linux' numbers: pure files know no <sys/stat.h>. */
 enum queue_type {
 	QUEUE_FIFO = 0010000, QUEUE_CHAR_DEVICE = 0020000, QUEUE_DIRECTORY = 0040000, QUEUE_BLOCK_DEVICE = 0060000,

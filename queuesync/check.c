@@ -119,20 +119,10 @@ check_each(struct check *c, check_row_f *f, void *arg)
 
 /* ---------------------------------------------------------------- paths */
 
-static bool
-join_path(char *buf, size_t size, const char *a, const char *b, const char *c)
-{
-	int len = snprintf(buf, size, "%s%s%s%s%s", a, *a != '\0' && *b != '\0' ? "/" : "", b,
-	    (*a != '\0' || *b != '\0') && *c != '\0' ? "/" : "", c);
-
-	return len >= 0 && (size_t)len < size;
-}
-
 const char *
 check_file_path(const struct check *c, const struct queue_file *file, char *buf, size_t size)
 {
-	join_path(buf, size, c->layout->place[file->place].path, file->sub, file->name);
-	return buf;
+	return queue_file_path(c->layout, file, buf, size);
 }
 
 const char *
@@ -392,6 +382,18 @@ check_unreadable(struct check *c, const struct check_asked *asked, const char *w
 {
 	check_find(c, 5, CLASS_REPORT, PROBLEM_BAD_RECORD, ACK_MAYBE, &asked->file, asked->key,
 	    "cannot be read, so nothing is known of it: %s", why);
+}
+
+void
+check_blind(struct check *c, const struct queue_file *file, const char *why)
+{
+	struct finding *f;
+
+	c->files++;
+	f = check_find(c, 5, CLASS_REPORT, PROBLEM_BAD_RECORD, ACK_MAYBE, file, KEY_NONE,
+	    "the file system cannot say what it is: %s; fsck is needed", why);
+	if (f != NULL)
+		f->damages = true;
 }
 
 /* Whole messages: rows with a message's part, less those that a finding calls damaged. */

@@ -121,6 +121,7 @@ void	check_joined(struct check *);
 /* The scan found another file system mounted there, or "lost+found" with files in it: things that no rule can judge. */
 void	check_mounted(struct check *, const char *path, uint16_t place);
 void	check_lost_found(struct check *, const char *path, uint64_t files);
+void	check_blind(struct check *, const struct queue_file *, const char *why);	/* stat(2) failed: only its name is known */
 /*
  * Which files are to be read, in order of their inodes, one after another; false: no more. Of *ret only place,
  * sub, name and ino are set. The names stay valid until the next call. What is asked for meanwhile (check_ask in

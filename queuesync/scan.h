@@ -1,0 +1,30 @@
+/*
+ * queuesync/scan.h - walks the directories of a layout and tells the check what is there. Nothing is opened but
+ * directories, no link is followed, no mount is entered, nothing is written (not even times of access, where we may).
+ *
+ * Entries are asked about in the order of their inodes, a few at once: that is what a cold disk wants. Blocks.
+ */
+#ifndef QUEUESYNC_SCAN_H
+#define QUEUESYNC_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "queuesync/check.h"
+
+#define SCAN_THREADS_MAX 16
+
+struct scan_seen {
+	uint64_t directories, entries;
+	uint64_t vanished;	/* entries that were gone when they were looked at */
+	bool	 moved;		/* a directory was changed meanwhile: someone works on this queue */
+};
+
+/*
+ * threads: how many ask for entries beside the caller, 0 is none. False: the queue cannot be looked at (no such
+ * directory, no permission); what a single entry refuses is a finding instead.
+ */
+bool	scan_queue(const struct queue_layout *, struct check *, unsigned int threads, struct scan_seen *ret, struct err *);
+
+#endif
