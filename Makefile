@@ -41,7 +41,7 @@ OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
 PROGRAMS   = $(O)/mailpaird $(O)/mailpair
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
-UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c mta_contract.c),$(wildcard tests/unit/test_*.c))
+UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c scribe_journal.c upkeep.c mta_contract.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c)) \
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))

@@ -3,14 +3,13 @@
  * sqlite3. Used by the scribe's child, which writes, and by the command line, which reads. Every
  * call may wait for the disk, and up to LOCK_MS for another process.
  *
- * What happens when is for others; here are the rows, their schema, and what to do about a database
- * that a power cut or a disk has spoilt. Each commit is on disk when it returns (WAL, synchronous
+ * What happens when is for others; here are the rows, their schema, and what tells a database that a
+ * power cut or a disk has spoilt (its files are journal_files.c's). Each commit is on disk when it returns (WAL, synchronous
  * FULL); writers keep that cheap by committing batches.
  */
 #include "common/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -20,8 +19,10 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/journal_files.h"
 
 #define LOCK_MS 2000
+#define TRY_MS 100
 #define ROWS_MAX 200000		/* whatever the dates: a wrong clock must not fill the disk */
 
 struct journal {
@@ -29,7 +30,10 @@ struct journal {
 	sqlite3_stmt	*add;
 	char		 path[PATH_MAX];
 	bool		 write;
-	bool		 spoilt;	/* found corrupt on the way: moved aside when closed */
+	bool		 spoilt;	/* found damaged on the way */
+	dev_t		 dev;		/* which file it is: what was moved aside by another is not moved again */
+	ino_t		 ino;
+	char		 why[256];	/* spoilt: what was wrong */
 };
 
 /* Entry n makes version n + 1 out of version n. Never change one that was released: add one. */
@@ -45,18 +49,40 @@ static const char *const schema[] = {
 #define VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
 
 #define COLUMNS "kind, wall_ms, tenure, transition, took_ms, ok, name, \"from\", \"to\", text"
+#define INSERT "INSERT INTO event (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+#define REPLACE "INSERT OR REPLACE INTO value (key, value) VALUES (?1, ?2)"
 
-/* Always false; remembers corruption. */
+/* Always false; remembers damage. */
 static bool
 journal_fail(struct journal *j, const char *what, struct err *err)
 {
 	int code = j->db != NULL ? sqlite3_errcode(j->db) : SQLITE_NOMEM;
+	const char *why = j->db != NULL ? sqlite3_errmsg(j->db) : "out of memory";
 
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+	/* a constraint is none of ours: the tables are somebody else's */
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_CONSTRAINT)
 		j->spoilt = true;
-	return err_set(err, code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO,
-	    "journal %s: cannot %s: %s", j->path, what,
-	    j->db != NULL ? sqlite3_errmsg(j->db) : "out of memory");
+	if (j->spoilt && j->why[0] == '\0')
+		snprintf(j->why, sizeof(j->why), "cannot %s: %s", what, why);
+	return err_set(err, code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO, "journal %s: cannot %s: %s",
+	    j->path, what, why);
+}
+
+/* What SQLite would not mind. Always false. */
+static bool
+journal_spoil(struct journal *j, struct err *err, const char *why)
+{
+	j->spoilt = true;
+	snprintf(j->why, sizeof(j->why), "%s", why);
+	return err_set(err, 0, "journal %s: %s", j->path, why);
+}
+
+/* The sentence is good, so a plain error of SQL says that the tables are not as we made them. */
+static bool
+journal_fail_tables(struct journal *j, const char *what, struct err *err)
+{
+	j->spoilt = j->spoilt || sqlite3_errcode(j->db) == SQLITE_ERROR;
+	return journal_fail(j, what, err);
 }
 
 static bool
@@ -69,47 +95,10 @@ static bool
 journal_prepare(struct journal *j, const char *sql, const char *what, sqlite3_stmt **ret,
     struct err *err)
 {
-	return sqlite3_prepare_v2(j->db, sql, -1, ret, NULL) == SQLITE_OK || journal_fail(j, what, err);
+	return sqlite3_prepare_v2(j->db, sql, -1, ret, NULL) == SQLITE_OK || journal_fail_tables(j, what, err);
 }
 
 /* ---------------------------------------------------------------- open and close */
-
-/* Mode and group are set before sqlite3 sees the file; its -wal and -shm take after it. */
-static bool
-journal_create(const char *path, struct err *err)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	struct stat st;
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd == -1)
-		return errno == EEXIST || err_set(err, errno, "journal %s: cannot create it", path);
-	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path) : 1,
-	    slash != NULL ? path : ".");
-	/* Who may look into the directory may read the history: its group is the operators'. */
-	if (stat(dir[0] != '\0' ? dir : "/", &st) == 0 && fchown(fd, (uid_t)-1, st.st_gid) == -1)
-		st.st_gid = (gid_t)-1;		/* not root: it stays our own */
-	fchmod(fd, 0640);
-	close(fd);
-	return true;
-}
-
-static void
-journal_move_aside(const char *path)
-{
-	char when[CLOCK_RFC3339_MAX], from[PATH_MAX + 8], to[PATH_MAX + 64];
-
-	clock_rfc3339(clock_wall_ms(), when);
-	snprintf(to, sizeof(to), "%s.corrupt-%s", path, when);
-	rename(path, to);
-	/* The log belongs to the old file; a fresh one must not find it. */
-	snprintf(from, sizeof(from), "%s-wal", path);
-	snprintf(to, sizeof(to), "%s.corrupt-%s-wal", path, when);
-	rename(from, to);
-	snprintf(from, sizeof(from), "%s-shm", path);
-	unlink(from);
-}
 
 static bool
 journal_version(struct journal *j, int *ret, struct err *err)
@@ -140,8 +129,11 @@ journal_migrate(struct journal *j, struct err *err)
 		goto undo;
 	for (; version < VERSION; version++) {
 		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version + 1);
-		if (!journal_sql(j, schema[version], "make its tables", err) ||
-		    !journal_sql(j, sql, "set its version", err))
+		if (sqlite3_exec(j->db, schema[version], NULL, NULL, NULL) != SQLITE_OK) {
+			journal_fail_tables(j, "make its tables", err);
+			goto undo;
+		}
+		if (!journal_sql(j, sql, "set its version", err))
 			goto undo;
 	}
 	return journal_end(j, err);
@@ -150,65 +142,141 @@ undo:
 	return false;
 }
 
+/* Also prepares what journal_add() needs. */
 static bool
-journal_setup(struct journal *j, struct err *err)
+journal_tables(struct journal *j, struct err *err)
+{
+	sqlite3_stmt *put;
+
+	if (!journal_prepare(j, INSERT, "use its tables", &j->add, err) ||
+	    !journal_prepare(j, REPLACE, "use its tables", &put, err))
+		return false;
+	sqlite3_finalize(put);
+	return true;
+}
+
+static bool
+journal_setup(struct journal *j, int patience_ms, struct err *err)
 {
 	int version, on = 1;
 
-	sqlite3_busy_timeout(j->db, LOCK_MS);
+	sqlite3_busy_timeout(j->db, patience_ms);
 	if (!journal_version(j, &version, err))
 		return false;
 	if (version > VERSION)
 		return err_set(err, 0, "journal %s: made by a newer mailpair (version %d, known is %d): "
 		    "install that one, or move the file aside", j->path, version, VERSION);
+	if (version < 0)
+		return journal_spoil(j, err, "its version is no version");
 	if (!j->write)
 		return version == VERSION ||
 		    err_set(err, 0, "journal %s: nothing was written into it yet", j->path);
-	/* auto_vacuum counts for a fresh file only, and only before its first table */
-	if (!journal_sql(j, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-	    "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;", "set it up", err))
+	/* counts for a fresh file only, before its first table; and would write something at every open */
+	if (version == 0 && !journal_sql(j, "PRAGMA auto_vacuum = INCREMENTAL", "set it up", err))
+		return false;
+	if (!journal_sql(j, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576",
+	    "set it up", err))
 		return false;
 	/* Readers that may not write into the directory need the -wal and -shm files to be there. */
 	sqlite3_file_control(j->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
-	return version == VERSION || journal_migrate(j, err);
+	return (version == VERSION || journal_migrate(j, err)) && journal_tables(j, err);
 }
 
-/* Never NULL: a journal that was found spoilt is moved aside by closing it. */
+/* Empty (a single byte is that, too) although a log lies beside it: SQLite would take it for a fresh one and remove the log. */
+static bool
+journal_was_cut(const struct journal *j, off_t size)
+{
+	char wal[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", j->path);
+	return size >= 0 && size <= 1 && stat(wal, &st) == 0;
+}
+
+/* Never NULL. */
 static struct journal *
-journal_try(const char *path, bool write, bool *ret_ok, struct err *err)
+journal_attempt(const char *path, bool write, int patience_ms, bool *ret_ok, struct err *err)
 {
 	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	struct journal *j = calloc(1, sizeof(*j));
+	struct stat st = { .st_size = -1 };
 
 	if (j == NULL)
 		abort();
 	snprintf(j->path, sizeof(j->path), "%s", path);
 	j->write = write;
-	if (sqlite3_open_v2(path, &j->db, flags, NULL) != SQLITE_OK)
+	if (stat(path, &st) == 0) {
+		j->dev = st.st_dev;
+		j->ino = st.st_ino;
+	}
+	if (write && journal_was_cut(j, st.st_size))
+		*ret_ok = journal_spoil(j, err, "it is empty, but its log is there");
+	else if (sqlite3_open_v2(path, &j->db, flags, NULL) != SQLITE_OK)
 		*ret_ok = journal_fail(j, "open it", err);
 	else
-		*ret_ok = journal_setup(j, err);
+		*ret_ok = journal_setup(j, patience_ms, err);
 	return j;
+}
+
+/* The first thing in a journal that took another one's place. */
+static bool
+journal_tell_renewed(struct journal *j, const struct err *moved, struct err *err)
+{
+	struct journal_event e = { .kind = JOURNAL_TRANSITION, .wall_ms = clock_wall_ms(), .name = "journal begun anew" };
+
+	snprintf(e.text, sizeof(e.text), "%s", moved->text);
+	return journal_begin(j, err) && journal_add(j, &e, err) && journal_end(j, err);
+}
+
+bool
+journal_renew(struct journal **j, struct err *err)
+{
+	struct journal *old = *j;
+	struct err moved, why;
+	struct stat st;
+	bool ok, still;
+
+	*j = NULL;
+	sqlite3_finalize(old->add);
+	if (old->db != NULL)		/* as it was found, so that somebody may look at it */
+		sqlite3_db_config(old->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_close_v2(old->db);
+	old->add = NULL;
+	old->db = NULL;
+	still = stat(old->path, &st) == 0 && st.st_dev == old->dev && st.st_ino == old->ino;
+	ok = !still || journal_files_aside(old->path, old->why, &moved);
+	if (!ok) {
+		*err = moved;
+	} else if (journal_open(old->path, true, j, NULL, &why) && (!still || journal_tell_renewed(*j, &moved, &why))) {
+		*err = still ? moved : (struct err){ .text = "another process has moved the journal aside" };
+	} else {
+		*err = why;
+		journal_close(*j);
+		*j = NULL;
+	}
+	journal_close(old);
+	return *j != NULL;
 }
 
 bool
 journal_open(const char *path, bool write, struct journal **ret, bool *ret_moved, struct err *err)
 {
-	bool ok, moved = false;
 	struct journal *j;
+	struct err why;
+	bool ok, moved = false;
 
-	for (;;) {
-		if (write && !journal_create(path, err))
-			return false;
-		j = journal_try(path, write, &ok, err);
-		if (ok)
-			break;
-		ok = j->spoilt && write && !moved;	/* then once more, with a fresh one */
+	if (write && !journal_files_create(path, err))
+		return false;
+	j = journal_attempt(path, write, LOCK_MS, &ok, &why);
+	if (!ok && j->spoilt && write && ret_moved != NULL)
+		moved = ok = journal_renew(&j, &why);
+	if (!ok) {
 		journal_close(j);
-		if (!ok)
-			return false;
-		moved = true;		/* *err keeps what was wrong with it, for the log */
+		*err = why;
+		return false;
 	}
+	if (moved)
+		*err = why;
 	if (ret_moved != NULL)
 		*ret_moved = moved;
 	*ret = j;
@@ -222,9 +290,27 @@ journal_close(struct journal *j)
 		return;
 	sqlite3_finalize(j->add);
 	sqlite3_close_v2(j->db);
-	if (j->spoilt && j->write)
-		journal_move_aside(j->path);
 	free(j);
+}
+
+bool
+journal_spoilt(const struct journal *j)
+{
+	return j->spoilt;
+}
+
+bool
+journal_writable(const char *path, struct err *err)
+{
+	struct journal *j;
+	bool ok;
+
+	if (access(path, F_OK) == -1 && errno == ENOENT)
+		return true;
+	j = journal_attempt(path, true, TRY_MS, &ok, err);
+	ok = ok && journal_begin(j, err);
+	journal_close(j);		/* rolls back */
+	return ok;
 }
 
 /* ---------------------------------------------------------------- write */
@@ -249,8 +335,7 @@ journal_add(struct journal *j, const struct journal_event *e, struct err *err)
 {
 	bool ok;
 
-	if (j->add == NULL && !journal_prepare(j, "INSERT INTO event (" COLUMNS ")"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", "write", &j->add, err))
+	if (j->add == NULL && !journal_prepare(j, INSERT, "write", &j->add, err))
 		return false;
 	sqlite3_bind_int(j->add, 1, (int)e->kind);
 	sqlite3_bind_int64(j->add, 2, (sqlite3_int64)e->wall_ms);
@@ -274,8 +359,7 @@ journal_put(struct journal *j, const char *key, const char *value, struct err *e
 	sqlite3_stmt *st;
 	bool ok;
 
-	if (!journal_prepare(j, "INSERT OR REPLACE INTO value (key, value) VALUES (?1, ?2)", "write",
-	    &st, err))
+	if (!journal_prepare(j, REPLACE, "write", &st, err))
 		return false;
 	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);

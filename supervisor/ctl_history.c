@@ -136,8 +136,11 @@ print_text(const struct history *history, bool each_step)
 			printf(" on %s", event->to);
 		else if (event->from[0] != '\0' && event->to[0] != '\0')
 			printf(" %s -> %s", event->from, event->to);
-		printf(", tenure %" PRIu64 ", %.3f s%s\n", event->tenure, event->took_ms / 1000.0,
-		    event->ok ? "" : ", FAILED");
+		if (event->transition == 0)	/* no move: the journal itself was begun anew */
+			puts("");
+		else
+			printf(", tenure %" PRIu64 ", %.3f s%s\n", event->tenure, event->took_ms / 1000.0,
+			    event->ok ? "" : ", FAILED");
 		if (event->text[0] != '\0')
 			printf("    %s\n", event->text);
 		if (each_step)
@@ -260,7 +263,6 @@ ctl_history(const struct ctl *ctl)
 	struct journal *journal = NULL;
 	bool exports = ctl_option(ctl, "--export") != NULL;
 	size_t n = exports ? EXPORT_N : DEFAULT_N;
-	bool moved = false;
 	struct err err;
 	int code = CTL_DONE;
 
@@ -279,7 +281,7 @@ ctl_history(const struct ctl *ctl)
 		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.%s", given,
 		    strerror(errno),
 		    errno == ENOENT ? " mailpaird makes it when it first runs." : "");
-	if (!journal_open(given, false, &journal, &moved, &err))
+	if (!journal_open(given, false, &journal, NULL, &err))
 		return ctl_fail(CTL_CANNOT, "The journal %s cannot be read: %s.", given, err.text);
 	if (exports)
 		code = export(journal, given, n);

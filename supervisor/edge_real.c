@@ -3,12 +3,9 @@
  * fence devices, surveys. Straight-line code, run in workers (forked children of mailpaird's supervisor process) with a
  * deadline; everything here may block. Decides nothing: each step does what it is told or says why not.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -19,6 +16,7 @@
 #include "supervisor/edge.h"
 #include "supervisor/fence.h"
 #include "supervisor/storage.h"
+#include "supervisor/upkeep.h"
 
 /*
  * How long a foreign owner of a service address has to answer. On a LAN it does within a millisecond; the probe runs
@@ -271,24 +269,13 @@ do_save(const void *arg, struct spawn_out *out, struct err *err)
 	return state_save(ctx->conf->state_dir, &ctx->state, err);
 }
 
-/*
- * Nothing is left behind but a time: that is enough to make the file system write, and to be told that it is read-only.
- */
 static bool
 do_try_state(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
-	const char *path = ctx->conf->state_dir;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok;
+	bool ok = state_try(ctx->conf->state_dir, err);
 
-	(void)out;
-	if (fd == -1)
-		return err_set(err, errno, "cannot open %.200s", path);
-	ok = futimens(fd, NULL) == 0 && fsync(fd) == 0;
-	if (!ok)
-		err_set(err, errno, "cannot write in %.200s", path);
-	close(fd);
+	upkeep_try(ctx->conf, out);
 	return ok;
 }
 
@@ -370,7 +357,7 @@ power_test(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
 	char path[512], key[CONF_NAME_MAX + 16], date[CLOCK_RFC3339_MAX];
 	struct journal *journal;
 	enum fact power;
-	bool moved, put;
+	bool put;
 
 	if (!fence_monitor(c, ctx->node, out, err))
 		return false;
@@ -381,7 +368,7 @@ power_test(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
 	spawn_say(out, "text", "every fence device of %s answers; its power is %s", c->node[ctx->node], power == FACT_YES ? "on" : "off");
 	snprintf(path, sizeof(path), "%s/journal.db", c->state_dir);
 	snprintf(key, sizeof(key), "fence-test %s", c->node[ctx->node]);
-	if (!journal_open(path, true, &journal, &moved, err))
+	if (!journal_open(path, true, &journal, NULL, err))
 		return false;
 	put = journal_put(journal, key, clock_rfc3339(clock_wall_ms(), date), err);
 	journal_close(journal);
@@ -396,11 +383,10 @@ say_tested(const struct conf *c, int node, struct spawn_out *out)
 	char path[512], key[CONF_NAME_MAX + 16], date[CLOCK_RFC3339_MAX];
 	struct journal *journal;
 	struct err ignored;
-	bool moved;
 
 	snprintf(path, sizeof(path), "%s/journal.db", c->state_dir);
 	snprintf(key, sizeof(key), "fence-test %s", c->node[node]);
-	if (access(path, R_OK) == -1 || !journal_open(path, false, &journal, &moved, &ignored))
+	if (access(path, R_OK) == -1 || !journal_open(path, false, &journal, NULL, &ignored))
 		return;
 	if (journal_get(journal, key, date, sizeof(date), &ignored))
 		spawn_say(out, "tested", "%s", date);

@@ -40,6 +40,7 @@
 /* Where the engine writes what must be remembered and told. Must not block. */
 struct engine_sink {
 	void	(*journal)(void *arg, const struct journal_event *);
+	void	(*tried)(void *arg, const char *report);	/* a try of the state directory has come back; may be NULL */
 	void	(*exit)(void *arg);			/* the daemon may end now */
 	void	*arg;
 };
@@ -249,5 +250,7 @@ enum op_result	engine_op_fence(struct engine *, const char *node, enum edge_powe
 void	engine_watch(struct engine *, struct engine_watcher *);
 void	engine_unwatch(struct engine *, struct engine_watcher *);
 bool	engine_busy(const struct engine *);
+/* Something about this node that an operator must know, and that changes nothing in who owns: the log, and a hook. */
+void	engine_alarm(struct engine *, const char *text);
 
 #endif

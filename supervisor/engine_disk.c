@@ -283,7 +283,11 @@ disk_done(struct engine *en, enum engine_disk_id id, const struct spawn_result *
 static void
 state_tried(void *arg, const struct spawn_result *res)
 {
-	disk_done(arg, DISK_STATE, res);
+	struct engine *en = arg;
+
+	if (en->sink.tried != NULL && res->end == SPAWN_EXITED)
+		en->sink.tried(en->sink.arg, res->out);
+	disk_done(en, DISK_STATE, res);
 }
 
 static void

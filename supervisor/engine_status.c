@@ -340,7 +340,7 @@ problems_of_group(const struct engine *en, struct status *st)
 	}
 	if (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED) {
 		if (h->ready == FACT_NO)
-			problem(st, "a takeover would fail: mend it now", "this node could not take the storage: %s", h->ready_text);
+			problem(st, "a takeover would fail: mend it now", "this node could not take the spool: %s", h->ready_text);
 		if (h->prepared == FACT_NO)
 			problem(st, "a takeover would fail: mend it now", "%s could not be started here: %s", st->mta_name, h->prepared_text);
 		if (h->storage == FACT_YES)

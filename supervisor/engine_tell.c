@@ -79,6 +79,13 @@ engine_event(struct engine *en, const char *name, bool ok, const char *fmt, ...)
 }
 
 void
+engine_alarm(struct engine *en, const char *text)
+{
+	log_err("%s", text);
+	engine_hook(en, "alert", text);
+}
+
+void
 engine_trans_begin(struct engine *en, const char *kind, const char *from, const char *to, const char *reason)
 {
 	en->trans_id = clock_wall_ms();

@@ -28,6 +28,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/scribe.h"
 #include "supervisor/serve.h"
+#include "supervisor/upkeep.h"
 
 #define CONF_FILE "/etc/mailpair/mailpair.conf"
 #define RT_PRIORITY 20		/* above everything ordinary, below the kernel's own threads */
@@ -41,6 +42,7 @@ struct daemon {
 	struct authkeys	 keys;
 	struct loop	*loop;
 	struct scribe	*scribe;
+	struct upkeep	 upkeep;
 	struct control	*control;
 	struct engine	*engine;
 	struct serve	 serve;
@@ -187,6 +189,7 @@ reload_tried(void *arg, const struct spawn_result *res)
 	d->keys = keys;
 	engine_reconf(d->engine, conf, &keys);
 	scribe_conf(d->scribe, conf);
+	upkeep_conf(&d->upkeep, conf);
 	/* the old one stays in memory: a worker, a status or a name may still point into it */
 	reload_answer(d, true, "the new configuration is in force", "");
 }
@@ -340,29 +343,28 @@ make_dir(const char *path, mode_t mode, struct err *err)
 
 /* ---------------------------------------------------------------- the supervisor process */
 
-static uint64_t
-dropped(void *arg)
-{
-	struct daemon *d = arg;
-
-	return scribe_dropped(d->scribe);
-}
-
-/* How long log and journal have taken nothing; 0: they do. */
-static uint64_t
-waiting(void *arg)
-{
-	struct daemon *d = arg;
-
-	return scribe_waiting_ms(d->scribe, clock_mono_ms());
-}
-
 static void
 journal_event(void *arg, const struct journal_event *ev)
 {
 	struct daemon *d = arg;
 
 	scribe_event(d->scribe, ev);
+}
+
+static void
+alarm_given(void *arg, const char *text)
+{
+	struct daemon *d = arg;
+
+	engine_alarm(d->engine, text);
+}
+
+static void
+journal_tried(void *arg, const char *report)
+{
+	struct daemon *d = arg;
+
+	upkeep_learn(&d->upkeep, report);
 }
 
 static void
@@ -377,7 +379,7 @@ watchdog_fired(void *arg)
 static bool
 open_all(struct daemon *d, struct state *state, struct err *err)
 {
-	struct engine_sink sink = { .journal = journal_event, .exit = engine_ended, .arg = d };
+	struct engine_sink sink = { .journal = journal_event, .tried = journal_tried, .exit = engine_ended, .arg = d };
 	char path[512], boot[64];
 
 	if (!state_load(d->conf->state_dir, state, err))
@@ -387,8 +389,7 @@ open_all(struct daemon *d, struct state *state, struct err *err)
 	d->engine = calloc(1, sizeof(*d->engine));
 	if (d->engine == NULL)
 		return err_set(err, errno, "mailpaird");
-	d->serve = (struct serve){ .engine = d->engine, .reload = reload_begin, .reload_arg = d, .journal_dropped = dropped,
-		.journal_waiting_ms = waiting, .journal_arg = d };
+	d->serve = (struct serve){ .engine = d->engine, .reload = reload_begin, .reload_arg = d, .upkeep = &d->upkeep };
 	d->control = control_new(d->loop, path, d->conf->group, serve_request, &d->serve, err);
 	if (d->control == NULL)
 		return false;
@@ -417,7 +418,7 @@ supervise(void *arg, int keeper_fd)
 	}
 	be_steady();
 	d->loop = loop_new();
-	d->scribe = scribe_new(d->loop, d->conf);
+	d->scribe = scribe_new(d->loop, d->conf, upkeep_told, &d->upkeep);
 	log_to(scribe_log, d->scribe);
 	if (!open_all(d, &state, &err)) {
 		log_err("%s", err.text);
@@ -432,6 +433,7 @@ supervise(void *arg, int keeper_fd)
 		d->watchdog = loop_timer_new(d->loop, watchdog_fired, d);
 		loop_timer_in(d->watchdog, 0);
 	}
+	upkeep_init(&d->upkeep, d->scribe, d->conf, alarm_given, d);
 	engine_start(d->engine);
 	notify_send("READY=1\nSTATUS=joining");
 	loop_run(d->loop);

@@ -1,8 +1,9 @@
 /*
- * supervisor/scribe.c - hands log lines and journal events to a child that may block. Runs in the
+ * supervisor/scribe.c - hands log lines and journal events to children that may block. Runs in the
  * supervisor's main process and never waits, but in scribe_free(). Where and how things are written
- * is scribe_child.c.
+ * is scribe_log.c and scribe_journal.c.
  *
+ * Two pens, each with a queue and a child of its own: a syslog that hangs must not keep the journal from being written.
  * Records go over a packet socket; what it does not take at once stays in a queue of bounded size.
  * The child acknowledges what it has written: so a hung disk shows, and a killed child is known to
  * have lost something. It ends when its socket does, and so survives us just long enough to write
@@ -29,6 +30,7 @@
 #define RETRY_MS 1000		/* after a failed fork or a killed child, while something waits */
 #define FREE_MS 2000
 #define CHILD_FD 3
+#define NEWS_MAX 4		/* answers that are handled in one turn */
 
 /* Outlives its scribe's interest in it until the kernel has given its end. */
 struct scribe_kid {
@@ -37,22 +39,31 @@ struct scribe_kid {
 	struct loop_io	*ended;
 };
 
-struct scribe {
-	struct loop		*loop;
-	struct scribe_target	 to;
-	uint32_t		 stall_ms;
+struct pen {
+	struct scribe		*scribe;
+	enum scribe_pen		 which;
+	char			 to[PATH_MAX];	/* where the child writes */
 	int			 fd;		/* to the child, -1: there is none */
 	struct loop_io		*io;
 	struct scribe_kid	*kid;		/* the latest, perhaps NULL */
 	struct loop_timer	*timer;
 	char			*queue;		/* of size_t length, bytes; NULL when empty */
-	size_t			 head, tail, size;
+	size_t			 head, tail, size, waits;
 	uint64_t		 untaken;	/* records sent, not acknowledged */
 	uint64_t		 progress_ms;	/* the child took something, or had nothing to take */
 	uint64_t		 dropped, untold;
+	uint64_t		 stuck_ms;	/* since when it cannot be written, 0: it can */
+	char			 stuck[SCRIBE_TEXT_MAX];
 };
 
-static void scribe_flush(struct scribe *s);
+struct scribe {
+	struct loop		*loop;
+	scribe_told_f		*told;
+	void			*arg;
+	struct pen		 pen[SCRIBE_PENS];
+};
+
+static void pen_flush(struct pen *p);
 
 /* ---------------------------------------------------------------- the child */
 
@@ -84,7 +95,7 @@ kid_release(struct scribe_kid *kid)
 }
 
 static void __attribute__((noreturn))
-kid_run(struct scribe *s, int fd)
+kid_run(const struct pen *p, int fd)
 {
 	sigset_t empty;
 
@@ -95,58 +106,90 @@ kid_run(struct scribe *s, int fd)
 	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&empty);
 	sigprocmask(SIG_SETMASK, &empty, NULL);
-	loop_forked(s->loop);
+	loop_forked(p->scribe->loop);
 	log_to(NULL, NULL);
 	if (fd != CHILD_FD && dup2(fd, CHILD_FD) == -1)
 		_exit(1);
 	kid_close_from(CHILD_FD + 1);
-	scribe_child(CHILD_FD, &s->to);
+	if (p->which == SCRIBE_LOG)
+		scribe_write_log(CHILD_FD, p->to);
+	else
+		scribe_write_journal(CHILD_FD, p->to);
 	_exit(0);
 }
 
 /* The child no longer counts: what it has not acknowledged may be lost. */
 static void
-child_drop(struct scribe *s, bool failed)
+child_drop(struct pen *p, bool failed)
 {
-	if (s->fd == -1)
+	if (p->fd == -1)
 		return;
-	loop_io_free(s->io);
-	close(s->fd);
-	s->io = NULL;
-	s->fd = -1;
+	loop_io_free(p->io);
+	close(p->fd);
+	p->io = NULL;
+	p->fd = -1;
 	if (failed) {
-		s->dropped += s->untaken;
-		s->untold += s->untaken;
+		p->dropped += p->untaken;
+		p->untold += p->untaken;
 	}
-	s->untaken = 0;
-	kid_release(s->kid);
-	s->kid = NULL;
-	if (s->head != s->tail)
-		loop_timer_in(s->timer, RETRY_MS);
+	p->untaken = 0;
+	kid_release(p->kid);
+	p->kid = NULL;
+	if (p->head != p->tail)
+		loop_timer_in(p->timer, RETRY_MS);
 	else
-		loop_timer_cancel(s->timer);
+		loop_timer_cancel(p->timer);
+}
+
+/* What an answer means for us, and what is to be told of it; false: nothing. */
+static bool
+child_answered(struct pen *p, struct scribe_answer *a)
+{
+	uint64_t now = clock_mono_ms();
+
+	p->untaken -= a->taken < p->untaken ? a->taken : p->untaken;
+	if (a->taken > 0)
+		p->progress_ms = now;
+	a->text[sizeof(a->text) - 1] = '\0';
+	if (a->news == SCRIBE_STUCK) {
+		if (p->stuck_ms != 0)
+			return false;		/* a new child says it again */
+		p->stuck_ms = now;
+		memcpy(p->stuck, a->text, sizeof(p->stuck));
+	} else if (a->taken > 0 && p->stuck_ms != 0) {
+		a->news = SCRIBE_WELL;
+		snprintf(a->text, sizeof(a->text), "the journal is written again, after %llu s; %llu entries are missing in it",
+		    (unsigned long long)(now - p->stuck_ms) / 1000, (unsigned long long)p->untold);
+		p->stuck_ms = 0;
+	}
+	return a->news != SCRIBE_NO_NEWS;
 }
 
 static void
 child_ready(int fd, unsigned int ready, void *arg)
 {
-	struct scribe *s = arg;
-	uint32_t taken;
-	ssize_t n;
+	struct scribe_answer a, news[NEWS_MAX];
+	struct pen *p = arg;
+	struct scribe *s = p->scribe;
+	size_t len = 0;
+	ssize_t n = -1;
 
 	(void)ready;
-	while ((n = recv(fd, &taken, sizeof(taken), MSG_DONTWAIT)) == (ssize_t)sizeof(taken)) {
-		s->untaken -= taken < s->untaken ? taken : s->untaken;
-		s->progress_ms = clock_mono_ms();
+	while (len < NEWS_MAX && (n = recv(fd, &a, sizeof(a), MSG_DONTWAIT)) == (ssize_t)sizeof(a)) {
+		if (child_answered(p, &a))
+			news[len++] = a;
 	}
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		scribe_flush(s);
+	if (len == NEWS_MAX || (n == -1 && (errno == EAGAIN || errno == EINTR)))
+		pen_flush(p);
 	else
-		child_drop(s, true);
+		child_drop(p, true);
+	/* last, since who is told may write something, which may make another child */
+	for (size_t i = 0; s->told != NULL && i < len; i++)
+		s->told(s->arg, news[i].news, news[i].text);
 }
 
 static bool
-child_start(struct scribe *s)
+child_start(struct pen *p)
 {
 	struct scribe_kid *kid = calloc(1, sizeof(*kid));
 	sigset_t all, before;
@@ -157,7 +200,7 @@ child_start(struct scribe *s)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);	/* our handlers would speak to the parent's loop */
 	if ((kid->pid = fork()) == 0)
-		kid_run(s, pair[1]);
+		kid_run(p, pair[1]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (kid->pid == -1)
 		goto failed;
@@ -167,11 +210,11 @@ child_start(struct scribe *s)
 		goto failed;
 	}
 	close(pair[1]);
-	s->fd = pair[0];
-	s->kid = kid;
-	kid->ended = loop_io_new(s->loop, kid->pidfd, LOOP_READ, kid_gone, kid);
-	s->io = loop_io_new(s->loop, s->fd, LOOP_READ, child_ready, s);
-	s->progress_ms = clock_mono_ms();
+	p->fd = pair[0];
+	p->kid = kid;
+	kid->ended = loop_io_new(p->scribe->loop, kid->pidfd, LOOP_READ, kid_gone, kid);
+	p->io = loop_io_new(p->scribe->loop, p->fd, LOOP_READ, child_ready, p);
+	p->progress_ms = clock_mono_ms();
 	return true;
 failed:
 	if (pair[0] != -1)
@@ -186,48 +229,50 @@ failed:
 
 /* False where it is full. */
 static bool
-queue_add(struct scribe *s, const struct scribe_record *r, size_t len)
+queue_add(struct pen *p, const struct scribe_record *r, size_t len)
 {
-	size_t need = sizeof(len) + len, size = s->size;
+	size_t need = sizeof(len) + len, size = p->size;
 
-	if (s->tail - s->head + need > SCRIBE_BUFFER)
+	if (p->tail - p->head + need > SCRIBE_BUFFER)
 		return false;
-	if (s->tail + need > s->size && s->head > 0) {
-		memmove(s->queue, s->queue + s->head, s->tail - s->head);
-		s->tail -= s->head;
-		s->head = 0;
+	if (p->tail + need > p->size && p->head > 0) {
+		memmove(p->queue, p->queue + p->head, p->tail - p->head);
+		p->tail -= p->head;
+		p->head = 0;
 	}
-	while (size < s->tail + need)
+	while (size < p->tail + need)
 		size = size == 0 ? 4096 : size * 2;
-	if (size != s->size) {
-		if ((s->queue = realloc(s->queue, size)) == NULL)
+	if (size != p->size) {
+		if ((p->queue = realloc(p->queue, size)) == NULL)
 			abort();
-		s->size = size;
+		p->size = size;
 	}
-	memcpy(s->queue + s->tail, &len, sizeof(len));
-	memcpy(s->queue + s->tail + sizeof(len), r, len);
-	s->tail += need;
+	memcpy(p->queue + p->tail, &len, sizeof(len));
+	memcpy(p->queue + p->tail + sizeof(len), r, len);
+	p->tail += need;
+	p->waits++;
 	return true;
 }
 
 /* True: one record went to the child. */
 static bool
-queue_send(struct scribe *s)
+queue_send(struct pen *p)
 {
 	size_t len;
 
-	if (s->head == s->tail)
+	if (p->head == p->tail)
 		return false;
-	memcpy(&len, s->queue + s->head, sizeof(len));
-	if (send(s->fd, s->queue + s->head + sizeof(len), len, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
+	memcpy(&len, p->queue + p->head, sizeof(len));
+	if (send(p->fd, p->queue + p->head + sizeof(len), len, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
 		return false;
-	if (s->untaken++ == 0)
-		s->progress_ms = clock_mono_ms();
-	s->head += sizeof(len) + len;
-	if (s->head == s->tail) {	/* an idle scribe holds no memory */
-		free(s->queue);
-		s->queue = NULL;
-		s->head = s->tail = s->size = 0;
+	if (p->untaken++ == 0)
+		p->progress_ms = clock_mono_ms();
+	p->head += sizeof(len) + len;
+	p->waits--;
+	if (p->head == p->tail) {	/* an idle scribe holds no memory */
+		free(p->queue);
+		p->queue = NULL;
+		p->head = p->tail = p->size = 0;
 	}
 	return true;
 }
@@ -242,166 +287,200 @@ record_line(struct scribe_record *r, enum log_level level, const char *line)
 	return offsetof(struct scribe_record, u) + strlen(r->u.line) + 1;
 }
 
+static size_t
+record_event(struct scribe_record *r, const struct journal_event *e)
+{
+	r->wall_ms = e->wall_ms;
+	r->kind = SCRIBE_EVENT;
+	r->u.event = *e;
+	return offsetof(struct scribe_record, u) + sizeof(r->u.event);
+}
+
 /* Once there is room again it is told how much there was no room for. */
 static void
-tell_dropped(struct scribe *s)
+tell_dropped(struct pen *p)
 {
+	struct journal_event e = { .kind = JOURNAL_EVENT, .name = "gap", .wall_ms = clock_wall_ms() };
 	struct scribe_record r = { 0 };
-	char line[128];
+	char line[160];
+	size_t len;
 
-	if (s->untold == 0 || s->head != s->tail)
+	if (p->untold == 0 || p->head != p->tail)
 		return;
-	snprintf(line, sizeof(line), "%llu log lines and journal events may be missing before this one: "
-	    "the log or the disk was too slow", (unsigned long long)s->untold);
-	if (queue_add(s, &r, record_line(&r, LOG_LVL_WARN, line)))
-		s->untold = 0;
+	snprintf(line, sizeof(line), "%llu %s may be missing before this one: %s", (unsigned long long)p->untold,
+	    p->which == SCRIBE_LOG ? "lines" : "entries", p->which == SCRIBE_LOG ? "the log took nothing more" :
+	    "the journal could not be written");
+	snprintf(e.text, sizeof(e.text), "%s", line);
+	len = p->which == SCRIBE_LOG ? record_line(&r, LOG_LVL_WARN, line) : record_event(&r, &e);
+	if (queue_add(p, &r, len))
+		p->untold = 0;
 }
 
 static void
-scribe_flush(struct scribe *s)
+pen_flush(struct pen *p)
 {
-	tell_dropped(s);
-	if (s->fd == -1 && s->head != s->tail && !child_start(s)) {
-		loop_timer_in(s->timer, RETRY_MS);
+	tell_dropped(p);
+	if (p->fd == -1 && p->head != p->tail && !child_start(p)) {
+		loop_timer_in(p->timer, RETRY_MS);
 		return;
 	}
-	while (queue_send(s))
-		tell_dropped(s);
-	if (s->fd == -1)
+	while (queue_send(p))
+		tell_dropped(p);
+	if (p->fd == -1)
 		return;
-	if (s->head != s->tail && errno != EAGAIN) {
-		child_drop(s, true);		/* it is dead; the next write makes another */
+	if (p->head != p->tail && errno != EAGAIN) {
+		child_drop(p, true);		/* it is dead; the next write makes another */
 		return;
 	}
-	loop_io_want(s->io, s->head != s->tail ? LOOP_READ | LOOP_WRITE : LOOP_READ);
-	loop_timer_in(s->timer, IDLE_MS);
+	loop_io_want(p->io, p->head != p->tail ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+	loop_timer_in(p->timer, IDLE_MS);
 }
 
 static void
-scribe_timer(void *arg)
+pen_timer(void *arg)
 {
-	struct scribe *s = arg;
+	struct pen *p = arg;
 
-	if (s->fd == -1)
-		scribe_flush(s);
-	else if (s->untaken == 0 && s->head == s->tail)
-		child_drop(s, false);
+	if (p->fd == -1)
+		pen_flush(p);
+	else if (p->untaken == 0 && p->head == p->tail)
+		child_drop(p, false);
 	else
-		loop_timer_in(s->timer, IDLE_MS);
+		loop_timer_in(p->timer, IDLE_MS);
 }
 
 static void
-scribe_take(struct scribe *s, const struct scribe_record *r, size_t len)
+pen_take(struct pen *p, const struct scribe_record *r, size_t len)
 {
-	if (!queue_add(s, r, len)) {
-		s->dropped++;
-		s->untold++;
+	tell_dropped(p);
+	if (!queue_add(p, r, len)) {
+		p->dropped++;
+		p->untold++;
 	}
-	scribe_flush(s);
+	pen_flush(p);
 }
 
 /* ---------------------------------------------------------------- what others call */
 
 struct scribe *
-scribe_new(struct loop *loop, const struct conf *conf)
+scribe_new(struct loop *loop, const struct conf *conf, scribe_told_f *told, void *arg)
 {
 	struct scribe *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		abort();
 	s->loop = loop;
-	s->fd = -1;
-	s->timer = loop_timer_new(loop, scribe_timer, s);
+	s->told = told;
+	s->arg = arg;
+	for (int i = 0; i < SCRIBE_PENS; i++) {
+		s->pen[i].scribe = s;
+		s->pen[i].which = (enum scribe_pen)i;
+		s->pen[i].fd = -1;
+		s->pen[i].timer = loop_timer_new(loop, pen_timer, &s->pen[i]);
+	}
 	scribe_conf(s, conf);
 	return s;
+}
+
+/* The child of now finishes for the old place, the next one begins with the new. */
+static void
+pen_move(struct pen *p, const char *to)
+{
+	if (strcmp(p->to, to) == 0)
+		return;
+	snprintf(p->to, sizeof(p->to), "%s", to);
+	child_drop(p, false);
+	pen_flush(p);
 }
 
 void
 scribe_conf(struct scribe *s, const struct conf *conf)
 {
-	struct scribe_target was = s->to;
+	char journal[PATH_MAX];
 
-	snprintf(s->to.log, sizeof(s->to.log), "%s", conf->log);
-	snprintf(s->to.journal, sizeof(s->to.journal), "%s/journal.db", conf->state_dir);
-	s->stall_ms = conf->stall_ms;
-	/* The child of now finishes for the old place, the next one begins with the new. */
-	if (strcmp(was.log, s->to.log) != 0 || strcmp(was.journal, s->to.journal) != 0) {
-		child_drop(s, false);
-		scribe_flush(s);
-	}
+	snprintf(journal, sizeof(journal), "%s/journal.db", conf->state_dir);
+	pen_move(&s->pen[SCRIBE_LOG], conf->log);
+	pen_move(&s->pen[SCRIBE_JOURNAL], journal);
 }
 
 void
 scribe_log(void *scribe, enum log_level level, const char *line)
 {
+	struct scribe *s = scribe;
 	struct scribe_record r = { 0 };
 
-	scribe_take(scribe, &r, record_line(&r, level, line));
+	pen_take(&s->pen[SCRIBE_LOG], &r, record_line(&r, level, line));
 }
 
 void
 scribe_event(struct scribe *s, const struct journal_event *e)
 {
-	struct scribe_record r = { .wall_ms = e->wall_ms, .kind = SCRIBE_EVENT, .u.event = *e };
+	struct scribe_record r = { 0 };
 
-	scribe_take(s, &r, sizeof(r));
+	pen_take(&s->pen[SCRIBE_JOURNAL], &r, record_event(&r, e));
 }
 
-uint64_t
-scribe_waiting_ms(const struct scribe *s, uint64_t now_ms)
+void
+scribe_try(struct scribe *s)
 {
-	if ((s->untaken == 0 && s->head == s->tail) || now_ms <= s->progress_ms)
-		return 0;
-	return now_ms - s->progress_ms;
+	struct scribe_record r = { .kind = SCRIBE_TRY };
+	struct pen *p = &s->pen[SCRIBE_JOURNAL];
+
+	if (p->untaken == 0 && p->head == p->tail)	/* else it is tried already */
+		pen_take(p, &r, offsetof(struct scribe_record, u));
 }
 
-bool
-scribe_stalled(const struct scribe *s, uint64_t now_ms)
+void
+scribe_health(const struct scribe *s, enum scribe_pen which, uint64_t now_ms, struct scribe_health *ret)
 {
-	return scribe_waiting_ms(s, now_ms) > s->stall_ms;
+	const struct pen *p = &s->pen[which];
+	bool busy = p->untaken > 0 || p->head != p->tail;
+
+	*ret = (struct scribe_health){ .waits = p->waits + p->untaken, .dropped = p->dropped,
+		.stuck = p->stuck_ms != 0 ? p->stuck : NULL,
+		.waiting_ms = busy && now_ms > p->progress_ms ? now_ms - p->progress_ms : 0 };
 }
 
-uint64_t
-scribe_dropped(const struct scribe *s)
-{
-	return s->dropped;
-}
-
-/* Send the rest, then wait for the child to write it: both within FREE_MS. */
+/* Send the rest, then wait for the child to write it: both until then. */
 static void
-scribe_drain(struct scribe *s)
+pen_drain(struct pen *p, uint64_t until_ms)
 {
-	uint64_t now, until = clock_mono_ms() + FREE_MS;
-	uint32_t taken;
+	struct scribe_answer a;
+	uint64_t now;
 
-	while (s->fd != -1 && s->kid->pidfd != -1 && (now = clock_mono_ms()) < until) {
-		struct pollfd p[] = { { .fd = s->fd, .events = POLLIN },
-			{ .fd = s->kid->pidfd, .events = POLLIN } };
+	while (p->fd != -1 && p->kid->pidfd != -1 && (now = clock_mono_ms()) < until_ms) {
+		struct pollfd fds[] = { { .fd = p->fd, .events = POLLIN }, { .fd = p->kid->pidfd, .events = POLLIN } };
 
-		while (queue_send(s))
+		while (queue_send(p))
 			continue;
-		if (s->head == s->tail)
-			shutdown(s->fd, SHUT_WR);
+		if (p->head == p->tail)
+			shutdown(p->fd, SHUT_WR);
 		else
-			p[0].events |= POLLOUT;
-		poll(p, 2, (int)(until - now));
-		/* its counts must be read even now: it waits for room to send them */
-		while (recv(s->fd, &taken, sizeof(taken), MSG_DONTWAIT) > 0)
+			fds[0].events |= POLLOUT;
+		poll(fds, 2, (int)(until_ms - now));
+		/* its answers must be read even now: it waits for room to send them */
+		while (recv(p->fd, &a, sizeof(a), MSG_DONTWAIT) > 0)
 			continue;
-		if (p[1].revents != 0)
-			kid_gone(s->kid->pidfd, LOOP_READ, s->kid);
+		if (fds[1].revents != 0)
+			kid_gone(p->kid->pidfd, LOOP_READ, p->kid);
 	}
 }
 
 void
 scribe_free(struct scribe *s)
 {
+	uint64_t until = clock_mono_ms() + FREE_MS;
+
 	if (s == NULL)
 		return;
-	scribe_flush(s);
-	scribe_drain(s);
-	child_drop(s, false);
-	loop_timer_free(s->timer);
-	free(s->queue);
+	/* what is still to be written of one must not begin only when the other is done */
+	for (int i = 0; i < SCRIBE_PENS; i++)
+		pen_flush(&s->pen[i]);
+	for (int i = 0; i < SCRIBE_PENS; i++) {
+		pen_drain(&s->pen[i], until);
+		child_drop(&s->pen[i], false);
+		loop_timer_free(s->pen[i].timer);
+		free(s->pen[i].queue);
+	}
 	free(s);
 }

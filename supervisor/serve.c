@@ -15,7 +15,6 @@
 
 #define WAIT_DEFAULT_MS 60000
 #define LINES_MAX 32768
-#define DISK_SLOW_MS 2500	/* what waits for the log or the journal for so long is a problem */
 
 /* What a waiting request waits for. */
 enum goal {
@@ -283,23 +282,6 @@ wait_asked(struct wait *w, enum op_result result, const struct err *err, const c
 /* ---------------------------------------------------------------- commands */
 
 static void
-add_journal(const struct serve *s, struct status *st)
-{
-	uint64_t ms = s->journal_waiting_ms != NULL ? s->journal_waiting_ms(s->journal_arg) : 0;
-
-	if (s->journal_dropped != NULL)
-		st->journal_dropped = s->journal_dropped(s->journal_arg);
-	/* the disk itself is told of by the engine; this is about logs elsewhere, and about journals that are locked */
-	if (ms < DISK_SLOW_MS || st->problems == STATUS_PROBLEMS_MAX || s->engine->disk[DISK_STATE].bad)
-		return;
-	snprintf(st->problem[st->problems].text, sizeof(st->problem[0].text),
-	    "log and journal of %s have taken nothing for %" PRIu64 " s", st->node, ms / 1000);
-	snprintf(st->problem[st->problems].advice, sizeof(st->problem[0].advice),
-	    "look at the log's disk, at syslog and at %s/journal.db: mail goes on, but what happens may not be written down", s->engine->conf->state_dir);
-	st->problems++;
-}
-
-static void
 req_status(struct serve *s, struct client *cl, const struct control_request *req)
 {
 	struct status *st = malloc(sizeof(*st));
@@ -311,7 +293,8 @@ req_status(struct serve *s, struct client *cl, const struct control_request *req
 		client_end(cl, 2);
 	} else {
 		engine_status(s->engine, st);
-		add_journal(s, st);
+		if (s->upkeep != NULL)
+			upkeep_status(s->upkeep, s->engine->disk[DISK_STATE].bad, st);
 		if (req->json)
 			status_json(st, buf, size);
 		else

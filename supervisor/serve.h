@@ -8,15 +8,14 @@
 
 #include "supervisor/control.h"
 #include "supervisor/engine.h"
+#include "supervisor/upkeep.h"
 
 struct serve {
 	struct engine	*engine;
 	/* a checked reload, carried out by main: answers through client_* and ends the client itself */
 	void		(*reload)(void *arg, struct client *, bool json);
 	void		*reload_arg;
-	uint64_t	(*journal_dropped)(void *arg);
-	uint64_t	(*journal_waiting_ms)(void *arg);	/* for its disk; 0: it does not */
-	void		*journal_arg;
+	const struct upkeep *upkeep;	/* NULL: nothing is known of the node's own records */
 };
 
 /*

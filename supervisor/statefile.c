@@ -5,14 +5,18 @@
 #include "supervisor/statefile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/durable.h"
 
 #define STATE_MAX 4096
+#define ROOM (64 * 1024)		/* as much must be free where the state is kept */
 
 size_t
 state_format(const struct state *st, char *buf, size_t size)
@@ -134,4 +138,26 @@ state_save(const char *state_dir, const struct state *st, struct err *err)
 
 	state_path(state_dir, path, sizeof(path));
 	return durable_write(path, text, state_format(st, text, sizeof(text)), 0600, err);
+}
+
+bool
+state_try(const char *state_dir, struct err *err)
+{
+	int fd, sys = 0;
+
+	if (utimensat(AT_FDCWD, state_dir, NULL, 0) == -1)
+		return err_set(err, errno, "%s cannot be written", state_dir);
+	fd = open(state_dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd != -1) {			/* not every file system can do that, nor the next */
+		if (fallocate(fd, 0, 0, ROOM) == -1 && (errno == ENOSPC || errno == EDQUOT))
+			sys = errno;
+		close(fd);
+	}
+	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return err_set(err, errno, "%s cannot be read", state_dir);
+	if (fsync(fd) == -1 && sys == 0)
+		sys = errno;
+	close(fd);
+	return sys == 0 || err_set(err, sys, "%s cannot be written", state_dir);
 }

@@ -29,4 +29,10 @@ size_t	state_format(const struct state *, char *buf, size_t size);
 bool	state_load(const char *state_dir, struct state *ret, struct err *);
 bool	state_save(const char *state_dir, const struct state *, struct err *);
 
+/*
+ * Whether it could be saved: the directory is touched, room taken and given back, and the disk told to keep it. Nothing is left
+ * behind but a time.
+ */
+bool	state_try(const char *state_dir, struct err *);
+
 #endif

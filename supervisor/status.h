@@ -79,7 +79,7 @@ struct status {
 	struct status_transition last;
 	uint64_t	beats_sent, pauses, longest_pause_ms;
 	uint64_t	rejected[BEAT_VERDICT_COUNT];	/* all links */
-	uint64_t	journal_dropped;
+	uint64_t	journal_dropped, log_dropped;
 
 	struct { char text[320], advice[320]; } problem[STATUS_PROBLEMS_MAX];	/* what is wrong; what to do next */
 	size_t		problems;

@@ -297,6 +297,7 @@ status_json(const struct status *s, char *buf, size_t size)
 	add_rejected(&j, s->rejected);
 	json_object_end(&j);
 	json_uint(&j, "journal_dropped", s->journal_dropped);
+	json_uint(&j, "log_dropped", s->log_dropped);
 	json_object_end(&j);
 	return json_finish(&j);
 }

@@ -3,9 +3,12 @@
  * taken for a fresh start.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "supervisor/statefile.h"
@@ -104,6 +107,46 @@ START_TEST(a_number_is_digits_and_nothing_else)
 }
 END_TEST
 
+static bool
+refuses(const char *dir, const char *why)
+{
+	struct err err;
+
+	return !state_try(dir, &err) && strstr(err.text, dir) != NULL && strstr(err.text, why) != NULL;
+}
+
+START_TEST(a_directory_that_is_full_read_only_or_gone_is_told_before_it_is_needed)
+{
+	char dir[] = "/tmp/test_statefile.XXXXXX", path[64], block[4096] = "x";
+	struct err err;
+	int fd;
+
+	if (geteuid() != 0) {
+		printf("skip: not root, full and read-only file systems are not tested\n");
+		return;
+	}
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("state", dir, "tmpfs", 0, "size=256k"), 0);
+	ck_assert_msg(state_try(dir, &err), "%s", err.text);
+	ck_assert_msg(state_try(dir, &err), "%s", err.text);	/* nothing of the first is left */
+	snprintf(path, sizeof(path), "%s/filler", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(fd, block, sizeof(block)) > 0)
+		continue;
+	close(fd);
+	ck_assert(refuses(dir, "No space"));
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert(state_try(dir, &err));
+	ck_assert_int_eq(mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	ck_assert(refuses(dir, "Read-only"));
+	ck_assert_int_eq(umount(dir), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert(refuses(dir, "No such"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -115,6 +158,7 @@ main(void)
 	tcase_add_test(tc, no_file_is_a_fresh_start_and_a_damaged_one_is_an_error);
 	tcase_add_test(tc, keys_of_a_newer_version_are_passed_over);
 	tcase_add_test(tc, a_number_is_digits_and_nothing_else);
+	tcase_add_test(tc, a_directory_that_is_full_read_only_or_gone_is_told_before_it_is_needed);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }
