@@ -51,7 +51,7 @@ put(struct client *cl, char kind, const char *text)
 	play.news = true;
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 put_format(struct client *cl, char kind, const char *fmt, va_list ap)
 {
 	char text[4096];
