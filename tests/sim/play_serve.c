@@ -152,21 +152,10 @@ reload(void *arg, struct client *cl, bool json)
 	serve_answer(cl, json, 0, NULL, "the new configuration is in force");
 }
 
-/* Since when what is to be written down waits for a disk that hangs. */
-static uint64_t
-waiting_ms(void *arg)
-{
-	const struct node *n = arg;
-	const struct memory *m = &memory[n->id];
-
-	return n->state_hung == 0 || m->durable == m->len ? 0 : (sim->now - n->state_hung) / 1000;
-}
-
 static struct serve *
 serve_of(struct node *n)
 {
-	serve[n->id] = (struct serve){ .engine = &n->en, .reload = reload, .reload_arg = n, .journal_waiting_ms = waiting_ms,
-		.journal_arg = n };
+	serve[n->id] = (struct serve){ .engine = &n->en, .reload = reload, .reload_arg = n };
 	return &serve[n->id];
 }
 
@@ -286,7 +275,6 @@ play_status_changed(int node)
 	} else {
 		memset(&now, 0, sizeof(now));
 	}
-	now.journal_dropped = waiting_ms(n) / 1000;	/* a problem that serve.c adds */
 	if (memcmp(&now, &last_status[node], sizeof(now)) == 0)
 		return false;
 	last_status[node] = now;
