@@ -190,7 +190,7 @@ static const struct play_verb own_verbs[] = {
 static const struct play_verb *
 verb_find(const char *name)
 {
-	const struct play_verb *const tables[] = { own_verbs, play_deeds, play_clients, play_serves };
+	const struct play_verb *const tables[] = { own_verbs, play_deeds, play_clients, play_serves, play_scribes };
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct play_verb *v = tables[t]; v->name != NULL; v++) {

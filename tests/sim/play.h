@@ -8,7 +8,8 @@
  *   play_deeds.c    what is done to the machines, their links and their surroundings
  *   play_fence.c    in the place of supervisor/fence_agent.c: devices that obey the script; how long workers take
  *   play_clients.c  mail clients with their ledger, the prober, and the messages on the disk
- *   play_serve.c    in the place of supervisor/control.c: requests of operators, status; what each node wrote down
+ *   play_serve.c    in the place of supervisor/control.c: requests of operators, status
+ *   play_scribe.c   in the place of supervisor/scribe.c: what each node wrote down
  */
 #ifndef TESTS_SIM_PLAY_H
 #define TESTS_SIM_PLAY_H
@@ -51,7 +52,7 @@ extern struct play play;
 struct words { char *word[10]; size_t len; };
 typedef bool play_f(const struct words *, struct err *);
 struct play_verb { const char *name; size_t words; play_f *run; };
-extern const struct play_verb play_deeds[], play_clients[], play_serves[];	/* each ends with an empty one */
+extern const struct play_verb play_deeds[], play_clients[], play_serves[], play_scribes[];	/* each ends with an empty one */
 
 bool	play_number(const char *, uint64_t *ret, struct err *);
 bool	play_node(const char *, struct node **ret, struct err *);
@@ -71,8 +72,11 @@ bool	play_clients_open(struct err *);
 void	play_clients_tick(void);
 bool	play_clients_flush(void);		/* true: they were told something since the last time */
 
-/* play_serve.c */
+/* play_scribe.c */
+struct scribe *play_scribe(const struct node *);
 void	play_journal(struct node *, const struct journal_event *);
+
+/* play_serve.c */
 void	play_serve_look(void);			/* clients whose daemon is gone */
 bool	play_status_changed(int node);		/* in what a claim can ask for */
 

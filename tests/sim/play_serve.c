@@ -1,14 +1,12 @@
 /*
  * tests/sim/play_serve.c - stands for supervisor/control.c in a play: request lines come from a real mailpair and are carried out by
- * supervisor/serve.c; status is what that says. Keeps what the nodes wrote down, and makes the journal of it that mailpair reads.
+ * supervisor/serve.c; status is what that says.
  */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/journal.h"
 #include "supervisor/serve.h"
 #include "supervisor/status.h"
 #include "tests/sim/play.h"
@@ -24,15 +22,9 @@ struct client {
 	char		out[OUT_BYTES];
 };
 
-/* What is written to the scribe, and what of it has come to the disk. */
-struct memory {
-	struct journal_event *event;
-	size_t		len, room, durable, exported;
-};
-
 static struct client client[CLIENTS_MAX];
 static struct serve serve[NODES];
-static struct memory memory[NODES];
+static struct upkeep upkeep[NODES];
 static struct status last_status[NODES];
 
 /* ---------------------------------------------------------------- clients of the control socket */
@@ -152,10 +144,19 @@ reload(void *arg, struct client *cl, bool json)
 	serve_answer(cl, json, 0, NULL, "the new configuration is in force");
 }
 
+static void
+alarm_given(void *arg, const char *text)
+{
+	struct node *n = arg;
+
+	engine_alarm(&n->en, text);
+}
+
 static struct serve *
 serve_of(struct node *n)
 {
-	serve[n->id] = (struct serve){ .engine = &n->en, .reload = reload, .reload_arg = n };
+	upkeep_init(&upkeep[n->id], play_scribe(n), n->now, alarm_given, n);
+	serve[n->id] = (struct serve){ .engine = &n->en, .reload = reload, .reload_arg = n, .upkeep = &upkeep[n->id] };
 	return &serve[n->id];
 }
 
@@ -281,89 +282,6 @@ play_status_changed(int node)
 	return true;
 }
 
-/* ---------------------------------------------------------------- what was written down */
-
-static void
-settled(int node)
-{
-	if (sim->node[node].state_hung == 0)
-		memory[node].durable = memory[node].len;
-}
-
-void
-play_journal(struct node *n, const struct journal_event *ev)
-{
-	struct memory *m = &memory[n->id];
-
-	if (m->len == m->room) {
-		m->room = m->room != 0 ? 2 * m->room : 256;
-		m->event = realloc(m->event, m->room * sizeof(*m->event));
-		if (m->event == NULL)
-			abort();
-	}
-	m->event[m->len++] = *ev;
-	settled(n->id);
-	play.news = true;
-}
-
-/* journal NODE: to the file DIR/NODE/journal.db with what has come to the disk */
-static bool
-verb_journal(const struct words *w, struct err *err)
-{
-	struct journal *j;
-	struct memory *m;
-	struct node *n;
-	char path[300];
-	bool moved, ok;
-
-	if (!play_node(w->word[1], &n, err))
-		return false;
-	settled(n->id);
-	m = &memory[n->id];
-	sim->cur = n;
-	snprintf(path, sizeof(path), "%s/%s/journal.db", play.dir, w->word[1]);
-	if (m->exported == m->durable)
-		return true;
-	if (!journal_open(path, true, &j, &moved, err))
-		return false;
-	ok = journal_begin(j, err);
-	while (ok && m->exported < m->durable)
-		ok = journal_add(j, &m->event[m->exported++], err);
-	ok = ok && journal_end(j, err);
-	journal_close(j);
-	return ok;
-}
-
-/* written NODE WALL_MS: the sentences that have come to the disk since then */
-static bool
-verb_written(const struct words *w, struct err *err)
-{
-	uint64_t since;
-	struct node *n;
-
-	if (!play_node(w->word[1], &n, err) || !play_number(w->word[2], &since, err))
-		return false;
-	settled(n->id);
-	for (size_t i = 0; i < memory[n->id].durable; i++) {
-		if (memory[n->id].event[i].wall_ms >= since)
-			SAY("| %s\n", memory[n->id].event[i].text);
-	}
-	return true;
-}
-
-/* wall: what the clock of each node shows, in milliseconds */
-static bool
-verb_wall(const struct words *w, struct err *err)
-{
-	(void)w;
-	(void)err;
-	for (int i = 0; i < NODES; i++) {
-		sim->cur = &sim->node[i];
-		SAY("| %" PRIu64 "\n", clock_wall_ms());
-	}
-	return true;
-}
-
 /* keys NODE: reads DIR/NODE/authkeys as at a start; a reload does the same later */
 static bool
 verb_keys(const struct words *w, struct err *err)
@@ -379,6 +297,5 @@ verb_keys(const struct words *w, struct err *err)
 }
 
 const struct play_verb play_serves[] = {
-	{ "ask", 3, verb_ask }, { "answer", 2, verb_answer }, { "status", 2, verb_status }, { "journal", 2, verb_journal },
-	{ "written", 3, verb_written }, { "wall", 1, verb_wall }, { "keys", 2, verb_keys }, { NULL, 0, NULL },
+	{ "ask", 3, verb_ask }, { "answer", 2, verb_answer }, { "status", 2, verb_status }, { "keys", 2, verb_keys }, { NULL, 0, NULL },
 };
