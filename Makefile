@@ -31,15 +31,16 @@ Q = $(if $(V),,@)
 # ---------------------------------------------------------------- what is built from what
 MAIN_mailpaird = supervisor/main.c
 MAIN_mailpair  = $(wildcard supervisor/ctl*.c)
-MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair)
+MAIN_queue = queuesync/main.c
+MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair) $(MAIN_queue)
 SRC_common = $(wildcard common/*.c)
 SRC_mta    = $(wildcard mta/*.c)
 SRC_supervisor = $(filter-out $(MAINS),$(wildcard supervisor/*.c))
-SRC_queuesync = $(filter-out queuesync/main.c,$(wildcard queuesync/*.c))
+SRC_queuesync = $(filter-out $(MAINS),$(wildcard queuesync/*.c))
 SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_queuesync) $(SRC_supervisor)
 OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
-PROGRAMS   = $(O)/mailpaird $(O)/mailpair
+PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
 UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c scribe_journal.c upkeep.c mta_contract.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -68,6 +69,9 @@ $(O)/mailpaird: $(MAIN_mailpaird:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 $(O)/mailpair: $(MAIN_mailpair:%.c=$(O)/%.o) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+
+$(O)/mailpair-queue: $(MAIN_queue:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
@@ -183,7 +187,7 @@ install: all    ## install under DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mailpair/hooks.d $(DESTDIR)$(SYSCONFDIR)/init.d $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
 	    $(DESTDIR)$(SYSCONFDIR)/cron.d $(DESTDIR)$(PREFIX)/share/mailpair $(DESTDIR)$(SYSCONFDIR)/systemd/system
-	install -m 755 $(O)/mailpaird $(O)/mailpair $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 etc/mailpair.conf $(DESTDIR)$(PREFIX)/share/mailpair/mailpair.conf.example

@@ -1,5 +1,5 @@
 /*
- * common/json.c - writes one JSON document into a bounded buffer.
+ * common/json.c - writes one JSON document into, or through, a bounded buffer.
  *
  * Pure, used by every program that answers with --json. It leaves the memory and the meaning to the
  * caller: a buffer that is too small is cut, and the returned length tells so. Nothing blocks.
@@ -12,19 +12,45 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 void
 json_init(struct json *j, char *buf, size_t size)
 {
 	memset(j, 0, sizeof(*j));
 	j->buf = buf;
 	j->size = size;
+	j->lines = 1;
+}
+
+void
+json_stream(struct json *j, char *buf, size_t size, json_sink_f *sink, void *arg)
+{
+	json_init(j, buf, size);
+	j->sink = sink;
+	j->sink_arg = arg;
+}
+
+void
+json_lines(struct json *j, unsigned int levels)
+{
+	j->lines = levels;
+}
+
+static void
+flush(struct json *j)
+{
+	j->sink(j->sink_arg, j->buf, j->len - j->given);
+	j->given = j->len;
 }
 
 size_t
 json_finish(struct json *j)
 {
 	assert(j->depth == 0);
-	if (j->size > 0)
+	if (j->sink != NULL)
+		flush(j);
+	else if (j->size > 0)
 		j->buf[j->len < j->size ? j->len : j->size - 1] = '\0';
 	return j->len;
 }
@@ -32,9 +58,14 @@ json_finish(struct json *j)
 static void
 put(struct json *j, const char *bytes, size_t len)
 {
-	for (size_t i = 0; i < len; i++, j->len++)
-		if (j->len + 1 < j->size)
+	for (size_t i = 0; i < len; i++, j->len++) {
+		if (j->sink != NULL && j->len - j->given == j->size)
+			flush(j);
+		if (j->sink != NULL)
+			j->buf[j->len - j->given] = bytes[i];
+		else if (j->len + 1 < j->size)
 			j->buf[j->len] = bytes[i];
+	}
 }
 
 static void
@@ -53,42 +84,6 @@ put_format(struct json *j, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	put_text(j, text);
-}
-
-/*
- * Length of the UTF-8 character at s, of which left bytes remain; 0 where it is none: cut,
- * overlong, a surrogate, or beyond U+10FFFF (RFC 3629, table of section 4).
- */
-static size_t
-utf8_len(const unsigned char *s, size_t left)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		len = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		len = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (len > left || s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return len;
 }
 
 static void
@@ -128,8 +123,8 @@ lead(struct json *j, const char *key)
 	if (j->depth > 0) {
 		if (j->filled[j->depth - 1])
 			put(j, ",", 1);
-		if (j->depth == 1)
-			put_text(j, "\n  ");
+		if (j->depth <= j->lines)
+			put_format(j, "\n%*s", (int)(2 * j->depth), "");
 		else if (j->filled[j->depth - 1])
 			put(j, " ", 1);
 		j->filled[j->depth - 1] = true;
@@ -157,8 +152,8 @@ close_level(struct json *j, char closing)
 {
 	assert(j->depth > 0 && j->closing[j->depth - 1] == closing);
 	j->depth--;
-	if (j->depth == 0 && j->filled[0])
-		put(j, "\n", 1);
+	if (j->depth < j->lines && j->filled[j->depth])
+		put_format(j, "\n%*s", (int)(2 * j->depth), "");
 	put(j, &closing, 1);
 	if (j->depth == 0)
 		put(j, "\n", 1);

@@ -57,6 +57,7 @@ struct rules {
 	const char	*mta;
 	uint32_t	 message_bits;	/* a message is there when one of these parts is */
 	uint32_t	 unread_bits;	/* parts that the deep pass need not open */
+	uint32_t	 list_bits;	/* parts that are read for "queue list"; 0: all */
 
 	/*
 	 * Classify one regular file: its key, the bit of the part it is (one bit a kind of place; bits 0 to 29), and its

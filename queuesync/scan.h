@@ -13,8 +13,6 @@
 #include "common/err.h"
 #include "queuesync/check.h"
 
-#define SCAN_THREADS_MAX 16
-
 struct scan_seen {
 	uint64_t directories, entries;
 	uint64_t vanished;	/* entries that were gone when they were looked at */

@@ -1,20 +1,18 @@
 /*
- * queuesync/scan_stat.c - a ring of slices: the caller fills them with names, threads ask the kernel about the
- * names, the caller takes them back in order. Blocks on the disk; the check itself is only called by the caller.
+ * queuesync/scan_stat.c - slices of names that threads ask the kernel about; the check is told by the caller, in
+ * order. Blocks on the disk.
  */
 #include "queuesync/scan_stat.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "queuesync/scan.h"
+#include "queuesync/ring.h"
 
 #define SLICE_ENTRIES 256u
 #define SLICE_BYTES 16384u
@@ -22,12 +20,10 @@
 
 struct scan_directory { int fd; unsigned int users; char *sub; };
 
-enum slice_state { SLICE_FREE, SLICE_READY, SLICE_TAKEN, SLICE_DONE };
-
 /* Entries of one directory; sys[i] is the errno of what could not be asked about. */
 struct slice {
-	enum slice_state	 state;
 	struct scan_directory	*directory;
+	dev_t			 device;
 	unsigned int		 len, used;	/* used: bytes of names */
 	struct queue_file	 file[SLICE_ENTRIES];
 	int			 sys[SLICE_ENTRIES];
@@ -37,16 +33,11 @@ struct slice {
 struct scan_stat {
 	struct check	*check;
 	dev_t		 device;
-	struct slice	*ring;
-	uint64_t	 first, next, last;	/* told so far, taken by threads so far, filled so far */
-	bool		 ending;
+	struct ring	*ring;
+	struct slice	*filling;		/* NULL: none */
 	uint64_t	 vanished;
 	int		 refused;		/* errno of the first entry that we may not ask about */
 	char		 refused_path[CHECK_PATH_MAX];
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 ready, done;
-	pthread_t	 thread[SCAN_THREADS_MAX];
-	unsigned int	 threads;
 };
 
 static void *
@@ -101,36 +92,15 @@ ask(int fd, dev_t device, struct queue_file *f)
 	return makedev(sx.stx_dev_major, sx.stx_dev_minor) == device ? 0 : EXDEV;
 }
 
+/* In any thread. */
 static void
-ask_slice(const struct scan_stat *s, struct slice *slice)
+ask_slice(void *arg, void *slot)
 {
+	struct slice *slice = slot;
+
+	(void)arg;
 	for (unsigned int i = 0; i < slice->len; i++)
-		slice->sys[i] = ask(slice->directory->fd, s->device, &slice->file[i]);
-}
-
-static void *
-worker(void *arg)
-{
-	struct scan_stat *s = arg;
-
-	pthread_mutex_lock(&s->lock);
-	for (;;) {
-		struct slice *slice;
-
-		while (s->next == s->last && !s->ending)
-			pthread_cond_wait(&s->ready, &s->lock);
-		if (s->next == s->last)
-			break;
-		slice = &s->ring[s->next++ % SLICES];
-		slice->state = SLICE_TAKEN;
-		pthread_mutex_unlock(&s->lock);
-		ask_slice(s, slice);
-		pthread_mutex_lock(&s->lock);
-		slice->state = SLICE_DONE;
-		pthread_cond_signal(&s->done);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
+		slice->sys[i] = ask(slice->directory->fd, slice->device, &slice->file[i]);
 }
 
 /* ---------------------------------------------------------------- telling */
@@ -162,67 +132,45 @@ tell(struct scan_stat *s, const struct queue_file *f, int sys)
 	}
 }
 
-/* The oldest slice goes to the check; if nobody has begun with it, it is asked about here. */
 static void
-tell_first(struct scan_stat *s)
+tell_slice(void *arg, void *slot)
 {
-	struct slice *slice = &s->ring[s->first % SLICES];
+	struct slice *slice = slot;
 
-	pthread_mutex_lock(&s->lock);
-	if (s->next == s->first) {
-		s->next++;
-		pthread_mutex_unlock(&s->lock);
-		ask_slice(s, slice);
-	} else {
-		while (slice->state != SLICE_DONE)
-			pthread_cond_wait(&s->done, &s->lock);
-		pthread_mutex_unlock(&s->lock);
-	}
 	for (unsigned int i = 0; i < slice->len; i++)
-		tell(s, &slice->file[i], slice->sys[i]);
+		tell(arg, &slice->file[i], slice->sys[i]);
 	scan_stat_directory_done(slice->directory);
-	slice->state = SLICE_FREE;
-	s->first++;
+	slice->len = 0;
 }
 
 /* ---------------------------------------------------------------- filling */
 
-static bool
-is_filling(const struct scan_stat *s)
+static struct slice *
+slice_new(struct scan_stat *s, struct scan_directory *directory)
 {
-	return s->ring[s->last % SLICES].state == SLICE_FREE && s->ring[s->last % SLICES].len > 0;
-}
+	struct slice *slice = ring_slot(s->ring);
 
-/* The slice that is being filled is given to whoever comes first. */
-static void
-hand_out(struct scan_stat *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->ring[s->last++ % SLICES].state = SLICE_READY;
-	pthread_cond_signal(&s->ready);
-	pthread_mutex_unlock(&s->lock);
-	if (s->last - s->first == SLICES)
-		tell_first(s);
-	s->ring[s->last % SLICES].len = 0;
+	slice->directory = directory;
+	slice->device = s->device;
+	slice->len = slice->used = 0;
+	directory->users++;
+	return slice;
 }
 
 void
 scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t place, const char *name)
 {
-	struct slice *slice = &s->ring[s->last % SLICES];
+	struct slice *slice = s->filling;
 	size_t len = strlen(name) + 1;
 	struct queue_file *f;
 
-	if (slice->len > 0 && (slice->directory != directory || slice->len == SLICE_ENTRIES ||
+	if (slice != NULL && (slice->directory != directory || slice->len == SLICE_ENTRIES ||
 	    slice->used + len > SLICE_BYTES)) {
-		hand_out(s);
-		slice = &s->ring[s->last % SLICES];
+		ring_push(s->ring);
+		slice = NULL;
 	}
-	if (slice->len == 0) {
-		slice->directory = directory;
-		slice->used = 0;
-		directory->users++;
-	}
+	if (slice == NULL)
+		slice = s->filling = slice_new(s, directory);
 	f = &slice->file[slice->len++];
 	f->place = place;
 	f->sub = directory->sub;
@@ -234,17 +182,11 @@ struct scan_stat *
 scan_stat_new(struct check *check, dev_t device, unsigned int threads)
 {
 	struct scan_stat *s = need(calloc(1, sizeof *s));
+	struct ring_jobs jobs = { .work = ask_slice, .take = tell_slice, .arg = s };
 
 	s->check = check;
 	s->device = device;
-	s->ring = need(calloc(SLICES, sizeof *s->ring));
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->ready, NULL);
-	pthread_cond_init(&s->done, NULL);
-	/* A thread that cannot be made is only missed in speed. */
-	while (s->threads < threads && s->threads < SCAN_THREADS_MAX &&
-	    pthread_create(&s->thread[s->threads], NULL, worker, s) == 0)
-		s->threads++;
+	s->ring = ring_new(&jobs, SLICES, sizeof(struct slice), threads);
 	return s;
 }
 
@@ -253,22 +195,11 @@ scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, str
 {
 	bool ok;
 
-	if (is_filling(s))
-		hand_out(s);
-	while (s->first < s->last)
-		tell_first(s);
-	pthread_mutex_lock(&s->lock);
-	s->ending = true;
-	pthread_cond_broadcast(&s->ready);
-	pthread_mutex_unlock(&s->lock);
-	for (unsigned int i = 0; i < s->threads; i++)
-		pthread_join(s->thread[i], NULL);
+	if (s->filling != NULL)
+		ring_push(s->ring);
+	ring_end(s->ring, NULL);
 	*ret_vanished = s->vanished;
 	ok = s->refused == 0 || err_set(err, s->refused, "%s/%s cannot be looked at", root, s->refused_path);
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->ready);
-	pthread_cond_destroy(&s->done);
-	free(s->ring);
 	free(s);
 	return ok;
 }

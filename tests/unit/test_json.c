@@ -21,27 +21,33 @@ quoted(const char *text)
 }
 
 static size_t
+sample_into(struct json *j)
+{
+	json_object(j, NULL);
+	json_string(j, "name", "mx1");
+	json_array(j, "list");
+	json_int(j, NULL, -5);
+	json_uint(j, NULL, UINT64_MAX);
+	json_object(j, NULL);
+	json_bool(j, "yes", true);
+	json_null(j, "none");
+	json_object_end(j);
+	json_array_end(j);
+	json_array(j, "empty");
+	json_array_end(j);
+	json_fact(j, "known", FACT_NO);
+	json_fact(j, "unknown", FACT_UNKNOWN);
+	json_object_end(j);
+	return json_finish(j);
+}
+
+static size_t
 sample(char *buf, size_t size)
 {
 	struct json j;
 
 	json_init(&j, buf, size);
-	json_object(&j, NULL);
-	json_string(&j, "name", "mx1");
-	json_array(&j, "list");
-	json_int(&j, NULL, -5);
-	json_uint(&j, NULL, UINT64_MAX);
-	json_object(&j, NULL);
-	json_bool(&j, "yes", true);
-	json_null(&j, "none");
-	json_object_end(&j);
-	json_array_end(&j);
-	json_array(&j, "empty");
-	json_array_end(&j);
-	json_fact(&j, "known", FACT_NO);
-	json_fact(&j, "unknown", FACT_UNKNOWN);
-	json_object_end(&j);
-	return json_finish(&j);
+	return sample_into(&j);
 }
 
 static const char sample_text[] =
@@ -76,6 +82,58 @@ START_TEST(every_too_small_buffer_is_cut_terminated_and_told)
 		}
 		free(buf);
 	}
+}
+END_TEST
+
+struct heap { char text[1024]; size_t len, calls; };
+
+static void
+heap_up(void *arg, const char *bytes, size_t len)
+{
+	struct heap *heap = arg;
+
+	memcpy(heap->text + heap->len, bytes, len);
+	heap->len += len;
+	heap->calls++;
+}
+
+START_TEST(a_document_of_any_size_goes_through_a_buffer_of_any_size)
+{
+	for (size_t size = 1; size < sizeof(sample_text) + 10; size++) {
+		struct heap heap = { .len = 0 };
+		char *buf = malloc(size);	/* so that a byte too much is seen */
+		struct json j;
+
+		json_stream(&j, buf, size, heap_up, &heap);
+		ck_assert_uint_eq(sample_into(&j), sizeof(sample_text) - 1);
+		heap.text[heap.len] = '\0';
+		ck_assert_str_eq(heap.text, sample_text);
+		ck_assert_uint_eq(heap.calls, (sizeof(sample_text) - 1 + size - 1) / size);
+		free(buf);
+	}
+}
+END_TEST
+
+START_TEST(deeper_members_may_have_lines_of_their_own)
+{
+	char buf[512];
+	struct json j;
+
+	json_init(&j, buf, sizeof(buf));
+	json_lines(&j, 2);
+	json_object(&j, NULL);
+	json_array(&j, "none");
+	json_array_end(&j);
+	json_array(&j, "list");
+	for (int i = 0; i < 2; i++) {
+		json_object(&j, NULL);
+		json_int(&j, "n", i);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	json_finish(&j);
+	ck_assert_str_eq(buf, "{\n  \"none\": [],\n  \"list\": [\n    {\"n\": 0},\n    {\"n\": 1}\n  ]\n}\n");
 }
 END_TEST
 
@@ -141,6 +199,8 @@ main(void)
 
 	tcase_add_test(tc, members_of_the_outermost_object_stand_on_lines_of_their_own);
 	tcase_add_test(tc, every_too_small_buffer_is_cut_terminated_and_told);
+	tcase_add_test(tc, a_document_of_any_size_goes_through_a_buffer_of_any_size);
+	tcase_add_test(tc, deeper_members_may_have_lines_of_their_own);
 	tcase_add_test(tc, quotes_backslashes_and_control_characters_are_escaped);
 	tcase_add_test(tc, valid_utf8_passes_and_everything_else_becomes_the_replacement);
 	tcase_add_test(tc, thousandths_have_no_needless_zeros);

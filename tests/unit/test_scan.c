@@ -4,98 +4,22 @@
  */
 #include "queuesync/scan.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "tests/unit/check_bed.h"
+#include "tests/unit/tree.h"
 
 #define THREADS 4
-
-static char root[64], outside[80];
-static struct scan_seen seen;
-
-static const char *
-in(const char *fmt, ...)
-{
-	static char path[4][1200];
-	static unsigned int next;
-	char *at = path[next++ % 4];
-	size_t len = strlen(root);
-	va_list ap;
-
-	memcpy(at, root, len);
-	at[len] = '/';
-	va_start(ap, fmt);
-	vsnprintf(at + len + 1, sizeof path[0] - len - 1, fmt, ap);
-	va_end(ap);
-	return at;
-}
-
-static void
-write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	ck_assert_msg(fd != -1, "%s: %s", path, strerror(errno));
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-}
-
-/* A whole queue with messages 1..n in cur. Owners are not looked at: a test need not be root. */
-static void
-tree(unsigned int n)
-{
-	snprintf(root, sizeof root, "/tmp/mailpair-scan-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	snprintf(outside, sizeof outside, "%s.out", root);
-	ck_assert_int_eq(mkdir(outside, 0700), 0);
-	for (const char *const *d = (const char *const[]){ "new", "cur", "cur/0", "cur/1", "cur/2", "log", NULL }; *d != NULL; d++)
-		ck_assert_int_eq(mkdir(in("%s", *d), 0700), 0);
-	for (unsigned int i = 1; i <= n; i++)
-		write_file(in("cur/%u/%u", i % 3, i), "good");
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-untree(void)
-{
-	nftw(root, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-	nftw(outside, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-}
 
 static bool
 look_with(unsigned int threads, bool with_root, struct err *err)
 {
-	struct check_options options = { .now = INT64_C(4000000000), .slack = 60 };
-	bool ok;
+	bool ok = scan_with(threads, with_root, false, err);
 
-	toy_layout(&layout, root);
-	if (with_root)
-		queue_place_add(&layout, "", TOY_LOG + 1);
-	for (size_t i = 0; i < layout.places; i++)
-		layout.place[i].uid = layout.place[i].gid = QUEUE_ID_ANY;
-	check = check_new(&toy_rules_any, &layout, &options);
-	findings = (struct findings){ 0 };
-	ok = scan_queue(&layout, check, threads, &seen, err);
-	check_joined(check);
 	check_end(check, &findings, &messages, &files);
 	return ok;
 }

@@ -1,0 +1,87 @@
+/*
+ * queuesync/look.c - the parts of a check in their order: scan, rules, reading, rules again. Runs in mailpair-queue;
+ * blocks on the disk.
+ */
+#include "queuesync/look.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/digest.h"
+#include "queuesync/read.h"
+#include "queuesync/scan.h"
+
+#define SLACK_S 300		/* two nodes' clocks need not agree better */
+#define SCAN_THREADS 4
+
+static struct check *
+begin(const struct target *t, bool deep, struct scan_seen *seen, struct err *err)
+{
+	struct check_options options = { .deep = deep, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
+	struct check *check;
+
+	digest_random(&options.seed, sizeof options.seed);
+	check = check_new(t->rules, &t->layout, &options);
+	if (!scan_queue(&t->layout, check, SCAN_THREADS, seen, err)) {
+		check_free(check);
+		return NULL;
+	}
+	check_joined(check);
+	return check;
+}
+
+struct check *
+look_for_list(const struct target *t, struct err *err)
+{
+	struct scan_seen seen;
+
+	return begin(t, true, &seen, err);
+}
+
+static bool
+look_once(const struct target *t, const struct look_options *options, struct look *ret, struct err *err)
+{
+	struct read_options reading = { .threads = READ_THREADS, .per_second = options->per_second };
+	struct scan_seen seen;
+	struct read_seen read;
+	struct check *check;
+	bool ok;
+
+	if (options->limit_ms != 0)
+		reading.until_us = clock_mono_us() + options->limit_ms * UINT64_C(1000);
+	check = begin(t, options->deep, &seen, err);
+	if (check == NULL)
+		return false;
+	ok = read_asked(t->rules, &t->layout, check, &reading, &read, err);
+	if (ok) {
+		memset(ret, 0, sizeof *ret);
+		check_end(check, &ret->findings, &ret->messages, &ret->files);
+		ret->live = seen.moved || seen.vanished > 0 || read.vanished > 0;
+		ret->cut = read.cut;
+	}
+	check_free(check);
+	return ok;
+}
+
+bool
+look_at(const struct target *t, const struct look_options *options, struct look *ret, struct err *err)
+{
+	uint64_t began_us = clock_mono_us();
+	struct look second;
+
+	if (!look_once(t, options, ret, err))
+		return false;
+	/* A message that moved while we looked may be seen twice or not at all: believe only what stays. */
+	if (ret->live && ret->findings.len > 0) {
+		if (!look_once(t, options, &second, err)) {
+			findings_free(&ret->findings);
+			return false;
+		}
+		findings_both(&second.findings, &ret->findings);
+		findings_free(&ret->findings);
+		*ret = second;
+		ret->live = true;
+	}
+	ret->took_ms = (clock_mono_us() - began_us) / 1000;
+	return true;
+}
