@@ -226,28 +226,30 @@ do_probe(const void *arg, struct spawn_out *out, struct err *err)
 	const struct edge_ctx *ctx = arg;
 	const struct conf *c = ctx->conf;
 	enum fact held = storage_of(ctx)->held(c, err);
-	struct err why = { .text = "" };
+	struct seal_look look = { .pair = c->pair, .self = c->node[c->self], .peer = c->node[1 - c->self], .boot = ctx->boot,
+		.known = ctx->state.tenure, .released = ctx->state.released };
+	struct err why = { .text = "" }, ignored;
 	struct seal seal;
 	bool exists = false;
 
 	spawn_say(out, "held", "%s", fact_name(held));
 	if (held != FACT_YES)
 		return true;
-	if (!seal_read(c->storage.mountpoint, &seal, &exists, &why)) {
-		spawn_say(out, "sealed", "unreadable");
-		spawn_say(out, "text", "%s", why.text);
-	} else if (!exists) {
-		spawn_say(out, "sealed", "none");
-		spawn_say(out, "text", "%s is mounted but has no seal", c->storage.mountpoint);
-	} else if (strcmp(seal.pair, c->pair) == 0 && strcmp(seal.node, c->node[c->self]) == 0 && strcmp(seal.boot, ctx->boot) == 0 &&
-	    seal.tenure >= ctx->state.tenure) {
-		spawn_say(out, "sealed", "ours");
+	look.unread = !seal_read(c->storage.mountpoint, &seal, &exists, &why);
+	look.unread_sys = why.sys;
+	look.seal = exists ? &seal : NULL;
+	look.touched = storage_of(ctx)->touched(c, &ignored);
+	spawn_say(out, "sealed", "%s", seal_found_name(seal_find(&look)));
+	if (exists)
 		spawn_say(out, "tenure", "%" PRIu64, seal.tenure);
-	} else {
-		spawn_say(out, "sealed", "foreign");
-		spawn_say(out, "text", "%s is mounted, but sealed by %s of pair %s under tenure %" PRIu64 " (known here: %" PRIu64 ")",
-		    c->storage.mountpoint, seal.node, seal.pair, seal.tenure, ctx->state.tenure);
-	}
+	if (look.unread)
+		spawn_say(out, "text", "%s", why.text);
+	else if (!exists)
+		spawn_say(out, "text", "%s is mounted but has no seal", c->storage.mountpoint);
+	else
+		spawn_say(out, "text", "%s is mounted, sealed by %s of pair %s under tenure %" PRIu64 " (known here: %" PRIu64 ")%s",
+		    c->storage.mountpoint, seal.node, seal.pair, seal.tenure, ctx->state.tenure,
+		    look.touched == FACT_YES ? "; another kernel has mounted it since" : "");
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -155,9 +156,6 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 		en->claim = 0;
 		if (from == ROLE_ACTIVE && en->intent == INTENT_STALLED)
 			engine_stall_note(en);
-		/* it tries to let go again: nobody need shoot while it does */
-		if (from == ROLE_FAILED && en->request == BEAT_ASK_FENCE)
-			en->request = BEAT_ASK_NOTHING;
 		break;
 	case ROLE_STANDBY:
 	case ROLE_STOPPED:
@@ -174,6 +172,9 @@ engine_entered(struct engine *en, enum role from, const struct fsm_row *row, enu
 	case ROLE_COUNT:
 		break;
 	}
+	/* it was about what could not be let go; it is let go now, or tried again */
+	if (en->request == BEAT_ASK_FENCE)
+		en->request = BEAT_ASK_NOTHING;
 	en->entered = (struct why_entered){ .row = row, .on = on, .from = from, .wall_ms = clock_wall_ms() };
 	if (en->role == ROLE_ACQUIRING || (en->role == ROLE_ACTIVE && from == ROLE_ACQUIRING)) {
 		memcpy(en->entered.kind, en->trans_kind, sizeof(en->entered.kind));
@@ -329,8 +330,8 @@ engine_offer_peer_levels(struct engine *en)
 		return true;
 	if (engine_level(en, EV_PEER_CLAIMS, alive && en->peer.claim != 0 && en->peer.claim != en->grant))
 		return true;
-	if (engine_level(en, EV_PEER_ASKS_FENCE, alive && en->peer.request == BEAT_ASK_FENCE && en->role == ROLE_STANDBY &&
-	    !en->fencing))
+	if (engine_level(en, EV_PEER_ASKS_FENCE, alive && en->peer.request == BEAT_ASK_FENCE && en->peer.role == ROLE_FAILED &&
+	    (en->role == ROLE_STANDBY || en->role == ROLE_ACTIVE)))
 		return true;
 	if (engine_level(en, EV_PEER_ASKS_GIVE, alive && en->peer.request == BEAT_ASK_GIVE && en->role == ROLE_ACTIVE &&
 	    !engine_busy(en)))
@@ -432,6 +433,29 @@ engine_facts(const struct engine *en, struct facts *ret)
 
 /* ---------------------------------------------------------------- life */
 
+/* The spool is mounted here already: what is it? */
+static enum fsm_event
+probe_found(struct engine *en, const char *report)
+{
+	static const enum fsm_event events[SEAL_FOUND_COUNT] = { [SEAL_FOUND_OURS] = EV_FOUND_OURS,
+		[SEAL_FOUND_UNSEALED] = EV_FOUND_UNSEALED, [SEAL_FOUND_THEIRS] = EV_FOUND_THEIRS,
+		[SEAL_FOUND_FOREIGN] = EV_FOUND_FOREIGN };
+	char sealed[32] = "", value[32] = "";
+	uint64_t tenure = 0;
+	int found = 0;
+
+	spawn_get(report, "sealed", sealed, sizeof(sealed));
+	if (spawn_get(report, "tenure", value, sizeof(value)) != NULL)
+		tenure = strtoull(value, NULL, 10);
+	while (found < SEAL_FOUND_FOREIGN && strcmp(sealed, seal_found_name((enum seal_found)found)) != 0)
+		found++;
+	if (found != SEAL_FOUND_FOREIGN && tenure > en->state.tenure)
+		en->state.tenure = tenure;
+	if (found == SEAL_FOUND_OURS)
+		en->own_tenure = tenure;
+	return events[found];
+}
+
 static void
 probe_done(void *arg, const struct spawn_result *res)
 {
@@ -455,19 +479,8 @@ probe_done(void *arg, const struct spawn_result *res)
 		en->state.services_stopped = false;	/* that was about a tenure which is over */
 		engine_step(en, EV_FOUND_NOTHING);
 	} else {
-		char sealed[32] = "", tenure[32] = "0";
-
 		en->hold.storage = FACT_YES;
-		spawn_get(res->out, "sealed", sealed, sizeof(sealed));
-		spawn_get(res->out, "tenure", tenure, sizeof(tenure));
-		if (strcmp(sealed, "ours") == 0) {
-			sscanf(tenure, "%" SCNu64, &en->own_tenure);
-			if (en->own_tenure > en->state.tenure)
-				en->state.tenure = en->own_tenure;
-			engine_step(en, EV_FOUND_OURS);
-		} else {
-			engine_step(en, EV_FOUND_FOREIGN);
-		}
+		engine_step(en, probe_found(en, res->out));
 	}
 	engine_watch_start(en);
 	engine_consider(en);

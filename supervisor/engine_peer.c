@@ -222,6 +222,11 @@ peer_bargain(struct engine *en)
 	if (owning) {
 		en->claim = 0;			/* it was quicker, or it is its turn */
 		engine_withdraw(en);
+		/* "cluster start" here, but the peer was quicker: what this node may take one day is served again */
+		if (p->role == ROLE_ACTIVE && en->state.services_stopped && (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED)) {
+			en->state.services_stopped = false;
+			engine_save(en);
+		}
 		if (en->state.gave_up && en->role == ROLE_STANDBY && p->role == ROLE_ACTIVE)
 			return;
 	} else if (!en->offered && en->grant != 0 && p->claim != en->grant) {

@@ -168,9 +168,12 @@ problems_of_ownership(const struct engine *en, struct status *st)
 	if (!en->probed)
 		problem(st, "look at the storage and at /proc/mounts of this node", "it is not known yet what this node holds%s%s",
 		    en->probe_text[0] != '\0' ? ": " : "", en->probe_text);
-	if (en->doubtful)
+	if (en->doubtful && en->proof.kind == PROOF_NONE)
 		problem(st, "restore a link to the peer, or confirm that it is dead",
 		    "this node stood still and its ownership is in doubt until %s is heard or proven gone", st->peer);
+	else if (en->doubtful)
+		problem(st, "nothing is lost by waiting: it is certain again as soon as the peer is up and heard",
+		    "this node stood still, and whether %s had mounted the spool meanwhile cannot be told from the disk", st->peer);
 	if (alive && en->peer.holds == FACT_YES && en->role == ROLE_ACTIVE)
 		problem(st, "power one of the two nodes off now", "%s holds the spool as well", st->peer);
 	if (en->state.gave_up)
@@ -302,7 +305,8 @@ problems_of_peer(const struct engine *en, struct status *st)
 		advise(st, "'mailpair online' on %s lets it own again", st->peer);
 	}
 	if (alive && en->peer.role == ROLE_FAILED) {
-		problem(st, "", "%s still holds something of the spool and cannot let go; it asks to be powered off", st->peer);
+		problem(st, "", "%s still holds something of the spool and cannot let go%s", st->peer,
+		    en->peer.request == BEAT_ASK_FENCE ? "; it asks to be powered off" : "");
 		advise(st, "see 'mailpair status' there; where it is not fenced by itself: mailpair fence %s --off", st->peer);
 	}
 }

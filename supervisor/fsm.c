@@ -33,6 +33,12 @@ may_shoot_and_own(const struct facts *f)
 }
 
 static bool
+no_maintenance(const struct facts *f)
+{
+	return !f->maintenance;
+}
+
+static bool
 gone_and_may_own(const struct facts *f)
 {
 	return f->peer_gone == FACT_YES && may_own(f) && (f->automatic || f->commanded);
@@ -125,6 +131,13 @@ asked_to_fence(const struct facts *f)
 	return may_shoot_and_own(f) && f->peer_gone != FACT_YES && f->stalls_left;
 }
 
+/* The owner fences a peer that says itself that it cannot let go; its own ownership must be beyond doubt. */
+static bool
+sure_and_asked_to_fence(const struct facts *f)
+{
+	return may_shoot(f) && !f->doubtful && f->peer_gone != FACT_YES;
+}
+
 static bool
 to_give(const struct facts *f)
 {
@@ -181,8 +194,16 @@ const struct fsm_row fsm_table[] = {
 	    "the spool is held here under our own seal since this boot: what runs goes on as it runs" },
 	{ IN(JOINING), EV_FOUND_NOTHING, ALWAYS, STAY, { ACT_BEAT },
 	    "nothing of the group is held here: listen for the peer" },
+	{ IN(JOINING), EV_FOUND_UNSEALED, WHEN(no_maintenance), ROLE_RELEASING, INTENT_NONE, { GROUP_DOWN, ACT_ALERT },
+	    "the spool is mounted here, but was not sealed for that: a take that was cut short; unmount it in order" },
+	{ IN(JOINING), EV_FOUND_UNSEALED, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ASK_FENCE, ACT_ALERT, ACT_BEAT },
+	    "the spool is mounted here unsealed, and maintenance is on: leave it to a person until that is over" },
+	{ IN(JOINING), EV_FOUND_THEIRS, WHEN(no_maintenance), ROLE_RELEASING, INTENT_ROBBED, { GROUP_LET_GO, ACT_ALERT },
+	    "the spool is mounted here, but may be the peer's by now: let go without writing" },
+	{ IN(JOINING), EV_FOUND_THEIRS, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ASK_FENCE, ACT_ALERT, ACT_BEAT },
+	    "the spool is mounted here and may be the peer's, but maintenance is on: leave it to a person until that is over" },
 	{ IN(JOINING), EV_FOUND_FOREIGN, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ALERT, ACT_BEAT },
-	    "the spool is mounted here without our seal: unmount it, then 'mailpair online'" },
+	    "what is mounted here has a seal that neither node may use: a person must look; unmount it, then 'mailpair online'" },
 	{ IN(JOINING), EV_PEER_ALIVE, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_BEAT },
 	    "the peer is heard: ready to stand by" },
 	{ IN(JOINING), EV_PEER_SILENT, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_ALERT },
@@ -258,7 +279,9 @@ const struct fsm_row fsm_table[] = {
 	{ IN(ACTIVE), EV_PEER_SILENT, ALWAYS, STAY, { ACT_NONE },
 	    "the standby is silent: service goes on without it" },
 	{ IN(ACTIVE), EV_FENCE_FAILED, ALWAYS, STAY, { ACT_ALERT, ACT_RETRY_LATER },
-	    "the silent standby could not be powered off: service goes on, try again later" },
+	    "the peer could not be powered off: service goes on, try again later" },
+	{ IN(ACTIVE), EV_PEER_ASKS_FENCE, WHEN(sure_and_asked_to_fence), STAY, { ACT_FENCE },
+	    "the peer holds something that it cannot let go and asks to be powered off: do so, service goes on" },
 	{ IN(ACTIVE), EV_PROOF, WHEN(doubtful_and_may_look), STAY, { ACT_VERIFY },
 	    "the standby is proven gone and our own ownership in doubt: see whether it had mounted the spool before" },
 	{ IN(ACTIVE), EV_PROOF, ALWAYS, STAY, { ACT_NONE },
@@ -345,6 +368,8 @@ const struct fsm_row fsm_table[] = {
 	/* ---- what means nothing, with the reason */
 	{ IN_ANY, EV_FOUND_OURS, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
 	{ IN_ANY, EV_FOUND_NOTHING, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
+	{ IN_ANY, EV_FOUND_UNSEALED, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
+	{ IN_ANY, EV_FOUND_THEIRS, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
 	{ IN_ANY, EV_FOUND_FOREIGN, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
 	{ IN_ANY, EV_PEER_ALIVE, ALWAYS, STAY, { ACT_NONE }, "the peer is heard" },
 	{ IN_ANY, EV_PEER_LATE, ALWAYS, STAY, { ACT_NONE }, "the peer is late: nothing is done before deadtime" },

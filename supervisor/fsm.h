@@ -24,7 +24,9 @@
 #define FSM_EVENTS(X)                                                                            \
 	X(FOUND_NOTHING, "found-nothing")	/* start: nothing of the group is held here */          \
 	X(FOUND_OURS, "found-ours")		/* start: the spool is mounted under our seal, this boot */ \
-	X(FOUND_FOREIGN, "found-foreign")	/* start: mounted, but the seal is not ours */          \
+	X(FOUND_UNSEALED, "found-unsealed")	/* start: mounted, but not sealed for it, and nobody else's */ \
+	X(FOUND_THEIRS, "found-theirs")		/* start: mounted, but the peer's, or nothing can be read from it */ \
+	X(FOUND_FOREIGN, "found-foreign")	/* start: mounted, with a seal that would stop the peer as well */ \
 	X(PEER_ALIVE, "peer-alive")		/* level, joining only: the peer is heard */             \
 	X(PEER_LATE, "peer-late")		/* silent for warntime */                                \
 	X(PEER_SILENT, "peer-silent")		/* level: silent for deadtime on every link, or never heard for initdead */ \

@@ -1,5 +1,5 @@
 /*
- * supervisor/seal.c - the seal of a spool as text, and the verdict over it.
+ * supervisor/seal.c - the seal of a spool as text, and the verdicts over it.
  *
  * Pure: no file, no clock, no log. seal_file.c reads and writes it on a mounted spool; which proof
  * there is decides the engine. Strict on purpose: a seal that is not exactly as written by
@@ -280,4 +280,40 @@ seal_judge(const struct seal *s, const char *pair, const char *self, const char 
 		return SEAL_NEWER; /* there is no next one */
 	*ret_tenure = newest + 1;
 	return SEAL_OK;
+}
+
+/* ---------------------------------------------------------------- found mounted */
+
+const char *
+seal_found_name(enum seal_found found)
+{
+	static const char *const names[SEAL_FOUND_COUNT] = {
+	    [SEAL_FOUND_OURS] = "ours",
+	    [SEAL_FOUND_UNSEALED] = "unsealed",
+	    [SEAL_FOUND_THEIRS] = "theirs",
+	    [SEAL_FOUND_FOREIGN] = "foreign",
+	};
+
+	return (unsigned int)found < SEAL_FOUND_COUNT ? names[found] : "invalid";
+}
+
+enum seal_found
+seal_find(const struct seal_look *l)
+{
+	const struct seal *s = l->seal;
+
+	if (l->unread)
+		return l->unread_sys != 0 ? SEAL_FOUND_THEIRS : SEAL_FOUND_FOREIGN;
+	if (s != NULL && strcmp(s->pair, l->pair) != 0)
+		return SEAL_FOUND_FOREIGN;
+	if (s != NULL && strcmp(s->node, l->self) != 0 && strcmp(s->node, l->peer) != 0)
+		return SEAL_FOUND_FOREIGN;
+	/* Two signs that somebody else may write to it by right. */
+	if (l->touched == FACT_YES || (s != NULL && strcmp(s->node, l->peer) == 0))
+		return SEAL_FOUND_THEIRS;
+	/* What was let go, or sealed before this boot, says nothing of the mount that is there now.
+	 */
+	if (s == NULL || strcmp(s->boot, l->boot) != 0 || s->released || s->tenure <= l->released)
+		return SEAL_FOUND_UNSEALED;
+	return s->tenure >= l->known ? SEAL_FOUND_OURS : SEAL_FOUND_THEIRS;
 }

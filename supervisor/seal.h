@@ -14,6 +14,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/fact.h"
 
 struct seal {
 	char		pair[CONF_NAME_MAX], node[CONF_NAME_MAX], boot[64];
@@ -58,6 +59,26 @@ enum seal_verdict seal_judge(const struct seal *, const char *pair, const char *
 
 /* Worker side. The root directory of the mounted spool, or -1 with *err: also where nothing is mounted. */
 int	seal_spool_open(const char *mountpoint, struct err *);
+/* What a spool is that is found mounted when the daemon starts. */
+enum seal_found {
+	SEAL_FOUND_OURS,	/* sealed by us in this boot and not let go since: our tenure goes on */
+	SEAL_FOUND_UNSEALED,	/* mounted here, but not sealed for it, and nobody else's: a take that was cut short, or a person */
+	SEAL_FOUND_THEIRS,	/* the peer's by its seal or by a newer tenure, touched by another kernel, or nothing can be read from it */
+	SEAL_FOUND_FOREIGN,	/* a seal that would stop the peer as well: of another pair, of a stranger, damaged */
+	SEAL_FOUND_COUNT
+};
+const char *seal_found_name(enum seal_found);
+struct seal_look {
+	const char		*pair, *self, *peer, *boot;
+	uint64_t		 known, released;	/* newest tenure known here; newest that this node let go */
+	const struct seal	*seal;			/* NULL: there is none, or it could not be read */
+	bool			 unread;		/* it could not be read ... */
+	int			 unread_sys;		/* ... with this errno; 0: it was read and is damaged */
+	enum fact		 touched;		/* has another kernel mounted the spool since this one did? */
+};
+/* Pure. */
+enum seal_found seal_find(const struct seal_look *);
+
 /* Worker side, on a mounted spool. ret_exists false: none there (a fresh spool). A seal that is there but cannot be
  * read or parsed is an error: never treated as fresh. */
 bool	seal_read(const char *mountpoint, struct seal *ret, bool *ret_exists, struct err *);

@@ -86,6 +86,8 @@ check_engine(const struct node *n)
 		sim_fail("S14: %s became %s and the journal does not know", name(n), role_name(en->role));
 	if (en->role == ROLE_ACTIVE && n->mounted && !sim->plan->liar && (en->own_tenure == 0 || sim->tenure_node != n->id))
 		sim_fail("S3: %s is active, but the seal on the disk is not its own", name(n));
+	if (en->role == ROLE_ACTIVE && en->own_tenure <= en->state.released)
+		sim_fail("S3: %s is active under tenure %" PRIu64 ", which it has let go", name(n), en->own_tenure);
 	if (en->own_tenure > sim->tenure)
 		sim_fail("S3: %s believes in tenure %" PRIu64 ", which was never sealed", name(n), en->own_tenure);
 	if (en->hooks > sizeof(en->hook_queue) / sizeof(en->hook_queue[0]) || en->queue_at > en->queue_len)

@@ -23,6 +23,7 @@ const struct fsm_row *__real_fsm_match(enum role, enum fsm_event, const struct f
 /* Rows that complete the table although the engine never comes there. */
 static const struct { enum fsm_event on; const char *why; } idle[] = {
 	{ EV_FOUND_OURS, "asked once, while joining" }, { EV_FOUND_FOREIGN, "asked once, while joining" },
+	{ EV_FOUND_UNSEALED, "asked once, while joining" }, { EV_FOUND_THEIRS, "asked once, while joining" },
 	{ EV_FOUND_NOTHING, "asked once, while joining" }, { EV_PEER_ALIVE, "only offered while joining" },
 	{ EV_PEER_HOLDS, "only offered while something is held" }, { EV_AGREED, "only offered to a standby" },
 	{ EV_DONE, "only roles with a queue of actions" }, { EV_ACT_FAILED, "only roles with a queue of actions" },

@@ -73,12 +73,19 @@ static bool
 seal_here(const struct node *n, struct seal *ret, bool *ret_exists, struct err *err)
 {
 	*ret_exists = false;
-	if (n->disk_dead)
+	if (n->disk_dead || n->shut)
 		return err_set(err, 5, "the disk does not answer");
-	if (sim->seal_len == 0)
-		return true;
-	*ret_exists = true;
-	return seal_parse(sim->seal, sim->seal_len, ret, err);
+	*ret_exists = sim->seal_len != 0 || sim->spoiled[0] != '\0';
+	if (sim->spoiled[0] != '\0')
+		return seal_parse(sim->spoiled, strlen(sim->spoiled), ret, err);
+	return sim->seal_len == 0 || seal_parse(sim->seal, sim->seal_len, ret, err);
+}
+
+/* Has another kernel mounted it since this one did? The super block tells, where the file system has such a stamp. */
+static enum fact
+touched(const struct node *n)
+{
+	return !n->mounted || n->disk_dead || !sim->plan->stamps ? FACT_UNKNOWN : n->mount_gen == sim->mount_gen ? FACT_NO : FACT_YES;
 }
 
 static bool
@@ -87,24 +94,21 @@ do_probe(const void *arg, struct spawn_out *out, struct err *err)
 	const struct edge_ctx *ctx = arg;
 	const struct conf *c = ctx->conf;
 	struct node *n = here(ctx);
+	struct seal_look look = { .pair = c->pair, .self = c->node[c->self], .peer = c->node[1 - c->self], .boot = ctx->boot,
+		.known = ctx->state.tenure, .released = ctx->state.released };
 	struct seal seal = { .tenure = 0 };
-	bool exists;
+	bool exists = false;
 
 	spawn_say(out, "held", "%s", fact_name(held(n)));
 	if (!n->mounted)
 		return true;
-	if (!seal_here(n, &seal, &exists, err)) {
-		spawn_say(out, "sealed", "unreadable");
-		spawn_say(out, "text", "the seal cannot be read");
-	} else if (!exists) {
-		spawn_say(out, "sealed", "none");
-	} else if (strcmp(seal.node, c->node[c->self]) == 0 && strcmp(seal.boot, ctx->boot) == 0 && seal.tenure >= ctx->state.tenure) {
-		spawn_say(out, "sealed", "ours");
+	look.unread = !seal_here(n, &seal, &exists, err);
+	look.unread_sys = err->sys;
+	look.seal = exists && !look.unread ? &seal : NULL;
+	look.touched = touched(n);
+	spawn_say(out, "sealed", "%s", seal_found_name(seal_find(&look)));
+	if (look.seal != NULL)
 		spawn_say(out, "tenure", "%" PRIu64, seal.tenure);
-	} else {
-		spawn_say(out, "sealed", "foreign");
-		spawn_say(out, "text", "sealed by %s under tenure %" PRIu64, seal.node, seal.tenure);
-	}
 	return true;
 }
 
@@ -240,7 +244,7 @@ do_verify(const void *arg, struct spawn_out *out, struct err *err)
 	const struct node *n = here(ctx);
 
 	(void)err;
-	spawn_say(out, "touched", "%s", !n->mounted || n->disk_dead ? "unknown" : n->mount_gen == sim->mount_gen ? "no" : "yes");
+	spawn_say(out, "touched", "%s", fact_name(touched(n)));
 	return true;
 }
 
@@ -461,42 +465,49 @@ const struct edge sim_edge = {
 	.announce = do_nothing, .hook = do_hook, .try_state = do_try_state, .try_spool = do_try_spool,
 };
 
+/* clang-format off */
+static const struct work_kind kinds[] = {
+	{ "probe", do_probe, 1, 2000, 20000, false, false, false },
+	{ "mount", do_storage_up, 2, 5000, 100000, true, false, false },
+	{ "seal", do_seal, 2, 2000, 20000, true, false, false },
+	{ "bind", do_bind, 1, 500, 5000, false, false, false },
+	{ "start mta", do_mta_start, 1, 20000, 400000, false, false, false },
+	{ "take address", do_address_up, 1, 500, 5000, false, false, false },
+	{ "drop address", do_address_down, 1, 500, 5000, false, false, false },
+	{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false, false },
+	{ "unbind", do_unbind, 1, 500, 5000, false, false, false },
+	{ "unmount", do_storage_down, 2, 5000, 300000, true, false, false },
+	{ "abandon", do_abandon, 1, 1000, 20000, false, false, false },
+	{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false, false },
+	{ "verify", do_verify, 1, 1000, 10000, false, false, false },
+	{ "save state", do_save, 1, 1000, 15000, true, false, true },
+	{ "power", fence_work_power, 2, 50000, 1500000, true, true, false },
+	{ "address probe", do_address_probe, 1, 25000, 30000, false, false, false },
+	{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true, false },
+	{ "survey", do_survey, 1, 2000, 20000, false, false, true },
+	{ "monitor", do_monitor, 1, 2000, 30000, false, false, true },
+	{ "prepare", do_prepare, 1, 20000, 200000, false, false, true },
+	{ "announce", do_nothing, 1, 1000, 2000, false, false, true },
+	{ "hook", do_hook, 1, 2000, 50000, false, false, true },
+	{ "try the state disk", do_try_state, 1, 1000, 20000, false, false, true },
+	{ "try the spool", do_try_spool, 1, 1000, 30000, false, false, true },
+};
+/* clang-format on */
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
 const struct work_kind *
 work_kind(spawn_work_f *work)
 {
-	/* clang-format off */
-	static const struct work_kind kinds[] = {
-		{ "probe", do_probe, 1, 2000, 20000, false, false, false },
-		{ "mount", do_storage_up, 2, 5000, 100000, true, false, false },
-		{ "seal", do_seal, 2, 2000, 20000, true, false, false },
-		{ "bind", do_bind, 1, 500, 5000, false, false, false },
-		{ "start mta", do_mta_start, 1, 20000, 400000, false, false, false },
-		{ "take address", do_address_up, 1, 500, 5000, false, false, false },
-		{ "address probe", do_address_probe, 1, 25000, 30000, false, false, false },
-		{ "drop address", do_address_down, 1, 500, 5000, false, false, false },
-		{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false, false },
-		{ "unbind", do_unbind, 1, 500, 5000, false, false, false },
-		{ "unmount", do_storage_down, 2, 5000, 300000, true, false, false },
-		{ "abandon", do_abandon, 1, 1000, 20000, false, false, false },
-		{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false, false },
-		{ "verify", do_verify, 1, 1000, 10000, false, false, false },
-		{ "save state", do_save, 1, 1000, 15000, true, false, true },
-		{ "power", fence_work_power, 2, 50000, 1500000, true, true, false },
-		{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true, false },
-		{ "survey", do_survey, 1, 2000, 20000, false, false, true },
-		{ "monitor", do_monitor, 1, 2000, 30000, false, false, true },
-		{ "prepare", do_prepare, 1, 20000, 200000, false, false, true },
-		{ "announce", do_nothing, 1, 1000, 2000, false, false, true },
-		{ "hook", do_hook, 1, 2000, 50000, false, false, true },
-		{ "try the state disk", do_try_state, 1, 1000, 20000, false, false, true },
-		{ "try the spool", do_try_spool, 1, 1000, 30000, false, false, true },
-	};
-	/* clang-format on */
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; i < KINDS; i++) {
 		if (kinds[i].work == work)
 			return &kinds[i];
 	}
 	sim_fail("a worker that the simulator does not know");
 	return &kinds[0];
+}
+
+const char *
+work_kind_name(int number)
+{
+	return number > 0 && (size_t)number <= KINDS ? kinds[number - 1].name : NULL;
 }

@@ -139,6 +139,7 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 		TRACE("  %s: worker %s begins (limit %u ms)%s", n->conf.node[s->node], name, deadline_ms,
 	    s->fate == FATE_FAIL ? ", will fail" : s->fate == FATE_HALF ? ", will fail after it has worked" :
 	    s->fate == FATE_HANG ? ", will hang" : s->fate == FATE_LATE ? ", will work after its deadline" : "");
+	plan_work(s);
 	if (s->fate != FATE_HANG)
 		step_queue(s);
 	item_add(&s->deadline_slot, node_virt(n, s->mono_us), IT_DEADLINE, CLASS_DAEMON, s->node, s, 0);

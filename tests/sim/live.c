@@ -36,7 +36,18 @@ static bool
 answers(const struct node *n)
 {
 	return n->running && n->en.role == ROLE_ACTIVE && !engine_busy(&n->en) && n->mounted && !n->shut && n->binds && n->mta_pid != 0 &&
-	    !n->mta_hung && n->address && !(n->en.doubtful && n->en.proof.kind != PROOF_NONE);
+	    !n->mta_hung && n->address && !(n->en.doubtful && n->en.proof.kind != PROOF_NONE && sim->plan->stamps);
+}
+
+/* It cannot let go and says so, and its peer owns and may fence it: that must not stay so. */
+static bool
+begs(const struct node *n)
+{
+	const struct node *other = &sim->node[1 - n->id];
+
+	return n->running && n->en.role == ROLE_FAILED && n->en.request == BEAT_ASK_FENCE && sim->plan->automatic &&
+	    other->running && other->en.role == ROLE_ACTIVE && !other->en.doubtful && !n->en.state.maintenance &&
+	    !other->en.state.maintenance;
 }
 
 static bool
@@ -59,7 +70,7 @@ excuse(void)
 			return "maintenance";
 		if (n->running && n->en.state.services_stopped)
 			return "services are stopped";
-		if (n->running && n->en.role == ROLE_FAILED && (p->liar || !p->automatic || n->en.request != BEAT_ASK_FENCE))
+		if (n->running && n->en.role == ROLE_FAILED && (!p->automatic || n->en.request != BEAT_ASK_FENCE))
 			return "a node failed and must be looked at";
 		if (n->running && n->en.role == ROLE_FAILED && sim->node[1 - i].running && !engine_stalls_left(&sim->node[1 - i].en))
 			return "both nodes gave way to the disk again and again";
@@ -173,15 +184,17 @@ live_look(void)
 {
 	int good = 0, active = 0, mounted = 0;
 	const char *why;
+	bool well;
 	char text[300];
 
 	item_add(NULL, sim->now + LOOK_EVERY, IT_LOOK, CLASS_WORLD, -1, NULL, 0);
 	for (int i = 0; i < NODES; i++) {
 		good += answers(&sim->node[i]);
-		mounted += sim->node[i].mounted;
+		mounted += sim->node[i].mounted || begs(&sim->node[i]);
 		active += sim->node[i].running && sim->node[i].en.role == ROLE_ACTIVE;
 	}
-	if (good == 1 && active == 1 && mounted == 1) {
+	well = good == 1 && active == 1 && mounted == 1;
+	if (well) {
 		if (sim->good_since == 0)
 			sim->good_since = sim->now;
 		if (sim->now - sim->good_since >= (sim->plan->linger ? LINGER_FOR : GOOD_FOR)) {
@@ -191,7 +204,7 @@ live_look(void)
 		if (!sim->plan->linger || sim->now < sim->bound_at)
 			return;
 	}
-	if (good != 1 || active != 1 || mounted != 1)
+	if (!well)
 		sim->good_since = 0;
 	if (sim->plan->mend)
 		mend();
@@ -202,7 +215,7 @@ live_look(void)
 		look_excused(why);
 		return;
 	}
-	if (sim->now >= sim->bound_at && (good != 1 || active != 1 || mounted != 1)) {
+	if (sim->now >= sim->bound_at && !well) {
 		describe(text, sizeof(text));
 		for (int i = 0; i < NODES && sim->trace; i++)
 			if (sim->node[i].running)

@@ -3,7 +3,7 @@
  *
  * fake_clock.c, fake_loop.c, fake_spawn.c and fake_link.c stand for the files of the same names, fake_edge.c and
  * fake_fence.c for everything the engine does to the world. world.c has the machines and the queue of what happens next,
- * plan.c what will go wrong, check.c the laws, live.c what must be so once nothing goes wrong any more. play.h is the same world with a
+ * plan.c what will go wrong, ops.c does that, check.c the laws, live.c what must be so once nothing goes wrong any more. play.h is the same world with a
  * script in the place of chance: scenarios in virtual time.
  *
  * clock_mono_us() has no argument, so there is one world at a time: "sim".
@@ -63,7 +63,7 @@ rng_chance(struct rng *r, unsigned int permille)
 	X(POWER) X(REBOOT) X(KILL) X(LEAVE) X(PAUSE) X(FREEZE) X(DRIFT) X(WALL)                     \
 	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
 	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
-	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(RELOAD) X(OPERATOR) \
+	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(SEAL) X(RELOAD) X(OPERATOR) \
 	X(SPOOL_HANGS) X(STATE_HANGS) X(STATE_BAD)
 
 enum fault {
@@ -76,7 +76,7 @@ enum fault {
 
 enum op_kind {
 	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
-	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_RELOAD, OP_OPERATOR,
+	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_SEAL, OP_RELOAD, OP_OPERATOR,
 	OP_SPOOL_HANGS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
 };
 
@@ -85,6 +85,8 @@ struct op {
 	enum op_kind	kind;
 	int		node;
 	uint64_t	a, b;		/* how long, which link, which command */
+	int		work, worker;	/* not at, but the first time after it that this worker of that node begins (work_kind_name), 0 none */
+	unsigned int	late;		/* ... and so much of its time later, permille */
 	bool		off;		/* left out by the shrinker */
 };
 #define OPS_MAX 32
@@ -103,7 +105,7 @@ struct plan {
 	/* configuration */
 	uint32_t	keepalive_ms, deadtime_ms, initdead_ms, fence_delay_ms;
 	size_t		links;
-	bool		automatic, fences, failback, hints;
+	bool		automatic, fences, failback, hints, stamps;	/* stamps: the file system notes who mounted it (ext4, not xfs) */
 	int		prefer;
 	/* how often, permille */
 	unsigned int	loss, dup, corrupt, fail, half, hang, late, slow, fence;
@@ -230,8 +232,9 @@ struct sim {
 	size_t		uncut_slot[CONF_LINKS_MAX];
 
 	/* the disk */
-	char		seal[600];
+	char		seal[600], spoiled[600];	/* spoiled: what a person has put in the place of the seal, "" = nothing */
 	size_t		seal_len;
+	uint64_t	fired;				/* ops that waited for a worker, by their bit */
 	bool		full, thief;			/* thief: a third host has the service address */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
@@ -299,6 +302,7 @@ struct work_kind {
 	bool		quiet;		/* not worth a line of the trace */
 };
 const struct work_kind *work_kind(spawn_work_f *);
+const char *work_kind_name(int number);		/* from 1 on; NULL: no more */
 extern const struct edge sim_edge;
 bool	edge_hangs(const struct spawn *);	/* its next phase would wait for a disk */
 int	edge_phase(void);
@@ -312,15 +316,19 @@ void	fence_acts(int node, bool off);
 /* plan.c */
 void	plan_make(struct plan *, uint64_t seed);
 void	plan_conf(const struct plan *, struct conf *, int self);
+const char *plan_node(int node);
+bool	plan_setup(void);			/* reads the configuration once */
+extern struct authkeys sim_keys;
+extern const char *const fault_names[F_COUNT];
+
+/* ops.c */
 void	plan_begin(void);
 void	plan_op(const struct op *);
+void	plan_work(const struct spawn *);	/* it begins */
 void	plan_undo(int node, uint64_t what);
 void	plan_uncut(uint64_t link);
 void	plan_calm(void);
 void	op_print(const struct op *, char *buf, size_t size);
-bool	plan_setup(void);			/* reads the configuration once */
-extern struct authkeys sim_keys;
-extern const char *const fault_names[F_COUNT];
 
 /* check.c */
 void	check_world(void);

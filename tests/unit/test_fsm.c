@@ -204,7 +204,7 @@ START_TEST(the_way_down_drops_the_address_first_and_the_storage_last)
 		ck_assert_msg(place > last, "%s is missing or out of order in row %d", fsm_act_name(order[i]), _i);
 		last = place;
 	}
-	if (row->intent == INTENT_ROBBED && (row->in & (IN(ACTIVE) | IN(ACQUIRING))) != 0)
+	if (row->intent == INTENT_ROBBED && (row->in & (IN(JOINING) | IN(ACTIVE) | IN(ACQUIRING))) != 0)
 		ck_assert_int_eq(act_place(row, ACT_ABANDON), 0);
 }
 END_TEST
@@ -220,6 +220,35 @@ START_TEST(what_cannot_let_go_never_says_that_it_did)
 		row = fsm_match(ROLE_FAILED, (enum fsm_event)ev, &f);
 		ck_assert(!has_act(row, ACT_OFFER) && !has_act(row, ACT_GRANT) && !has_act(row, ACT_GOODBYE));
 	}
+}
+END_TEST
+
+/* What is found mounted is adopted, let go, or stays with a node that says that it failed: it is never forgotten, and never used. */
+START_TEST(what_is_found_mounted_without_a_right_is_let_go_or_asked_to_be_fenced)
+{
+	static const enum fsm_event found[] = { EV_FOUND_UNSEALED, EV_FOUND_THEIRS };
+	struct facts f = facts_number((unsigned int)_i);
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct fsm_row *row = fsm_match(ROLE_JOINING, found[i], &f);
+
+		ck_assert_int_eq(row->next, f.maintenance ? ROLE_FAILED : ROLE_RELEASING);
+		ck_assert_int_eq(has_act(row, ACT_ASK_FENCE), f.maintenance);
+		ck_assert(!has_act(row, ACT_BIND) && !has_act(row, ACT_MTA_START) && !has_act(row, ACT_ADDRESS_UP));
+	}
+	ck_assert_int_eq(fsm_match(ROLE_JOINING, EV_FOUND_FOREIGN, &f)->next, ROLE_FAILED);
+}
+END_TEST
+
+START_TEST(the_owner_fences_a_peer_that_cannot_let_go_and_keeps_its_service)
+{
+	struct facts f = facts_number((unsigned int)_i);
+	const struct fsm_row *row = fsm_match(ROLE_ACTIVE, EV_PEER_ASKS_FENCE, &f);
+
+	ck_assert_int_eq(row->next, FSM_SAME);
+	ck_assert_int_eq(has_act(row, ACT_FENCE), f.automatic && f.can_fence && !f.maintenance && !f.doubtful && f.peer_gone != FACT_YES);
+	for (int i = 0; i < FSM_ACTS_MAX && row->acts[i] != ACT_NONE; i++)
+		ck_assert(!fsm_act_is_group(row->acts[i]));
 }
 END_TEST
 
@@ -354,6 +383,8 @@ main(void)
 	tcase_add_loop_test(facts, nothing_is_fenced_or_moved_in_maintenance_unless_a_person_says_so, 0, 200);
 	tcase_add_loop_test(facts, a_node_that_doubts_its_ownership_shoots_nobody, 0, 200);
 	tcase_add_loop_test(facts, what_cannot_let_go_never_says_that_it_did, 0, 200);
+	tcase_add_loop_test(facts, what_is_found_mounted_without_a_right_is_let_go_or_asked_to_be_fenced, 0, 200);
+	tcase_add_loop_test(facts, the_owner_fences_a_peer_that_cannot_let_go_and_keeps_its_service, 0, 200);
 	tcase_add_loop_test(facts, only_who_holds_nothing_grants_or_offers, 0, 200);
 	tcase_add_loop_test(facts, a_service_that_fails_on_both_nodes_ends_stopped, 0, 200);
 	tcase_add_loop_test(facts, a_newer_tenure_of_the_peer_makes_the_owner_let_go_without_writing, 0, 200);

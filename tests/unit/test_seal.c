@@ -346,11 +346,108 @@ START_TEST(what_could_not_be_read_back_is_not_written)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- found mounted */
+
+/* Every seal (and none) x what is known x boots x whether another kernel has mounted it. */
+static void
+each_look(void (*law)(const struct seal_look *, enum seal_found))
+{
+	static const char *const nodes[] = {"mx1", "mx2", "mx3", NULL};
+	static const char *const boots[] = {
+	    "0d2a7c1e-6a33-4f7a-b1f0-3d8d7c5f2a11", "11111111-6a33-4f7a-b1f0-3d8d7c5f2a11"};
+
+	for (unsigned int i = 0; i < 4 * 2 * 2 * 2 * 3 * 3; i++) {
+		unsigned int x = i;
+		const char *node = nodes[x % 4];
+		const char *pair = (x /= 4) % 2 == 0 ? "mail" : "other";
+		bool released = (x /= 2) % 2 == 0;
+		struct seal_look l = {.pair = "mail", .self = "mx1", .peer = "mx2",
+		    .boot = boots[(x /= 2) % 2], .touched = (enum fact)((x /= 2) % 3)};
+		int unread = (int)((x /= 3) % 3);
+
+		for (size_t n = 0; n < TENURES * TENURES * TENURES; n++) {
+			struct seal s = make_seal(pair, node == NULL ? "-" : node, tenures[n % TENURES], released);
+
+			l.seal = node == NULL ? NULL : &s;
+			l.known = tenures[n / TENURES % TENURES];
+			l.released = tenures[n / TENURES / TENURES];
+			l.unread = unread != 0;
+			l.unread_sys = unread == 1 ? 5 : 0;
+			law(&l, seal_find(&l));
+		}
+	}
+}
+
+static void
+law_ours(const struct seal_look *l, enum seal_found found)
+{
+	const struct seal *s = l->seal;
+	bool may = !l->unread && s != NULL && strcmp(s->pair, l->pair) == 0 && strcmp(s->node, l->self) == 0 &&
+		   strcmp(s->boot, l->boot) == 0 && !s->released && s->tenure > l->released && s->tenure >= l->known &&
+		   l->touched != FACT_YES;
+
+	ck_assert((found == SEAL_FOUND_OURS) == may);
+}
+
+START_TEST(what_runs_is_adopted_only_under_our_own_seal_of_this_boot_that_was_never_let_go)
+{
+	each_look(law_ours);
+}
+END_TEST
+
+static void
+law_theirs(const struct seal_look *l, enum seal_found found)
+{
+	bool peers = !l->unread && l->seal != NULL && strcmp(l->seal->node, l->peer) == 0;
+	bool pair = l->seal == NULL || strcmp(l->seal->pair, l->pair) == 0;
+
+	if (!l->unread && pair && (peers || (l->touched == FACT_YES && (l->seal == NULL || strcmp(l->seal->node, "mx3") != 0))))
+		ck_assert_int_eq(found, SEAL_FOUND_THEIRS);
+	if (l->unread && l->unread_sys != 0)
+		ck_assert_int_eq(found, SEAL_FOUND_THEIRS);
+}
+
+START_TEST(what_may_be_the_peers_or_cannot_be_read_is_never_written_to)
+{
+	each_look(law_theirs);
+}
+END_TEST
+
+static void
+law_unsealed(const struct seal_look *l, enum seal_found found)
+{
+	if (found != SEAL_FOUND_UNSEALED)
+		return;
+	ck_assert(!l->unread && l->touched != FACT_YES);
+	ck_assert(l->seal == NULL || strcmp(l->seal->node, l->self) == 0);
+}
+
+START_TEST(what_is_unmounted_in_order_bears_no_seal_but_our_own_and_was_mounted_by_nobody_else)
+{
+	each_look(law_unsealed);
+}
+END_TEST
+
+static void
+law_left_alone(const struct seal_look *l, enum seal_found found)
+{
+	bool stops_both = l->unread ? l->unread_sys == 0 : l->seal != NULL &&
+			  (strcmp(l->seal->pair, l->pair) != 0 || strcmp(l->seal->node, "mx3") == 0);
+
+	ck_assert((found == SEAL_FOUND_FOREIGN) == stops_both);
+}
+
+START_TEST(only_a_seal_that_would_stop_the_peer_as_well_is_left_to_a_person)
+{
+	each_look(law_left_alone);
+}
+END_TEST
+
 int
 main(void)
 {
 	Suite *suite = suite_create("seal");
-	TCase *verdict = tcase_create("verdict"), *text = tcase_create("text");
+	TCase *verdict = tcase_create("verdict"), *text = tcase_create("text"), *found = tcase_create("found");
 
 	tcase_add_test(verdict, no_proof_opens_another_pairs_or_a_strangers_spool);
 	tcase_add_test(verdict, a_new_tenure_is_the_next_one_after_all_that_are_known);
@@ -370,5 +467,10 @@ main(void)
 	tcase_add_test(text, a_right_sum_does_not_excuse_a_wrong_line);
 	tcase_add_test(text, what_could_not_be_read_back_is_not_written);
 	suite_add_tcase(suite, text);
+	tcase_add_test(found, what_runs_is_adopted_only_under_our_own_seal_of_this_boot_that_was_never_let_go);
+	tcase_add_test(found, what_may_be_the_peers_or_cannot_be_read_is_never_written_to);
+	tcase_add_test(found, what_is_unmounted_in_order_bears_no_seal_but_our_own_and_was_mounted_by_nobody_else);
+	tcase_add_test(found, only_a_seal_that_would_stop_the_peer_as_well_is_left_to_a_person);
+	suite_add_tcase(suite, found);
 	return unit_main(suite);
 }
