@@ -241,11 +241,13 @@ engine_step(struct engine *en, enum fsm_event on)
 	enum role from = en->role;
 	bool changes, repeated;
 
+	assert(!en->stepping);	/* a row is carried out whole before the next one is asked for */
 	engine_facts(en, &facts);
 	row = fsm_match(en->role, on, &facts);
 	changes = row->next != FSM_SAME && (enum role)row->next != en->role;
 	if (!changes && row_has_group_act(row) && engine_busy(en))
 		return;			/* a level event comes again, operators are refused before */
+	en->stepping = true;
 	if (row->intent != INTENT_NONE)
 		en->intent = row->intent;
 	if (changes)
@@ -267,6 +269,7 @@ engine_step(struct engine *en, enum fsm_event on)
 		for (int i = 0; i < FSM_ACTS_MAX && row->acts[i] != ACT_NONE; i++)
 			engine_act_now(en, row->acts[i]);
 	}
+	en->stepping = false;
 	if (changes)
 		engine_told_role(en);
 	/* one that repeats changes nothing: the next beat or timer offers it again */
@@ -353,6 +356,10 @@ engine_consider(struct engine *en)
 
 	if (en->considering || en->exiting || !en->probed)
 		return;
+	if (en->stepping) {
+		engine_soon(en);
+		return;
+	}
 	en->considering = true;
 	if (engine_offer_peer_levels(en))
 		goto out;

@@ -204,7 +204,7 @@ struct engine {
 				*prepare_timer, *fence_timer, *announce_timer, *consider_timer, *leave_timer, *maint_timer;
 	const struct fsm_row	*last_row[EV_COUNT];	/* a level row that repeats is told once */
 	bool			 peer_maintenance;	/* remembered while the peer is silent */
-	bool			 probed, exiting, considering;
+	bool			 probed, exiting, considering, stepping;
 	bool			 goodbye;		/* our beats say so */
 	unsigned int		 goodbyes;		/* how many more before the end */
 	enum fact		 probe_held;
