@@ -11,11 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
+#include "common/utf8.h"
 #include "queuesync/list.h"
 #include "queuesync/look.h"
 #include "queuesync/output.h"
 #include "queuesync/read.h"
+#include "queuesync/repair.h"
 #include "queuesync/target.h"
 
 #define CONF "/etc/mailpair/mailpair.conf"
@@ -28,24 +31,28 @@ struct arguments {
 	const char		*command;
 	struct target_wish	 wish;
 	struct look_options	 look;
-	bool			 json;
+	bool			 json, brief, repair;
+	const char		*run;		/* of "restore" */
 };
 
 static const char help[] =
     "mailpair-queue - is a mail queue whole, and what is in it\n\n"
     "Usage: mailpair-queue check [OPTIONS]   what is not as the mail program would have left it\n"
-    "       mailpair-queue list [OPTIONS]    messages, in one form for every mail program\n\n"
+    "       mailpair-queue list [OPTIONS]    messages, in one form for every mail program\n"
+    "       mailpair-queue restore RUN [OPTIONS]   put back what a repair has put aside\n\n"
     "  --mta NAME        the mail program: %s (else told from the tree, or by mailpair.conf)\n"
     "  --queue DIR       another queue than the program's own, an image or a foreign node's\n"
     "  --config DIR      the program's configuration directory\n"
     "  --owners FILE     accounts of the node that DIR came from: lines \"user NAME UID\", \"group NAME GID\"\n"
     "  --deep            check: every record of every file, not names, places and sizes alone\n"
+    "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
     "  --json            one JSON document on standard output\n"
     "  --conf FILE       mailpair.conf (" CONF ")\n"
     "  --node NAME       be this node of it\n\n"
-    "Nothing is written. Exit status: 0 consistent, 1 problems found, 2 wrong usage or cannot be done here.\n";
+    "Nothing is written without --repair, and nothing is ever deleted. Exit status: 0 consistent or repaired, 1 problems\n"
+    "found, 2 wrong usage or cannot be done here, 3 refused because it would be unsafe.\n";
 
 static void __attribute__((format(printf, 1, 2)))
 complain(const char *fmt, ...)
@@ -61,16 +68,22 @@ complain(const char *fmt, ...)
 
 /* The sentence, and with --json an object where the report would stand. */
 static int
-cannot(const struct arguments *args, struct json *j, const struct err *err)
+sorry(const struct arguments *args, struct json *j, int status, const struct err *err)
 {
 	complain("%s", err->text);
 	if (args->json) {
 		json_object(j, NULL);
-		json_string(j, "result", "cannot");
+		json_string(j, "result", status == EXIT_REFUSED ? "refused" : "cannot");
 		json_string(j, "message", err->text);
 		json_object_end(j);
 	}
-	return EXIT_CANNOT;
+	return status;
+}
+
+static int
+cannot(const struct arguments *args, struct json *j, const struct err *err)
+{
+	return sorry(args, j, EXIT_CANNOT, err);
 }
 
 /* ---------------------------------------------------------------- check */
@@ -82,6 +95,17 @@ status_of(const struct report *r)
 		return EXIT_PROBLEMS;
 	/* No problem was found, but not everything was looked at. */
 	return r->cut ? EXIT_CANNOT : EXIT_WHOLE;
+}
+
+static void
+print(const struct arguments *args, const struct report *r, struct output *out)
+{
+	if (args->json)
+		output_report_json(&out->json, r);
+	else if (args->brief)
+		output_report_brief(stdout, r);
+	else
+		output_report_text(stdout, r);
 }
 
 static int
@@ -101,12 +125,92 @@ check_one(const struct arguments *args, const struct target *t, struct output *o
 	r.took_ms = look.took_ms;
 	r.verdict = findings_verdict(&look.findings);
 	r.findings = &look.findings;
-	if (args->json)
-		output_report_json(&out->json, &r);
-	else
-		output_report_text(stdout, &r);
+	print(args, &r, out);
 	status = status_of(&r);
 	findings_free(&look.findings);
+	return status;
+}
+
+/* ---------------------------------------------------------------- check --repair, restore */
+
+struct looking { const struct target *target; const struct look_options *options; };
+
+static bool
+look_again(void *arg, struct findings *ret, uint64_t *messages, uint64_t *files, struct err *err)
+{
+	const struct looking *l = arg;
+	struct look look;
+
+	if (!look_at(l->target, l->options, &look, err))
+		return false;
+	*ret = look.findings;
+	*messages = look.messages;
+	*files = look.files;
+	return true;
+}
+
+static int
+repair_one(const struct arguments *args, const struct target *t, struct output *out)
+{
+	struct looking looking = { t, &args->look };
+	uint64_t began_ms = clock_mono_ms();
+	struct repair_result done;
+	struct err err = { 0 };
+	struct report r = { .mta = t->driver->name, .queue = t->layout.root, .deep = args->look.deep };
+	enum repair_end end = repair_queue(t->driver, &t->params, &t->layout, look_again, &looking, &done, &err);
+
+	if (end != REPAIR_DONE)
+		return sorry(args, &out->json, end == REPAIR_UNSAFE ? EXIT_REFUSED : EXIT_CANNOT, &err);
+	r.messages = done.messages;
+	r.files = done.files;
+	r.took_ms = clock_mono_ms() - began_ms;
+	r.verdict = done.verdict;
+	r.findings = &done.findings;
+	r.run = done.put_aside != 0 ? done.run : NULL;
+	print(args, &r, out);
+	findings_free(&done.findings);
+	return status_of(&r);
+}
+
+static void
+restore_told(void *arg, const char *path, bool ok, const char *why)
+{
+	const struct arguments *args = arg;
+	char shown[1100];
+
+	utf8_shown(path, shown, sizeof shown);
+	if (!ok)
+		complain("%s stays in the quarantine: %s", shown, why);
+	else if (!args->json)
+		printf("put back: %s\n", shown);
+}
+
+static int
+command_restore(const struct arguments *args, const struct targets *targets)
+{
+	const struct target *t = &targets->at[0];
+	struct arguments told = *args;
+	struct err err = { 0 };
+	struct output out;
+	enum repair_end end;
+	int status = EXIT_WHOLE;
+
+	output_begin(&out, stdout);
+	if (targets->len > 1) {
+		err_set(&err, 0, "a run belongs to one queue: say which with --mta and --queue");
+		status = cannot(args, &out.json, &err);
+	} else {
+		end = restore_run(t->driver, &t->params, &t->layout, args->run, restore_told, &told, &err);
+		if (end != REPAIR_DONE)
+			status = sorry(args, &out.json, end == REPAIR_UNSAFE ? EXIT_REFUSED : err.sys == 0 ? EXIT_PROBLEMS : EXIT_CANNOT, &err);
+		else if (args->json) {
+			json_object(&out.json, NULL);
+			json_string(&out.json, "result", "restored");
+			json_string(&out.json, "run", args->run);
+			json_object_end(&out.json);
+		}
+	}
+	output_end(&out);
 	return status;
 }
 
@@ -120,7 +224,7 @@ command_check(const struct arguments *args, const struct targets *targets)
 	if (targets->len > 1 && args->json)
 		json_array(&out.json, NULL);
 	for (size_t i = 0; i < targets->len; i++) {
-		int status = check_one(args, &targets->at[i], &out);
+		int status = args->repair ? repair_one(args, &targets->at[i], &out) : check_one(args, &targets->at[i], &out);
 
 		worst = status > worst ? status : worst;
 	}
@@ -186,7 +290,7 @@ command_list(const struct arguments *args, const struct targets *targets)
 /* ---------------------------------------------------------------- arguments */
 
 static const struct { const char *word; int (*run)(const struct arguments *, const struct targets *); } commands[] = {
-	{ "check", command_check }, { "list", command_list },
+	{ "check", command_check }, { "list", command_list }, { "restore", command_restore },
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -218,6 +322,8 @@ option_set(struct arguments *args, int option, const char *value)
 	case 'n': args->wish.node = value; return true;
 	case 'd': args->look.deep = true; return true;
 	case 'j': args->json = true; return true;
+	case 'b': args->brief = true; return true;
+	case 'r': args->repair = true; return true;
 	case 't': return per_second(value, &args->look.per_second);
 	case 'l':
 		if (conf_duration(value, &args->look.limit_ms) && args->look.limit_ms > 0)
@@ -236,6 +342,7 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 		{ "config", required_argument, NULL, 'c' }, { "owners", required_argument, NULL, 'o' },
 		{ "conf", required_argument, NULL, 'f' }, { "node", required_argument, NULL, 'n' },
 		{ "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
+		{ "brief", no_argument, NULL, 'b' }, { "repair", no_argument, NULL, 'r' },
 		{ "throttle", required_argument, NULL, 't' }, { "timeout", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
 	};
@@ -254,10 +361,17 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 			return false;
 	}
 	if (optind == argc) {
-		complain("a command is missing: check or list; more: mailpair-queue --help");
+		complain("a command is missing: check, list or restore; more: mailpair-queue --help");
 		return false;
 	}
 	args->command = argv[optind++];
+	if (strcmp(args->command, "restore") == 0) {
+		if (optind == argc) {
+			complain("restore: which run? Its name stands in what \"check --repair\" said, and in %s of the queue", QUEUE_QUARANTINE);
+			return false;
+		}
+		args->run = argv[optind++];
+	}
 	if (optind < argc) {
 		complain("\"%s\" is too many; more: mailpair-queue --help", argv[optind]);
 		return false;
@@ -281,7 +395,7 @@ main(int argc, char **argv)
 	while (command < COMMANDS && strcmp(commands[command].word, args.command) != 0)
 		command++;
 	if (command == COMMANDS) {
-		complain("there is no command \"%s\"; check or list is right", args.command);
+		complain("there is no command \"%s\"; check, list or restore is right", args.command);
 		return EXIT_CANNOT;
 	}
 	if (targets_find(&args.wish, &targets, &err)) {

@@ -73,6 +73,8 @@ output_report_json(struct json *j, const struct report *r)
 	json_bool(j, "live", r->live);
 	json_bool(j, "complete", !r->cut);
 	json_string(j, "verdict", verdict_word(r->verdict));
+	if (r->run != NULL)
+		json_string(j, "run", r->run);
 	json_array(j, "findings");
 	for (size_t i = 0; i < r->findings->len; i++)
 		finding_json(j, &r->findings->at[i]);
@@ -114,6 +116,32 @@ output_report_text(FILE *to, const struct report *r)
 		fputs("  The time was over before all files were read.\n", to);
 	for (size_t i = 0; i < r->findings->len; i++)
 		finding_text(to, &r->findings->at[i]);
+	if (r->run != NULL)
+		fprintf(to, "  What was put aside is in %s/%s; \"mailpair queue restore %s\" puts it back.\n", QUEUE_QUARANTINE, r->run, r->run);
+}
+
+void
+output_report_brief(FILE *to, const struct report *r)
+{
+	const struct finding *worst = NULL;
+	char path[SHOWN_MAX], detail[SHOWN_MAX];
+	uint64_t findings = 0, damaged = 0;
+
+	for (size_t i = 0; i < r->findings->len; i++) {
+		const struct finding *f = &r->findings->at[i];
+
+		if (f->class == CLASS_WAIT || f->class == CLASS_REPORT)
+			continue;
+		findings += f->count;
+		damaged += f->damages ? f->count : 0;
+		if (worst == NULL || (f->damages && !worst->damages))
+			worst = f;
+	}
+	fprintf(to, "queue-verdict %s\nqueue-messages %" PRIu64 "\nqueue-findings %" PRIu64 "\nqueue-damaged %" PRIu64
+	    "\nqueue-took %" PRIu64 "\n", verdict_word(r->verdict), r->messages, findings, damaged, r->took_ms);
+	if (worst != NULL)
+		fprintf(to, "queue-text %s %s%s: %s\n", problem_word(worst->problem), worst->path[0] != '\0' ? "at " : "",
+		    utf8_shown(worst->path, path, sizeof path), utf8_shown(worst->detail, detail, sizeof detail));
 }
 
 /* ---------------------------------------------------------------- messages */

@@ -20,6 +20,7 @@ struct report {
 	uint64_t	 messages, files, took_ms;
 	enum verdict	 verdict;
 	const struct findings *findings;
+	const char	*run;		/* of a repair: where to find what was put aside; NULL: none */
 };
 
 /* A document on a stream; key of the outermost object is NULL. */
@@ -29,6 +30,8 @@ void	output_end(struct output *);
 
 void	output_report_json(struct json *, const struct report *);
 void	output_report_text(FILE *, const struct report *);
+/* For programs: lines "queue-KEY VALUE"; verdict, messages, findings (that need a hand), damaged, took (ms), text (the worst). */
+void	output_report_brief(FILE *, const struct report *);
 
 void	output_message_json(struct json *, const char *mta, const struct queue_message *);
 void	output_messages_head(FILE *);

@@ -132,7 +132,7 @@ class Host:
             '%s %s\n' % (settings.lan(h)[0].split('/')[0], h) for h in settings.LAN))
         self.write('/etc/postfix/main.cf', settings.MAIN_CF)
         self.write('/etc/postfix/master.cf', settings.master_cf())
-        for program in ('mailpaird', 'mailpair'):
+        for program in ('mailpaird', 'mailpair', 'mailpair-queue'):
             source = '%s/%s' % (self.world.build, program)
             if os.path.exists(source):
                 shutil.copy2(source, self.dir + '/upper/usr/local/sbin/' + program)
