@@ -159,6 +159,12 @@ class Engine(Judge, Hostile):
         self.kill(host.pids('mailpaird'), signal.SIGSTOP, what)
         self.kill(host.pids('mailpaird'), signal.SIGKILL, what)
 
+    def do_kill_daemon_at_mount(self, step, name):
+        """Between mount and seal, or, where we are some milliseconds late, after it: what follows must be well in both cases."""
+        if not self.wait_until(lambda: self.world.holds(name, 'disk'), 10):
+            raise Failed('%s did not take the disk' % name)
+        self.do_kill_daemon(step, name)
+
     def do_kill_child(self, step, name):
         """Only the youngest of its processes: those that are left replace it."""
         self.kill(self.host(name).pids('mailpaird')[-1:], signal.SIGKILL, 'mailpaird of ' + name)

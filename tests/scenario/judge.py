@@ -57,7 +57,7 @@ class Judge:
     def do_node(self, step, name):
         pass
 
-    do_option = do_key = do_live_only = lambda self, step, *values: None
+    do_option = do_key = do_live_only = do_virtual_only = lambda self, step, *values: None
 
     # ---- the clients and the operators
     def do_load_on(self, step, per_second):

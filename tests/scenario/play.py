@@ -417,6 +417,21 @@ class Engine(Judge):
     def do_kill_daemon(self, step, name):
         self.deed('daemon', name, 'kill', 200000)
 
+    def do_kill_daemon_at_mount(self, step, name):
+        """The mount is done and the seal not begun."""
+        end = self.world.now() + 10 * 10**9
+        while not self.world.holds(name, 'disk'):
+            if self.world.now() >= end:
+                raise Failed('%s did not take the disk' % name)
+            self.world.advance(end, 'all')
+        self.do_kill_daemon(step, name)
+
+    def do_spool_hangs(self, step, name):
+        self.deed('spool', name, 'hangs')
+
+    def do_spool_answers(self, step, name):
+        self.deed('spool', name, 'answers')
+
     def do_kill_child(self, step, name):
         """Its keeper, which is no part of the simulation, starts another at once."""
         self.deed('daemon', name, 'kill', 3000)

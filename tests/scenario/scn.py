@@ -72,6 +72,7 @@ CLAIMS = [
 FORMS = [
     # the pair
     ('live-only', 'live only: REST'),
+    ('virtual-only', 'virtual only: REST'),
     ('node', 'node NODE'),
     ('option', 'pair OPTION = REST'),
     ('key', 'key of NODE is wrong'),
@@ -100,6 +101,7 @@ FORMS = [
     ('freeze', 'freeze NODE'),
     ('thaw', 'thaw NODE'),
     ('kill-daemon', 'kill daemon NODE'),
+    ('kill-daemon-at-mount', 'kill daemon NODE as soon as it holds the disk'),
     ('kill-child', 'kill one process of daemon NODE'),
     ('stop-daemon', 'stop daemon NODE'),
     ('start-daemon', 'start daemon NODE'),
@@ -110,6 +112,8 @@ FORMS = [
     ('hold-spool', 'hold spool of NODE'),
     ('fill-spool', 'fill spool of NODE'),
     ('free-spool', 'free spool of NODE'),
+    ('spool-hangs', 'spool of NODE hangs'),
+    ('spool-answers', 'spool of NODE answers again'),
     ('steal', 'steal address'),
     ('give-back', 'give back address'),
     ('clock-shiftable', 'clock of NODE can jump'),
