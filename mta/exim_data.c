@@ -65,6 +65,34 @@ count_ends(const char *bytes, size_t len)
 	return count;
 }
 
+/* As many bytes as there are, however few come at a time: the sum must not depend on that. */
+static ssize_t
+fill(struct queue_source *source, char *buf, size_t size, uint64_t offset)
+{
+	size_t have = 0;
+	ssize_t n = 1;
+
+	while (have < size && n > 0) {
+		n = source->at(source->arg, buf + have, size - have, offset + have);
+		have += n > 0 ? (size_t)n : 0;
+	}
+	return n == -1 ? -1 : (ssize_t)have;
+}
+
+/* Eight bytes at a time; parts are multiples of eight but for the last. */
+static uint64_t
+add_to_sum(uint64_t sum, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t word = 0;
+
+		memcpy(&word, bytes + i, len - i < 8 ? len - i : 8);
+		sum = (sum ^ word) * 0x9e3779b97f4a7c15u;
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
+
 bool
 exim_data_read(struct queue_source *source, bool whole, struct exim_data *ret, struct exim_trouble *trouble)
 {
@@ -81,8 +109,9 @@ exim_data_read(struct queue_source *source, bool whole, struct exim_data *ret, s
 		ret->size = source->size - from;
 	if (!whole)
 		return true;
-	while ((n = source->at(source->arg, part, sizeof part, at)) > 0) {
+	while ((n = fill(source, part, sizeof part, at)) > 0) {
 		ret->lines += count_ends(part, (size_t)n);
+		ret->sum = add_to_sum(ret->sum, part, (size_t)n);
 		ret->nul_end = part[n - 1] == '\0';
 		at += (uint64_t)n;
 	}

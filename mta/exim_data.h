@@ -16,6 +16,7 @@ struct exim_data {
 	struct exim_id	id;		/* of the first line */
 	uint64_t	lines;		/* line ends of the body */
 	uint64_t	size;		/* bytes of the body */
+	uint64_t	sum;		/* of the body's bytes: tells two bodies apart, unless someone wants it not to */
 	bool		nul_end;	/* the body's last byte is NUL: a body may hold NULs, but a crash leaves a tail of them */
 };
 

@@ -123,32 +123,37 @@ const struct rule rule_table[] = {
 	    "Nothing.", "fast" },
 
 	/* ---- Exim ---- */
-	{ 30, "exim", "header and body are a pair", "quarantine, garbage, wait", "missing-part, orphan-part, unfinished",
+	{ 30, "exim", "header and body are a pair", "quarantine, garbage, wait, report", "missing-part, orphan-part, unfinished, bad-name",
 	    "ID-H and ID-D are both there, or the message is on its way in (only the body) or out (only the journal, or a header of which all "
-	    "recipients are done).",
-	    "A header without its body goes to the quarantine with its loss reported; a body alone was never acknowledged and waits.", "both" },
+	    "recipients are done). The installed Exim knows ids of that length.",
+	    "A header without its body goes to the quarantine with its loss reported; so does a body without header that has a log or a "
+	    "journal. A body alone was never acknowledged: it waits 7 days and goes to the quarantine then.", "both" },
 	{ 31, "exim", "the first line is the name", "repair, quarantine", "name-inode-mismatch, bad-record",
 	    "Both files begin with a line that says their own name.",
-	    "Where both say the same other name they are renamed back to it; where they disagree they go to the quarantine.", "deep" },
+	    "Where both say the same other name they are renamed back to it, the header last; where they disagree they go to the "
+	    "quarantine, since Exim would send the one's body with the other's envelope.", "deep" },
 	{ 32, "exim", "the header file parses", "quarantine", "bad-record, truncated, nul-tail, empty",
 	    "-H parses wholly: the options, the tree of done addresses, as many recipients as it says, headers of the lengths that they "
 	    "say, no NUL.",
-	    "The message goes to the quarantine whole, before Exim deletes it when it is four days old.", "deep" },
-	{ 33, "exim", "the body has its lines", "quarantine", "truncated, nul-tail",
-	    "The body has as many lines as -body_linecount says (not where it is kept in the form of the wire).",
+	    "The message goes to the quarantine whole, before Exim deletes it: it does so when a message that does not parse is older than "
+	    "keep_malformed. Header files of that age are therefore read in the fast pass already.", "both" },
+	{ 33, "exim", "the body has its lines", "quarantine", "truncated, nul-tail, empty",
+	    "The body has as many lines as -body_linecount says (not where it is kept in the form of the wire), and does not end in NUL.",
 	    "The message goes to the quarantine whole: Exim would deliver what is left of it.", "deep" },
-	{ 34, "exim", "the journal ends a line", "repair, report", "truncated, foreign-file",
-	    "The last line of -J has its newline, and its addresses are the message's.",
-	    "The newline is appended: without it Exim cuts a character off the address, and delivers again.", "both" },
-	{ 35, "exim", "an id stands in one place", "repair, quarantine", "duplicate",
-	    "An id is either in input or in the sub-directory of its sixth character.",
-	    "Of two equal ones the one with fewer recipients done goes to the quarantine; where they differ both go, for a person to decide.",
-	    "both" },
+	{ 34, "exim", "the journal ends a line", "repair, quarantine", "truncated, nul-tail, bad-record",
+	    "The last line of -J has its newline, and there is no NUL in it. (Whom its addresses belong to is not judged: children of "
+	    "aliases stand there too.)",
+	    "The newline is appended: without it Exim cuts a character off the address, and delivers again. A journal with NUL bytes goes to "
+	    "the quarantine.", "both" },
+	{ 35, "exim", "an id stands in one place", "repair, quarantine", "duplicate, wrong-directory",
+	    "All files of an id are either in input or in the sub-directory of its sixth character, in one queue.",
+	    "What was torn apart is brought to the body's directory, where Exim looks for the rest. Of two equal messages the one with fewer "
+	    "recipients done goes to the quarantine; where they differ both go, for a person to decide.", "both" },
 	{ 36, "exim", "hints are readable", "garbage", "bad-hints",
 	    "The files in db are databases of their kind. A broken one can stop all delivery.",
 	    "It goes to the quarantine: they are caches, and Exim makes them anew.", "both" },
 	{ 37, "exim", "leftovers are young", "wait, garbage", "orphan-part, unfinished",
-	    "Logs without a message and temporary files are of the last days.",
+	    "Logs without a message and temporary files are of the last 7 days.",
 	    "Younger ones are left alone; older ones go to the quarantine.", "fast" },
 	{ 38, "exim", "ids are of the past", "report", "bad-time",
 	    "The time in an id is not in the future.",

@@ -6,7 +6,7 @@
 #include "queuesync/check.h"
 
 static const struct rules *const modules[] = {
-	NULL
+	&rules_exim, NULL
 };
 
 const struct rules *
