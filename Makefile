@@ -129,8 +129,8 @@ check-layers:   ## who may include whom
 check-tidy:     ## banned calls, sizes of files and functions as a ratchet
 	@tests/tidy.sh
 
-check-docs: $(O)/fsm-print ## generated documents are up to date, man pages are clean
-	@tests/docs.sh $(O)/fsm-print
+check-docs: $(O)/fsm-print $(O)/rules-print ## generated documents are up to date, man pages are clean
+	@tests/docs.sh $(O)/fsm-print $(O)/rules-print
 
 check-cli: all  ## the command line without a daemon
 	@tests/cli.sh $(O)/mailpair
@@ -165,7 +165,13 @@ $(O)/fsm-print: tests/fsm_print.c $(LIB)
 docs/fsm.md: $(O)/fsm-print
 	$(Q)$(O)/fsm-print >$@
 
-docs: docs/fsm.md ## print the generated documents anew
+$(O)/rules-print: tests/rules_print.c $(LIB)
+	$(Q)$(CC) $(CFLAGS) -o $@ $< $(LIB) $(LDFLAGS) $(LIBS_common)
+
+queuesync/RULES.md: $(O)/rules-print
+	$(Q)$(O)/rules-print >$@
+
+docs: docs/fsm.md queuesync/RULES.md ## print the generated documents anew
 
 # ---------------------------------------------------------------- measuring
 bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=10)

@@ -78,9 +78,11 @@ static const struct ctl_command commands[] = {
 	    .help = "A key that was added is accepted, but not yet used. Put FILE on both nodes and reload both,\n"
 	    "then change its \"auth\" line on both and reload again: so keys change without a gap.",
 	    .option = { { "--add", "FILE" } } },
+	{ .name = "queue", .synopsis = "queue check|list [OPTIONS]", .program = "mailpair-queue", .run = ctl_program,
+	    .summary = "is a mail queue whole, and what is in it (runs mailpair-queue; needs no mailpaird)" },
 	{ .name = "version", .synopsis = "version", .run = ctl_version, .summary = "print the version" },
 	{ .name = "config" }, { .name = "connector" }, { .name = "doctor" }, { .name = "drbd" },
-	{ .name = "import" }, { .name = "queue" }, { .name = "report" },
+	{ .name = "import" }, { .name = "report" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -272,6 +274,10 @@ parse_arguments(struct ctl *ctl, int argc, char **argv)
 	for (int i = 1; i < argc && code == 0; i++) {
 		if (ctl->command != NULL && ctl->command->run == NULL)
 			break;			/* not in this version: whatever follows */
+		if (ctl->command != NULL && ctl->command->program != NULL) {
+			ctl->rest = argv + i;	/* its words and options are its own */
+			break;
+		}
 		if (options && strcmp(argv[i], "--") == 0)
 			options = false;
 		else if (options && argv[i][0] == '-' && argv[i][1] != '\0')
@@ -294,6 +300,8 @@ main(int argc, char **argv)
 	if (ctl.command != NULL && ctl.command->run == NULL)
 		return ctl_fail(CTL_CANNOT, "The command \"%s\" is not in this version (%s) of mailpair.",
 		    ctl.command->name, MAILPAIR_VERSION);
+	if (ctl.command != NULL && ctl.command->program != NULL)
+		return ctl_program(&ctl);
 	if (ctl.help) {
 		if (ctl.command != NULL)
 			print_command_help(ctl.command);

@@ -8,6 +8,7 @@
  *   ctl_history.c	the journal, read without mailpaird
  *   ctl_why.c	why and what if; a recorded incident against this version
  *   ctl_local.c	keygen, check, version
+ *   ctl_program.c	commands that are programs of their own: queue
  *
  * Everything here blocks: it is a program of its own, and no part of mailpaird.
  */
@@ -45,6 +46,7 @@ struct ctl_command {
 	const char		*name, *synopsis, *summary, *help;
 	struct ctl_option	 option[CTL_OPTIONS_MAX];
 	size_t			 operands_min, operands_max;
+	const char		*program;	/* what follows is for this program: NULL: none */
 	int			(*run)(const struct ctl *);	/* NULL: not in this version */
 };
 
@@ -55,6 +57,7 @@ struct ctl {
 	const char		*operand[CTL_OPERANDS_MAX];
 	size_t			 operands;
 	const char		*option[CTL_OPTIONS_MAX];	/* as command->option; NULL: not given; flags: "" */
+	char			**rest;		/* for command->program, ended by NULL */
 };
 /* What was given for an option of the command, or NULL. */
 const char *ctl_option(const struct ctl *, const char *name);
@@ -102,5 +105,6 @@ int	ctl_replay(const struct ctl *);
 int	ctl_keygen(const struct ctl *);
 int	ctl_check(const struct ctl *);
 int	ctl_version(const struct ctl *);
+int	ctl_program(const struct ctl *);	/* returns only when the program cannot be run */
 
 #endif

@@ -43,7 +43,7 @@ expect "no command is wrong usage" 2 - "command is missing"
 expect "help is an answer" 0 "switchover" - --help
 expect "help by word" 0 "switchover" - help
 expect "short help" 0 "switchover" - -h
-expect "help says what is not there" 0 "Not in this version:.*queue" - --help
+expect "help says what is not there" 0 "Not in this version:.*report" - --help
 expect "an unknown command" 2 - "no command \"frobnicate\"" frobnicate
 expect "an unknown option" 2 - "no option \"--frob\"" status --frob
 expect "an option without its value" 2 - "needs NODE" switchover --to
@@ -91,13 +91,32 @@ expect "another name given: refused" 3 - "Nothing was done" confirm-dead mx1 --y
 expect "the version" 0 "^mailpair [0-9]" - version
 expect "the version as an option" 0 "^mailpair [0-9]" - --version
 expect "the version as JSON" 0 '"version": "[0-9]' - --json version
-for command in connector queue config doctor import drbd report; do
+for command in connector config doctor import drbd report; do
 	expect "$command is not there yet" 2 - "not in this version" "$command" --some thing
 done
 for command in status top switchover standby online maintenance confirm-dead fence services cluster history \
     why whatif replay reload check keygen version; do
 	expect "$command explains itself" 0 "Usage: mailpair \[OPTIONS\] $command" - "$command" --help
 done
+
+# ------------------------------------------------------------ queues
+mkdir "$work/tree"
+expect "queue runs its own program" 0 "mailpair-queue check \[OPTIONS\]" - queue --help
+expect "options in front of queue are its, too" 0 "mailpair-queue check" - --help queue
+expect "a queue command is missing" 2 - "check or list" queue
+expect "an unknown queue command" 2 - "no command \"explode\"" queue explode
+expect "too much for queue" 2 - "\"more\" is too many" queue check more
+expect "an unknown queue option" 2 - "frob" queue check --frob
+expect "a wrong throttle" 2 - "from 1 to 1000000" queue check --throttle many
+expect "no throttle at all" 2 - "from 1 to 1000000" queue check --throttle 0
+expect "a wrong time limit" 2 - "30s or 5min" queue check --timeout soon
+expect "an unknown mail program" 2 - "right are:.*postfix" queue check --mta sendmail
+expect "a tree that is no queue" 2 - "does not look like a mail queue.*--mta" queue check --queue "$work/tree"
+expect "a tree that is not there" 2 - "cannot be looked into" queue check --queue "$work/none"
+expect "the same as JSON" 2 '"result": "cannot"' "cannot be looked into" --json queue check --queue "$work/none"
+expect "whose queue is not known" 2 - "whose queue?.*none.conf" queue check --conf "$work/none.conf"
+echo "user postfix many" >"$work/owners"
+expect "wrong accounts" 2 - "owners:1: .*number" queue check --queue "$work/tree" --owners "$work/owners"
 
 # ------------------------------------------------------------ keys
 umask 077

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/docs.sh FSM-PRINT - generated documents equal what the code prints, man pages are clean, and every option of
+# tests/docs.sh FSM-PRINT RULES-PRINT - generated documents equal what the code prints, man pages are clean, and every option of
 # mailpair.conf stands in its manual.
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
@@ -8,6 +8,7 @@ bad() { failed=$((failed + 1)); echo "failed: $*"; }
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 if "$1" >"$out" && cmp -s "$out" docs/fsm.md; then ok; else bad "docs/fsm.md is not what the table says: run 'make docs'"; fi
+if "$2" >"$out" && cmp -s "$out" queuesync/RULES.md; then ok; else bad "queuesync/RULES.md is not what the rules say: run 'make docs'"; fi
 for page in docs/man/*.[58]; do
 	if mandoc -Tlint -W warning "$page" >"$out" 2>&1; then ok; else bad "$page"; cat "$out"; fi
 done

@@ -436,6 +436,7 @@ main(void)
 	Suite *suite = suite_create("check");
 	TCase *tc = tcase_create("rules 1 to 7");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_whole_queue_has_no_findings);
 	tcase_add_test(tc, an_empty_queue_is_whole);
 	tcase_add_test(tc, each_directory_that_is_missing_is_made_with_the_owner_of_its_place);

@@ -214,6 +214,7 @@ main(void)
 	Suite *suite = suite_create("check services");
 	TCase *tc = tcase_create("services");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_deep_pass_asks_for_every_file_once_in_the_order_of_inodes);
 	tcase_add_test(tc, a_fast_pass_asks_only_for_suspects_and_once);
 	tcase_add_test(tc, more_of_a_kind_than_are_listed_become_a_count);

@@ -269,6 +269,7 @@ main(void)
 	Suite *suite = suite_create("queue");
 	TCase *tc = tcase_create("plain data");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, accounts_are_read_by_name);
 	tcase_add_test(tc, a_mistake_among_the_accounts_is_told_with_its_line);
 	tcase_add_test(tc, accounts_are_bounded);
