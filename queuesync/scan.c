@@ -22,7 +22,7 @@
 
 #define BUFFER_BYTES (1u << 20)
 #define ENTRIES_MAX (1u << 17)	/* sorted at once */
-#define OURS ".mailpair"	/* the seal of the spool, and the quarantine */
+#define SEAL ".mailpair"		/* where the supervisor keeps who owns the spool */
 
 static_assert((int)QUEUE_REGULAR == S_IFREG && (int)QUEUE_DIRECTORY == S_IFDIR && (int)QUEUE_SYMLINK == S_IFLNK &&
     (int)QUEUE_FIFO == S_IFIFO && (int)QUEUE_SOCKET == S_IFSOCK && (int)QUEUE_CHAR_DEVICE == S_IFCHR &&
@@ -223,6 +223,14 @@ hand_over(struct scan *s, const struct at *at, struct scan_directory *directory,
 	files->entries = files->len = 0;
 }
 
+/* mailpair's own directories, below the root of a queue or of a spool; a link with such a name is no directory. */
+static bool
+is_ours(const struct dirent_raw *d)
+{
+	return (d->type == DT_DIR || d->type == DT_UNKNOWN) &&
+	    (strcmp(d->name, SEAL) == 0 || strcmp(d->name, QUEUE_QUARANTINE) == 0);
+}
+
 /* Sorts the entries of one directory into files and sub-directories to walk. */
 static bool
 list_directory(struct scan *s, const struct at *at, struct scan_directory *directory, int fd, struct list *subs)
@@ -241,7 +249,7 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 				continue;
 			if (places_below && is_place(s->layout, at->path, d->name))
 				continue;
-			if (at->path[0] == '\0' && strcmp(d->name, OURS) == 0)
+			if (at->path[0] == '\0' && is_ours(d))
 				continue;
 			if (at->path[0] == '\0' && strcmp(d->name, "lost+found") == 0)
 				list_add(subs, d->name, d->ino, DT_UNKNOWN);

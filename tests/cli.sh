@@ -103,7 +103,7 @@ done
 mkdir "$work/tree"
 expect "queue runs its own program" 0 "mailpair-queue check \[OPTIONS\]" - queue --help
 expect "options in front of queue are its, too" 0 "mailpair-queue check" - --help queue
-expect "a queue command is missing" 2 - "check or list" queue
+expect "a queue command is missing" 2 - "check, list or restore" queue
 expect "an unknown queue command" 2 - "no command \"explode\"" queue explode
 expect "too much for queue" 2 - "\"more\" is too many" queue check more
 expect "an unknown queue option" 2 - "frob" queue check --frob

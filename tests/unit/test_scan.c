@@ -200,11 +200,17 @@ START_TEST(what_stands_at_the_root_is_judged_as_well)
 	ck_assert_int_eq(mkdir(in("deferred.old"), 0700), 0);
 	write_file(in("core"), "x");
 	ck_assert_int_eq(mkdir(in(".mailpair"), 0700), 0);
+	ck_assert_int_eq(mkdir(in(QUEUE_QUARANTINE), 0700), 0);
 	ck_assert_int_eq(mkdir(in("lost+found"), 0700), 0);
 	look();
 	ck_assert_uint_eq(found(CLASS_STRAY, PROBLEM_WRONG_TYPE, "deferred.old"), 1);
 	ck_assert_uint_eq(found(CLASS_STRAY, PROBLEM_FOREIGN_FILE, "core"), 1);
 	ck_assert_uint_eq(findings.len, 2);
+	finish();
+	ck_assert_int_eq(rmdir(in(QUEUE_QUARANTINE)), 0);
+	ck_assert_int_eq(symlink(outside, in(QUEUE_QUARANTINE)), 0);
+	look();
+	ck_assert_uint_eq(found(CLASS_STRAY, PROBLEM_WRONG_TYPE, QUEUE_QUARANTINE), 1);
 	finish();
 	write_file(in("lost+found/#12"), "x");
 	look();
