@@ -64,8 +64,10 @@ journal_fail(struct journal *j, const char *what, struct err *err)
 		j->spoilt = true;
 	if (j->spoilt && j->why[0] == '\0')
 		snprintf(j->why, sizeof(j->why), "cannot %s: %s", what, why);
-	return err_set(err, code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO, "journal %s: cannot %s: %s",
-	    j->path, what, why);
+	err_set(err, 0, "journal %s: cannot %s: %s", j->path, what, why);
+	if (err != NULL)		/* for those who ask; SQLite's own words are better than the system's */
+		err->sys = code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO;
+	return false;
 }
 
 /* What SQLite would not mind. Always false. */
@@ -377,7 +379,7 @@ journal_prune(struct journal *j, uint64_t older_than_wall_ms, struct err *err)
 	    " OR id <= (SELECT max(id) FROM event) - %d; PRAGMA incremental_vacuum",
 	    older_than_wall_ms < INT64_MAX ? (long long)older_than_wall_ms : (long long)INT64_MAX,
 	    ROWS_MAX);
-	return journal_sql(j, sql, "remove old entries", err);
+	return journal_sql(j, sql, "write", err);
 }
 
 /* ---------------------------------------------------------------- read */

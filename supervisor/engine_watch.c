@@ -377,12 +377,23 @@ engine_watch_start(struct engine *en)
 
 static void hook_next(struct engine *en);
 
+/* Which scripts failed, and how: nobody else tells the operator that he was not told. */
+static void
+hook_failures(const char *report)
+{
+	for (const char *line = report; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		if (strncmp(line, "hook ", 5) == 0)
+			log_warnx("%.*s", (int)strcspn(line, "\n"), line);
+	}
+}
+
 static void
 hook_done(void *arg, const struct spawn_result *res)
 {
 	struct engine *en = arg;
 
 	en->job[JOB_HOOK] = NULL;
+	hook_failures(res->out);
 	if (res->end != SPAWN_EXITED || res->code != 0)
 		log_warnx("hooks: %s", res->end == SPAWN_TIMEOUT ? "they did not end in time" : res->err.text);
 	hook_next(en);

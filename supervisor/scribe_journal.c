@@ -33,7 +33,8 @@ struct writer {
 	size_t		 events;	/* of the batch ... */
 	uint32_t	 records;	/* ... which may have more records than events */
 	uint64_t	 begun_ms, last_ms;	/* its first and latest record */
-	bool		 whole;		/* it has a transition's end */
+	bool		 whole;		/* it has a transition's end, or a trial */
+	bool		 afresh;	/* it has a trial: what is in memory of the journal may be better than what is on disk */
 	bool		 stuck, ended;
 };
 
@@ -109,6 +110,10 @@ batch_commit(struct writer *w)
 	uint64_t until = 0;
 	struct err err;
 
+	if (w->afresh) {
+		journal_close(w->journal);
+		w->journal = NULL;
+	}
 	while (!batch_write(w, &err)) {
 		bool alone;
 
@@ -124,7 +129,7 @@ batch_commit(struct writer *w)
 			poll(NULL, 0, AGAIN_MS / 10);
 	}
 	answer(w, w->records, SCRIBE_NO_NEWS, "");
-	w->stuck = w->whole = false;
+	w->stuck = w->whole = w->afresh = false;
 	w->events = w->records = 0;
 }
 
@@ -137,7 +142,7 @@ record_take(struct writer *w, const struct scribe_record *r)
 	if (w->records++ == 0)
 		w->begun_ms = w->last_ms;
 	if (r->kind != SCRIBE_EVENT) {
-		w->whole = true;		/* a trial: at once */
+		w->whole = w->afresh = true;
 		return;
 	}
 	w->event[w->events++] = r->u.event;

@@ -43,10 +43,10 @@ look_at_journal(const struct upkeep *u, struct troubles *t, uint64_t now)
 
 	scribe_health(u->scribe, SCRIBE_JOURNAL, now, &h);
 	if (h.dropped > 0)
-		snprintf(lost, sizeof(lost), ", %" PRIu64 " are lost", h.dropped);
+		snprintf(lost, sizeof(lost), ", lost: %" PRIu64, h.dropped);
 	if (h.stuck != NULL || h.waiting_ms >= SLOW_MS)
 		add(t, JOURNAL_STUCK, "see who holds it ('fuser -v' on the file) and whether its disk has room: mail goes on, and what "
-		    "waits is written as soon as it can be", "%.200s: %zu entries wait in memory%s", h.stuck != NULL ? h.stuck :
+		    "waits is written as soon as it can be", "%.200s; entries waiting in memory: %zu%s", h.stuck != NULL ? h.stuck :
 		    "the journal takes nothing", h.waits, lost);
 	if (u->aside > 0)
 		add(t, JOURNAL_ASIDE, "look for the cause (disk, kernel's log); then move these files, with their -wal and -shm, "
@@ -62,8 +62,8 @@ look_at_log(const struct upkeep *u, struct troubles *t, uint64_t now)
 	scribe_health(u->scribe, SCRIBE_LOG, now, &h);
 	if (h.waiting_ms >= SLOW_MS)
 		add(t, LOG_STUCK, strcmp(u->conf->log, "syslog") == 0 ? "restart the system's log daemon: mail goes on" :
-		    "look at the disk of this file: mail goes on", "the log (%s) has taken nothing for %" PRIu64 " s: %zu lines wait in "
-		    "memory, %" PRIu64 " are lost", u->conf->log, h.waiting_ms / 1000, h.waits, h.dropped);
+		    "look at the disk of this file: mail goes on", "the log (%s) has taken nothing for %" PRIu64 " s; lines waiting in "
+		    "memory: %zu, lost: %" PRIu64, u->conf->log, h.waiting_ms / 1000, h.waits, h.dropped);
 }
 
 static void
@@ -141,10 +141,14 @@ upkeep_told(void *upkeep, enum scribe_news news, const char *text)
 {
 	struct upkeep *u = upkeep;
 	struct journal_event ev = { .kind = JOURNAL_EVENT, .ok = true, .wall_ms = clock_wall_ms(), .name = "journal" };
+	const char *name;
 
 	switch (news) {
 	case SCRIBE_RENEWED:
 		u->alarm(u->arg, text);
+		u->aside++;		/* the next try counts again */
+		name = strrchr(text, '/');
+		snprintf(u->newest, sizeof(u->newest), "%.63s", name != NULL ? name + 1 : "");
 		break;
 	case SCRIBE_WELL:
 		log_info("%s", text);

@@ -23,15 +23,17 @@ import settings                         # noqa: E402
 import traffic                          # noqa: E402
 from hostile import Hostile, THIRD      # noqa: E402
 from judge import Failed, Judge         # noqa: E402
+from stalls import Stalls               # noqa: E402
 from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 
 POLL = 0.02                             # how often a claim is looked at while it is waited for
 
 
-class Engine(Judge, Hostile):
+class Engine(Judge, Hostile, Stalls):
     def __init__(self, world, scenario, verbose=False):
         Judge.__init__(self, world, scenario, verbose)
         Hostile.__init__(self)
+        Stalls.__init__(self)
         self.load, self.prober = traffic.Load(world), traffic.Prober(world)
         self.always, self.never = set(), []
 
@@ -54,6 +56,9 @@ class Engine(Judge, Hostile):
                        settings.authkeys('another-key' if name in wrong else settings.PAIR_KEY), 0o600)
         for step in self.scenario.find('clock-shiftable'):
             self.make_clock(self.world.hosts[step.values[0]])
+        if self.scenario.find('syslog-hangs'):      # Postfix would hang with it: that is not what is looked at
+            for host in self.world.hosts.values():
+                host.write('/etc/postfix/main.cf', settings.MAIN_CF + 'maillog_file = /var/log/maillog\n')
         for step in self.scenario.find('state-disk'):
             self.world.hosts[step.values[0]].write('/etc/daemon-off', '')   # until the disk is mounted
 
@@ -333,6 +338,7 @@ def perform(args):
     finally:
         if engine:
             engine.calm()
+            engine.end_stalls()
             engine.collect()
         world.end()
 

@@ -22,7 +22,7 @@ def sweep():
     """Folders of runners that died. Their namespaces, mounts and processes went with them, but for those that a frozen disk holds."""
     freezer.thaw_left()
     for path in glob.glob(PREFIX + '*') + glob.glob('/sys/fs/cgroup/cpu/mailpair-live.*') + \
-            glob.glob('/sys/fs/cgroup/mailpair-live.*'):
+            glob.glob('/sys/fs/cgroup/memory/mailpair-live.*') + glob.glob('/sys/fs/cgroup/mailpair-live.*'):
         pid = os.path.basename(path).split('.')[1]
         if not pid.isdigit() or os.path.exists('/proc/' + pid):
             continue

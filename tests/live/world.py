@@ -196,15 +196,15 @@ class Host:
         except (subprocess.TimeoutExpired, ValueError):
             return {}
 
-    def pids(self, comm):
-        """Its processes of that name, as this side numbers them."""
+    def pids(self, comm=None):
+        """Its processes (of that name), as this side numbers them."""
         if not self.pid:
             return []
         own, found = os.readlink('/proc/%d/ns/pid' % self.pid), []
         for p in filter(str.isdigit, os.listdir('/proc')):
             try:
                 with open('/proc/%s/comm' % p) as f:
-                    if f.read().strip() == comm and os.readlink('/proc/%s/ns/pid' % p) == own:
+                    if comm in (None, f.read().strip()) and os.readlink('/proc/%s/ns/pid' % p) == own:
                         found.append(int(p))
             except OSError:
                 pass
