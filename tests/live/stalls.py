@@ -6,6 +6,7 @@ The object that it is mixed into has world and host(name).
 import os
 import signal
 import subprocess
+import time
 
 from freezer import STATE_DIR
 from world import ENV, HERE, WorldError, run
@@ -93,15 +94,37 @@ class Stalls:
     def do_spoil_journal(self, step, name, how):
         if how not in SPOIL:
             raise WorldError('%s: a journal can become %s' % (step.where, ', '.join(SPOIL)))
-        code, said = self.host(name).x(SPOIL[how].format(JOURNAL_DB))
-        if code != 0:
-            raise WorldError('the journal of %s cannot be spoilt: %s' % (name, said))
+        self.must(name, SPOIL[how].format(JOURNAL_DB))
 
     def do_lock_journal(self, step, name):
         self.nuisance('lock', name, [JOURNAL_DB])
 
     def do_unlock_journal(self, step, name):
         self.release('lock', name)
+
+    # ---- its disk
+    def must(self, name, command):
+        code, said = self.host(name).x(command)
+        if code != 0:
+            raise WorldError('%s: "%s" ends with %s: %s' % (name, command, code, said.strip()))
+
+    def do_fill_state(self, step, name):
+        self.must(name, 'dd if=/dev/zero of=%s/filler bs=64k 2>/dev/null; dd if=/dev/zero of=%s/filler2 bs=4k 2>/dev/null; true' %
+                  (STATE_DIR, STATE_DIR))
+
+    def do_free_state(self, step, name):
+        self.must(name, 'rm %s/filler %s/filler2' % (STATE_DIR, STATE_DIR))
+
+    def do_seal_state(self, step, name):
+        """Who has files open for writing would keep it from that."""
+        for _ in range(50):
+            if self.host(name).x('mount -o remount,ro ' + STATE_DIR)[0] == 0:
+                return
+            time.sleep(0.2)             # tidy: the journal is closed after some seconds without an entry; nothing tells
+        raise WorldError('the state disk of %s cannot be made read-only' % name)
+
+    def do_unseal_state(self, step, name):
+        self.must(name, 'mount -o remount,rw ' + STATE_DIR)
 
     # ---- syslog, names
     def do_syslog_hangs(self, step, name):
