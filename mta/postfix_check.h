@@ -61,7 +61,7 @@ bool	postfix_plan_load(const struct mta_params *, struct postfix_plan *ret, stru
  * them) and are what they must be; every message stands under the right name, else postsuper mends
  * it. Reports "made PATH", "renamed yes".
  */
-bool	postfix_check_queue(const struct postfix_conf *, const struct postfix_plan *,
+bool	postfix_check_queue(const struct mta_params *, const struct postfix_conf *, const struct postfix_plan *,
 	    uint64_t deadline_ms, struct spawn_out *, struct err *);
 
 #endif

@@ -17,7 +17,7 @@
 #include "common/spawn.h"
 
 #define CACHE_NAME "mta.postfix.conf"
-#define CACHE_HEAD "mailpair postfix conf 1\n"
+#define CACHE_HEAD "mailpair postfix conf 2\n"
 #define POSTCONF_MS 10000
 
 static const char *const param_name[PF_COUNT] = {
@@ -108,10 +108,19 @@ ask_postconf(const char *config, const char *postconf, char *out, size_t size, s
 	return true;
 }
 
-static void
-cache_path(const struct mta_params *params, char *buf, size_t size)
+/* The path becomes part of a name; where its beginning has no room, what is read is compared with the head. */
+void
+postfix_run_path(const struct mta_params *params, const char *name, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s/" CACHE_NAME, params->run_dir);
+	const char *config = params->config != NULL ? params->config : "", *run_dir = params->run_dir != NULL ? params->run_dir : "";
+	size_t len = strlen(config), from;
+
+	config += len > 150 ? len - 150 : 0;
+	snprintf(buf, size, "%s/%s%s%s", run_dir, name, config[0] != '\0' ? "." : "", config);
+	from = strlen(run_dir) + 1 + strlen(name);
+	for (size_t i = from; i < size && buf[i] != '\0'; i++)
+		if (buf[i] == '/')
+			buf[i] = '-';
 }
 
 /* The first line of a cache for this configuration directory. */
@@ -132,9 +141,9 @@ cache_read(const struct mta_params *params, bool even_old, struct postfix_conf *
 	char path[POSTFIX_PATH_MAX], head[POSTFIX_PATH_MAX + 64], *text, *line;
 	bool valid = false;
 
-	cache_path(params, path, sizeof path);
+	postfix_run_path(params, CACHE_NAME, path, sizeof path);
 	cache_head(params, head, sizeof head);
-	text = malloc(size);
+	text = params->run_dir != NULL ? malloc(size) : NULL;
 	if (text == NULL)
 		return false;
 	if (durable_read(path, text, size, NULL) == -1 || strncmp(text, head, strlen(head)) != 0)
@@ -165,10 +174,9 @@ cache_write(const struct mta_params *params, const struct postfix_conf *conf, co
 	char path[POSTFIX_PATH_MAX], head[POSTFIX_PATH_MAX + 64], *text;
 	size_t len;
 
-	text = malloc(size);
-	if (text == NULL)
+	if (params->run_dir == NULL || (text = malloc(size)) == NULL)
 		return;
-	cache_path(params, path, sizeof path);
+	postfix_run_path(params, CACHE_NAME, path, sizeof path);
 	cache_head(params, head, sizeof head);
 	len = (size_t)snprintf(text, size, "%s", head);
 	for (size_t i = 0; i < conf->seen.len && len < size; i++)

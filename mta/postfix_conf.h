@@ -36,7 +36,9 @@
 	X(PF_SMTP_CAPATH, "smtp_tls_CApath")				\
 	X(PF_SMTPD_CAPATH, "smtpd_tls_CApath")				\
 	X(PF_LOCAL_RCPT_MAPS, "local_recipient_maps")			\
-	X(PF_MYORIGIN, "myorigin")
+	X(PF_MYORIGIN, "myorigin")					\
+	X(PF_MULTI_DIRS, "multi_instance_directories")			\
+	X(PF_MULTI_ENABLE, "multi_instance_enable")
 
 enum postfix_param {
 #define X(id, name) id,
@@ -71,6 +73,9 @@ bool	postfix_conf_load(const struct mta_params *, struct postfix_conf *ret, stru
  * started by them, also when the configuration is broken by now.
  */
 bool	postfix_conf_load_known(const struct mta_params *, struct postfix_conf *ret, struct err *);
+
+/* run_dir/NAME for this configuration: each instance has notes of its own. Pure. */
+void	postfix_run_path(const struct mta_params *, const char *name, char *buf, size_t size);
 
 /* master.cf's text into service[]; chroot_default is what "-" means. Pure. */
 bool	postfix_conf_services(struct postfix_conf *, const char *text, bool chroot_default,

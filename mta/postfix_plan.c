@@ -58,7 +58,7 @@ postfix_plan_save(const struct mta_params *params, const struct postfix_plan *pl
 	ok = fflush(stream) == 0 && !ferror(stream);
 	len = ftell(stream);
 	fclose(stream);
-	snprintf(path, sizeof path, "%s/" PLAN_NAME, params->run_dir);
+	postfix_run_path(params, PLAN_NAME, path, sizeof path);
 	if (!ok || len <= 0)
 		err_set(err, 0, "what was prepared for Postfix does not fit into %s", path);
 	else
@@ -130,7 +130,7 @@ postfix_plan_load(const struct mta_params *params, struct postfix_plan *ret, str
 		err_set(err, 0, "out of memory");
 		goto out;
 	}
-	snprintf(path, sizeof path, "%s/" PLAN_NAME, params->run_dir);
+	postfix_run_path(params, PLAN_NAME, path, sizeof path);
 	if (durable_read(path, text, PLAN_BYTES, err) == -1)
 		goto out;
 	head_line(params, head, sizeof head);

@@ -3,113 +3,62 @@
  * readdir(3), in memory that does not grow with the queue.
  *
  * Before a start Postfix has "postsuper" compare each file's name with its inode number. Directory
- * entries carry the inode number, so the same is told here without one stat(2) for each file. What
- * is found wrong is for postsuper to mend: names are never changed here.
+ * entries carry the inode number, so the same is told here without one stat(2) for each file. Directories that
+ * mailpair-queue has just checked (mta/queue_note.h) are not read again. Names are never changed here.
  */
 #include "mta/postfix_queue.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "mta/postfix_id.h"
+#include "mta/queue_note.h"
 
-#define HASH_MAX 8
-#define SHORT_USEC 5		/* a short id begins with so many hex digits of microseconds */
-#define LONG_TIME 10		/* a long one with so many of seconds and microseconds */
+#define LEVELS_MAX 8		/* of directories with one-character names */
 
 struct walk {
 	uint64_t	 deadline_ms;
 	const char	*queue;			/* "deferred" */
-	char		 at[HASH_MAX + 1];	/* letters of the directories we are in */
+	char		 at[LEVELS_MAX + 1];	/* letters of the directories we are in */
 	size_t		 steps;
 	uint64_t	 files;
 	/* names are checked when set */
-	bool		 check, message, long_ids, wrong;
+	bool		 check, message, wrong;
 	int		 depth;
+	const struct queue_note *note;		/* directories that need not be read again, or NULL */
 	struct err	*err;
 };
 
-static bool
-legal_name(const char *name)
-{
-	for (const char *p = name; *p != '\0'; p++)
-		if (!isalnum((unsigned char)*p) && *p != '_')
-			return false;
-	return name[0] != '\0' && name[1] != '\0';
-}
-
-static const char *
-long_separator(const char *name)
-{
-	const char *z = strrchr(name, 'z');
-
-	return z != NULL && z - name >= LONG_TIME ? z : NULL;
-}
-
-/* The microseconds of a long id as the five hex digits a short one would begin with. */
-static void
-usec_as_hex(const char *separator, char buf[16])
-{
-	static const char digits[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-	unsigned int usec = 0;
-
-	for (const char *p = separator - 4; p < separator; p++) {
-		const char *digit = strchr(digits, *p);
-
-		if (digit == NULL) {
-			usec = 0;
-			break;
-		}
-		usec = usec * 52 + (unsigned int)(digit - digits);
-	}
-	snprintf(buf, 16, "%05X", usec);
-}
-
+/* As postsuper, but for long names where new ones are to be short: those do no harm, and stay. */
 bool
-postfix_name_is_wrong(const char *name, uint64_t inode, bool long_ids, bool message, int depth,
-    const char *at)
+postfix_name_is_wrong(const char *name, uint64_t inode, bool message, int depth, const char *at)
 {
-	const char *separator, *hash = name;
-	char hex[16], *rest;
+	char want[POSTFIX_SUB_SIZE];
+	uint64_t claimed;
+	bool is_long;
 
 	if (strlen(name) > 4 && strcmp(name + strlen(name) - 4, "#FIX") == 0)
 		return true;		/* postsuper was interrupted */
-	if (!legal_name(name))
+	if (!postfix_name_legal(name))
 		return false;		/* being written, or not a queue file: Postfix ignores it */
-	separator = long_separator(name);
-	if (message && separator != NULL && !long_ids)
-		return true;
-	if (message && separator == NULL) {
-		unsigned long long number;
-
-		if (strlen(name) <= SHORT_USEC)
+	if (message) {
+		if (!postfix_name_inode(name, &is_long, &claimed))
 			return false;
-		errno = 0;
-		number = strtoull(name + SHORT_USEC, &rest, 16);
-		if (*rest != '\0' || errno != 0)
-			return false;
-		if (number != (unsigned long long)inode)
+		if (!is_long && claimed != inode)
 			return true;
 	}
-	if (separator != NULL) {
-		usec_as_hex(separator, hex);
-		hash = hex;
-	}
-	if (depth < 0 || depth > HASH_MAX || strlen(at) != (size_t)depth)
+	if (depth < 0 || depth > POSTFIX_DEPTH_MAX || strlen(at) != (size_t)depth)
 		return true;
-	for (int i = 0; i < depth; i++) {
-		char want = *hash != '\0' ? *hash++ : '_';
-
-		if (at[i] != want)
+	postfix_name_hash(name, (uint32_t)depth, want);
+	for (int i = 0; i < depth; i++)
+		if (at[i] != want[2 * i])
 			return true;
-	}
 	return false;
 }
 
@@ -123,55 +72,111 @@ walk_entry(struct walk *walk, int dir, const struct dirent *entry)
 	struct stat st;
 
 	if (!walk->check) {
-		walk->files += legal_name(entry->d_name);
+		walk->files += postfix_name_legal(entry->d_name);
 		return;
 	}
-	if (walk->wrong || !postfix_name_is_wrong(entry->d_name, (uint64_t)entry->d_ino,
-	    walk->long_ids, walk->message, walk->depth, walk->at))
+	if (walk->wrong || !postfix_name_is_wrong(entry->d_name, (uint64_t)entry->d_ino, walk->message, walk->depth,
+	    walk->at))
 		return;
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode))
 		return;
-	if (!postfix_name_is_wrong(entry->d_name, (uint64_t)st.st_ino, walk->long_ids, walk->message,
-	    walk->depth, walk->at))
+	if (!postfix_name_is_wrong(entry->d_name, (uint64_t)st.st_ino, walk->message, walk->depth, walk->at))
 		return;
 	walk->wrong = true;
 	err_set(walk->err, 0, "%s/%s%s%s does not stand under its right name", walk->queue, walk->at,
 	    walk->at[0] != '\0' ? "/.../" : "", entry->d_name);
 }
 
+static bool walk_dir(struct walk *, int parent, const char *name, size_t level);
+
+static bool
+walk_below(struct walk *walk, int parent, const char *name, size_t level)
+{
+	bool ok;
+
+	walk->at[level] = name[0];
+	walk->at[level + 1] = '\0';
+	ok = walk_dir(walk, parent, name, level + 1);
+	walk->at[level] = '\0';
+	return ok;
+}
+
+/* "deferred/A/B" */
+static void
+walk_path(const struct walk *walk, char *buf, size_t size)
+{
+	size_t len = (size_t)snprintf(buf, size, "%s", walk->queue);
+
+	for (const char *c = walk->at; *c != '\0' && len + 3 < size; c++) {
+		buf[len++] = '/';
+		buf[len++] = *c;
+		buf[len] = '\0';
+	}
+}
+
+/* As it was when a check read it: then so are its names, and its sub-directories are those that were noted. */
+static bool
+walk_noted(struct walk *walk, int fd, size_t level, bool *ret_noted)
+{
+	char path[64];
+	struct stat st;
+	size_t len;
+	bool ok = true;
+
+	walk_path(walk, path, sizeof path);
+	len = strlen(path);
+	*ret_noted = walk->note != NULL && fstat(fd, &st) == 0 && queue_note_same(walk->note, path, &st);
+	for (size_t i = 0; ok && *ret_noted && level < LEVELS_MAX && i < walk->note->dirs; i++) {
+		const char *below = walk->note->dir[i].path;
+
+		if (strncmp(below, path, len) == 0 && below[len] == '/' && below[len + 1] != '\0' && below[len + 2] == '\0')
+			ok = walk_below(walk, fd, below + len + 1, level);
+	}
+	return ok;
+}
+
+static bool
+walk_entries(struct walk *walk, DIR *dir, size_t level)
+{
+	struct dirent *entry;
+	bool ok = true;
+
+	while (ok && (errno = 0, entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (++walk->steps % 4096 == 0 && clock_mono_ms() > walk->deadline_ms)
+			ok = err_set(walk->err, 0, "Postfix's queue %s was not read in time", walk->queue);
+		else if (entry->d_name[1] == '\0' && level < LEVELS_MAX)
+			ok = walk_below(walk, dirfd(dir), entry->d_name, level);
+		else
+			walk_entry(walk, dirfd(dir), entry);
+	}
+	if (ok && errno != 0)
+		ok = err_set(walk->err, errno, "cannot read Postfix's queue %s", walk->queue);
+	return ok;
+}
+
 static bool
 walk_dir(struct walk *walk, int parent, const char *name, size_t level)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct dirent *entry;
-	bool ok = true;
+	bool ok, noted;
 	DIR *dir;
 
 	if (fd == -1)		/* hash directories come and go; a file may have a short name */
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
 		    err_set(walk->err, errno, "cannot read Postfix's queue %s", walk->queue);
+	ok = walk_noted(walk, fd, level, &noted);
+	if (noted || !ok) {
+		close(fd);
+		return ok;
+	}
 	dir = fdopendir(fd);
 	if (dir == NULL) {
 		close(fd);
 		return err_set(walk->err, errno, "cannot read Postfix's queue %s", walk->queue);
 	}
-	while (ok && (errno = 0, entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (++walk->steps % 4096 == 0 && clock_mono_ms() > walk->deadline_ms) {
-			ok = err_set(walk->err, 0, "Postfix's queue %s was not read in time",
-			    walk->queue);
-		} else if (entry->d_name[1] == '\0' && level < HASH_MAX) {
-			walk->at[level] = entry->d_name[0];
-			walk->at[level + 1] = '\0';
-			ok = walk_dir(walk, dirfd(dir), entry->d_name, level + 1);
-			walk->at[level] = '\0';
-		} else {
-			walk_entry(walk, dirfd(dir), entry);
-		}
-	}
-	if (ok && errno != 0)
-		ok = err_set(walk->err, errno, "cannot read Postfix's queue %s", walk->queue);
+	ok = walk_entries(walk, dir, level);
 	closedir(dir);
 	return ok;
 }
@@ -216,7 +221,7 @@ postfix_queue_count(const struct postfix_conf *conf, struct mta_queue_counts *re
 }
 
 enum fact
-postfix_queue_named_well(const struct postfix_conf *conf, uint64_t deadline_ms, struct err *err)
+postfix_queue_named_well(const struct postfix_conf *conf, const char *run_dir, uint64_t deadline_ms, struct err *err)
 {
 	/*
 	 * those that postsuper goes through; logs have the name of their message, not of their
@@ -227,16 +232,17 @@ postfix_queue_named_well(const struct postfix_conf *conf, uint64_t deadline_ms, 
 		{ "incoming", true }, { "active", true }, { "deferred", true }, { "hold", true },
 	};
 	enum fact fact = FACT_YES;
+	struct queue_note note;
 	int fd = open_queue(conf, err);
 
 	if (fd == -1)
 		return FACT_UNKNOWN;
+	queue_note_read(run_dir, conf->value[PF_QUEUE_DIR], &note);
 	for (size_t i = 0; fact == FACT_YES && i < sizeof queue / sizeof queue[0]; i++) {
 		struct walk walk = {
 			.deadline_ms = deadline_ms, .queue = queue[i].name, .err = err,
 			.check = true, .message = queue[i].message,
-			.depth = postfix_conf_hash_depth(conf, queue[i].name),
-			.long_ids = strcmp(conf->value[PF_LONG_IDS], "yes") == 0,
+			.depth = postfix_conf_hash_depth(conf, queue[i].name), .note = &note,
 		};
 
 		if (!walk_dir(&walk, fd, queue[i].name, 0))
@@ -244,6 +250,7 @@ postfix_queue_named_well(const struct postfix_conf *conf, uint64_t deadline_ms, 
 		else if (walk.wrong)
 			fact = FACT_NO;
 	}
+	queue_note_free(&note);
 	close(fd);
 	return fact;
 }

@@ -19,15 +19,14 @@ bool	postfix_queue_count(const struct postfix_conf *, struct mta_queue_counts *r
 /*
  * NO: a file's name does not fit its inode or its hash directory (an interrupted or needed
  * renaming); *err names the first. UNKNOWN: a directory cannot be read, or the deadline has
- * passed.
+ * passed. run_dir: where a check has left a note of what it read (mta/queue_note.h), or NULL.
  */
-enum fact postfix_queue_named_well(const struct postfix_conf *, uint64_t deadline_ms, struct err *);
+enum fact postfix_queue_named_well(const struct postfix_conf *, const char *run_dir, uint64_t deadline_ms, struct err *);
 
 /*
  * Pure: must this file of a message queue be renamed? depth: of the hash; at: its directories
  * below the queue, "A".
  */
-bool	postfix_name_is_wrong(const char *name, uint64_t inode, bool long_ids, bool message, int depth,
-	    const char *at);
+bool	postfix_name_is_wrong(const char *name, uint64_t inode, bool message, int depth, const char *at);
 
 #endif

@@ -91,13 +91,13 @@ rename_all(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_o
 }
 
 static bool
-check_names(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out,
-    struct err *err)
+check_names(const struct mta_params *params, const struct postfix_conf *conf, uint64_t deadline_ms,
+    struct spawn_out *out, struct err *err)
 {
 	struct err why = { 0 };
 
 	for (int tries = 0; ; tries++) {
-		switch (postfix_queue_named_well(conf, deadline_ms, &why)) {
+		switch (postfix_queue_named_well(conf, params->run_dir, deadline_ms, &why)) {
 		case FACT_YES:
 			if (tries != 0)
 				spawn_say(out, "renamed", "yes");
@@ -117,11 +117,11 @@ check_names(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_
 }
 
 bool
-postfix_check_queue(const struct postfix_conf *conf, const struct postfix_plan *plan,
+postfix_check_queue(const struct mta_params *params, const struct postfix_conf *conf, const struct postfix_plan *plan,
     uint64_t deadline_ms, struct spawn_out *out, struct err *err)
 {
 	for (size_t i = 0; i < plan->dirs; i++)
 		if (!check_directory(conf, plan, &plan->dir[i], out, err))
 			return false;
-	return check_names(conf, deadline_ms, out, err);
+	return check_names(params, conf, deadline_ms, out, err);
 }

@@ -41,9 +41,11 @@ bool	queue_gid(const struct queue_owners *, const char *group, uint32_t *ret);
 enum queue_hash {
 	QUEUE_FLAT,			/* not at all */
 	QUEUE_MOD,			/* qmail: decimal number mod split */
-	QUEUE_POSTFIX,			/* depth levels of one character each, taken from the id */
+	QUEUE_POSTFIX,			/* depth levels of one character each, taken from the id; walked into down to QUEUE_POSTFIX_LEVELS */
 	QUEUE_EXIM			/* one level, character 6 of the id; unsplit is legal too */
 };
+
+#define QUEUE_POSTFIX_LEVELS 4	/* where the setting was another one, Postfix's tools still find what is there */
 
 struct queue_place {
 	char		*path;		/* below the root: "mess", "input"; "" is the root itself */

@@ -131,10 +131,12 @@ order(const void *left, const void *right)
 	return a->ino < b->ino ? -1 : a->ino > b->ino;
 }
 
-/* Is this name, in a directory of the place at that level, one of its sub-directories? */
+/* Is this name, in a directory of the place at that level, one of its sub-directories? type: as the directory says, perhaps unknown. */
 static bool
-is_sub(const struct queue_layout *layout, const struct queue_place *place, uint32_t level, const char *name)
+is_sub(const struct queue_layout *layout, const struct queue_place *place, uint32_t level, const char *name, uint8_t type)
 {
+	if (place->hash == QUEUE_POSTFIX && level >= place->depth)
+		return level < QUEUE_POSTFIX_LEVELS && name[1] == '\0' && type == DT_DIR;
 	if (level >= place->depth)
 		return false;
 	switch (place->hash) {
@@ -253,7 +255,7 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 				continue;
 			if (at->path[0] == '\0' && strcmp(d->name, "lost+found") == 0)
 				list_add(subs, d->name, d->ino, DT_UNKNOWN);
-			else if (is_sub(s->layout, place, at->level, d->name))
+			else if (is_sub(s->layout, place, at->level, d->name, d->type))
 				list_add(subs, d->name, d->ino, d->type);
 			else
 				list_add(&files, d->name, d->ino, d->type);
