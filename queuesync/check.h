@@ -50,6 +50,7 @@ struct queue_content {
 	enum problem problem;
 	uint32_t bits;		/* the module's own */
 	uint64_t number[4];	/* the module's own */
+	uint32_t mark[64];	/* the module's own: places in the file */
 	char	 what[120];	/* for the finding's detail: where and what would be right */
 };
 

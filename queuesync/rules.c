@@ -6,7 +6,7 @@
 #include "queuesync/check.h"
 
 static const struct rules *const modules[] = {
-	&rules_exim, NULL
+	&rules_exim, &rules_postfix, NULL
 };
 
 const struct rules *
