@@ -89,15 +89,16 @@ const struct rule rule_table[] = {
 	{ 20, "postfix", "no renaming is half done", "repair", "interrupted-repair",
 	    "No name ends in \"#FIX\": that is what postsuper calls a file between two names.",
 	    "It is renamed to the id that fits its inode.", "fast" },
-	{ 21, "postfix", "an id stands in one queue", "repair, quarantine", "duplicate",
+	{ 21, "postfix", "an id stands in one queue", "repair", "duplicate",
 	    "An id is in one of the message queues only.",
-	    "Two names of one file: the one in the earlier queue goes. Two files: the one whose inode fits stays, what is done in the other "
-	    "is marked done in it, and the other goes to the quarantine.", "both" },
-	{ 22, "postfix", "ready files are ready", "wait, garbage, repair, quarantine", "unfinished, wrong-mode",
+	    "Of two copies of a message the one whose inode fits stays, else the one that is further on its way; what is done in the other is "
+	    "marked done in it, and the other goes to the quarantine. Different messages: one gets the id of its own inode.", "both" },
+	{ 22, "postfix", "ready files are ready", "wait, garbage, repair, promote, quarantine", "unfinished, wrong-mode",
 	    "Files in active, deferred and hold have the owner's rwx bits. In incoming and maildrop a file without them is still being "
 	    "written, and was never acknowledged.",
 	    "Unfinished ones wait 7 days and go to the quarantine then. In the other queues a whole message has lost its bits and gets them "
-	    "back, before \"postsuper -p\" deletes it.", "both" },
+	    "back, before \"postsuper -p\" deletes it; so does a whole one in incoming or maildrop that shows a mode which Postfix gives "
+	    "to no unfinished file, or stands in a queue that has lost its modes.", "both" },
 	{ 23, "postfix", "the records are whole", "quarantine", "bad-record, truncated, nul-tail",
 	    "A ready file parses to its END record: the sizes and offsets of its first record are those found, it has an arrival time, a "
 	    "sender and a recipient, each record is legal where it stands, and jumps come to an end.",
