@@ -48,7 +48,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers
+        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -86,6 +86,10 @@ $(O)/tools/%: tests/queue/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
 
+# what measurements are compared with
+$(O)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -o $@ $< -lpthread
 
 # ---------------------------------------------------------------- packages
 PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev check
@@ -177,6 +181,11 @@ docs: docs/fsm.md queuesync/RULES.md ## print the generated documents anew
 bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=10)
 	@$(MAKE) --no-print-directory -j2 all tools
 	@tests/bench/failover --runs $(or $(RUNS),10)
+
+bench-queue: deps ## what a check of a queue costs, beside find, a bare reader and the mail program's own lister (RUNS=5, SIZES, BIG, MTA)
+	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read
+	@tests/bench/queue --runs $(or $(RUNS),5) --sizes $(or $(SIZES),10000,200000) --big $(or $(BIG),1000000) \
+	    --mta $(or $(MTA),qmail,postfix,exim) --build $(O)
 
 bench-peers: deps ## the same beside keepalived and Pacemaker where installed
 	@$(MAKE) --no-print-directory -j2 all tools

@@ -1,0 +1,257 @@
+/*
+ * tests/unit/test_look.c - whose queue a tree is, a look at a queue that is being worked on, and what is said of it:
+ * documents and text.
+ */
+#include "queuesync/look.h"
+
+#include "queuesync/list.h"
+#include "queuesync/output.h"
+#include "tests/unit/tree.h"
+
+/* ---------------------------------------------------------------- two looks */
+
+static unsigned int joints;
+
+static struct target
+toy_target(struct rules *rules)
+{
+	struct target t = { .rules = rules };
+
+	*rules = toy_rules_any;
+	toy_layout(&t.layout, root);
+	for (size_t i = 0; i < t.layout.places; i++)
+		t.layout.place[i].uid = t.layout.place[i].gid = QUEUE_ID_ANY;
+	return t;
+}
+
+START_TEST(a_queue_at_rest_is_looked_at_once)
+{
+	struct look_options options = { .deep = true };
+	struct rules rules;
+	struct target t;
+	struct look look;
+	struct err err;
+
+	tree(30);
+	write_file(in("new/staying"), "x");
+	write_file(in("new/77"), "bad");
+	t = toy_target(&rules);
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert(!look.live && !look.cut);
+	ck_assert_uint_eq(look.findings.len, 2);
+	ck_assert_uint_eq(look.messages, 30);
+	ck_assert_uint_eq(look.files, 32);
+	findings_free(&look.findings);
+	queue_layout_free(&t.layout);
+	untree();
+}
+END_TEST
+
+/* A message leaves between being seen and being read: the look is taken again, and what only the first saw is forgotten. */
+static void
+message_leaves(struct check *c)
+{
+	(void)c;
+	if (joints++ == 0) {
+		ck_assert_int_eq(unlink(in("cur/1/4")), 0);
+		ck_assert_int_eq(unlink(in("new/passing")), 0);
+		write_file(in("new/later"), "x");
+	}
+}
+
+START_TEST(a_message_that_leaves_meanwhile_makes_for_a_second_look)
+{
+	struct look_options options = { .deep = true };
+	struct rules rules;
+	struct target t;
+	struct look look;
+	struct err err;
+
+	tree(30);
+	write_file(in("new/passing"), "x");
+	write_file(in("new/staying"), "x");
+	t = toy_target(&rules);
+	rules.join = message_leaves;
+	joints = 0;
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert_uint_eq(joints, 2);
+	ck_assert(look.live);
+	ck_assert_uint_eq(look.findings.len, 1);
+	ck_assert_str_eq(look.findings.at[0].path, "new/staying");
+	ck_assert_uint_eq(look.messages, 29);
+	findings_free(&look.findings);
+	queue_layout_free(&t.layout);
+	untree();
+}
+END_TEST
+
+/* ---------------------------------------------------------------- whose queue */
+
+START_TEST(whose_queue_a_tree_is_follows_from_its_directories)
+{
+	static const struct { const char *mta, *directories[8]; } trees[] = {
+		{ "qmail", { "mess", "info", "local", "remote", "todo", "intd" } },
+		{ "qmail", { "mess", "info", "todo", "remote" } },
+		{ "postfix", { "maildrop", "incoming", "active", "deferred", "hold", "defer" } },
+		{ "postfix", { "maildrop", "active", "deferred" } },
+		{ "exim", { "input", "msglog", "db" } },
+		{ "exim", { "input", "msglog" } },
+		{ NULL, { "input" } },
+		{ NULL, { "active" } },
+		{ NULL, { "new", "cur", "tmp" } },
+	};
+
+	for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
+		const char *mta;
+
+		tree(0);
+		ck_assert_int_eq(mkdir(in("x"), 0700), 0);
+		for (size_t k = 0; k < 8 && trees[i].directories[k] != NULL; k++)
+			ck_assert_int_eq(mkdir(in("x/%s", trees[i].directories[k]), 0700), 0);
+		mta = target_guess(in("x"));
+		untree();
+		if (trees[i].mta == NULL)
+			ck_assert_ptr_null(mta);
+		else
+			ck_assert_str_eq(mta != NULL ? mta : "none", trees[i].mta);
+	}
+	ck_assert_ptr_null(target_guess("/nowhere/at/all"));
+}
+END_TEST
+
+/* ---------------------------------------------------------------- what is said */
+
+static struct findings
+sample(void)
+{
+	struct findings list = { 0 };
+	struct finding *f;
+
+	f = finding_add(&list, 11, CLASS_PROMOTE, PROBLEM_LINK_NOT_DURABLE, ACK_MAYBE, "intd/7", "7", "complete, \"not\" linked");
+	f->action = strdup("linked to todo/7");
+	f = finding_add(&list, 5, CLASS_QUARANTINE, PROBLEM_EMPTY, ACK_YES, "new/\033[2J\xff", NULL, "0 bytes");
+	f->damages = true;
+	f->count = 3;
+	finding_sender(f, "a\xc2\x9b@example.org");
+	finding_recipient(f, "b@example.org");
+	finding_recipient(f, "c@example.org");
+	return list;
+}
+
+static char *
+said(void (*say)(FILE *, const struct report *), const struct report *r)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	say(to, r);
+	fclose(to);
+	return text;
+}
+
+static void
+say_json(FILE *to, const struct report *r)
+{
+	struct output out;
+
+	output_begin(&out, to);
+	output_report_json(&out.json, r);
+	output_end(&out);
+}
+
+START_TEST(a_report_is_one_document_with_the_words_of_the_contract)
+{
+	struct findings list = sample();
+	struct report r = { .mta = "qmail", .queue = "/q", .messages = 5, .files = 9, .took_ms = 3,
+	    .verdict = VERDICT_DAMAGED, .findings = &list };
+	char *text = said(say_json, &r);
+
+	ck_assert_str_eq(text, "{\n"
+	    "  \"mta\": \"qmail\",\n  \"queue\": \"/q\",\n  \"messages\": 5,\n  \"files\": 9,\n  \"took_ms\": 3,\n"
+	    "  \"deep\": false,\n  \"live\": false,\n  \"complete\": true,\n  \"verdict\": \"damaged\",\n  \"findings\": [\n"
+	    "    {\"class\": \"promote\", \"problem\": \"link-not-durable\", \"path\": \"intd/7\", \"message\": \"7\", "
+	    "\"acknowledged\": \"maybe\", \"action\": \"linked to todo/7\", \"detail\": \"complete, \\\"not\\\" linked\", "
+	    "\"rule\": 11, \"count\": 1},\n"
+	    "    {\"class\": \"quarantine\", \"problem\": \"empty\", \"path\": \"new/\\u001b[2J\\ufffd\", \"message\": null, "
+	    "\"acknowledged\": \"yes\", \"action\": null, \"detail\": \"0 bytes\", \"rule\": 5, \"count\": 3, "
+	    "\"sender\": \"a\xc2\x9b@example.org\", \"recipients\": [\"b@example.org\", \"c@example.org\"]}\n"
+	    "  ]\n}\n");
+	free(text);
+	findings_free(&list);
+}
+END_TEST
+
+START_TEST(nothing_that_a_terminal_obeys_is_shown)
+{
+	struct findings list = sample();
+	struct report r = { .mta = "qmail", .queue = "/q\033]0;x\007", .deep = true, .live = true, .cut = true,
+	    .verdict = VERDICT_DAMAGED, .findings = &list };
+	struct queue_message m = { .id = strdup("1\r"), .state = "todo", .sender = strdup("\033[1m"), .size = 7,
+	    .arrived = INT64_MAX };
+	char *text = said(output_report_text, &r), *more = NULL;
+	size_t len;
+	FILE *to = open_memstream(&more, &len);
+
+	queue_message_add(&m, "x\x9b" "31m\x7f", 6, true);
+	output_messages_head(to);
+	output_message_text(to, "qmail", &m);
+	fclose(to);
+	for (const char *const *t = (const char *const[]){ text, more, NULL }; *t != NULL; t++)
+		for (const char *c = *t; *c != '\0'; c++)
+			ck_assert_msg((*c >= ' ' && *c != 0x7f) || *c == '\n', "byte %d in %s", *c, *t);
+	ck_assert_ptr_nonnull(strstr(text, "new/?[2J?"));
+	ck_assert_ptr_nonnull(strstr(text, "from <a?@example.org> to <b@example.org>, <c@example.org>"));
+	ck_assert_ptr_nonnull(strstr(text, "3 in all"));
+	ck_assert_ptr_nonnull(strstr(more, "x?31m? (done)"));
+	free(text);
+	free(more);
+	queue_message_free(&m);
+	findings_free(&list);
+}
+END_TEST
+
+START_TEST(a_message_is_an_object_of_the_contract)
+{
+	struct queue_message m = { .id = strdup("A1"), .state = "deferred", .size = 1432, .arrived = 1795283942 };
+	struct output out;
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	queue_message_add(&m, "b@example.net", 13, false);
+	output_begin(&out, to);
+	json_array(&out.json, NULL);
+	output_message_json(&out.json, "postfix", &m);
+	m.sender = strdup("");
+	m.arrived = 0;
+	output_message_json(&out.json, "postfix", &m);
+	json_array_end(&out.json);
+	output_end(&out);
+	fclose(to);
+	ck_assert_str_eq(text, "[\n"
+	    "  {\"id\": \"A1\", \"mta\": \"postfix\", \"state\": \"deferred\", \"size\": 1432, \"arrived\": \"2026-11-21T17:59:02Z\", "
+	    "\"sender\": null, \"recipients\": [{\"address\": \"b@example.net\", \"done\": false}]},\n"
+	    "  {\"id\": \"A1\", \"mta\": \"postfix\", \"state\": \"deferred\", \"size\": 1432, \"arrived\": null, "
+	    "\"sender\": \"\", \"recipients\": [{\"address\": \"b@example.net\", \"done\": false}]}\n]\n");
+	free(text);
+	queue_message_free(&m);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("look");
+	TCase *tc = tcase_create("looks");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_queue_at_rest_is_looked_at_once);
+	tcase_add_test(tc, a_message_that_leaves_meanwhile_makes_for_a_second_look);
+	tcase_add_test(tc, whose_queue_a_tree_is_follows_from_its_directories);
+	tcase_add_test(tc, a_report_is_one_document_with_the_words_of_the_contract);
+	tcase_add_test(tc, nothing_that_a_terminal_obeys_is_shown);
+	tcase_add_test(tc, a_message_is_an_object_of_the_contract);
+	suite_add_tcase(suite, tc);
+	return unit_main(suite);
+}
