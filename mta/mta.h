@@ -22,6 +22,7 @@
 struct mta_params {
 	const char	*config;	/* configuration directory, NULL: the program's default */
 	const char	*probe;		/* "ADDR:PORT" or NULL */
+	const char	*const *services;	/* qmail: directories or programs, NULL-terminated; NULL or none: found */
 	const char	*run_dir;	/* for what must outlive a call (prepared.*) */
 	const char	*const *addresses;	/* service addresses without prefix, NULL-terminated */
 	uint32_t	 probe_ms;	/* limit of one dialogue */
@@ -81,9 +82,16 @@ struct mta_driver {
 	 * UNKNOWN: cannot be told. Only YES fills *ret.
 	 */
 	enum fact (*lock)(const struct mta_params *, const struct queue_layout *, struct queue_lock *ret, struct err *);
+
+	/*
+	 * NULL where the program itself makes sure that an acknowledged message stays after a power cut. Else the file system of
+	 * its queue has to write changes of directories at once: storage mounts it with dirsync, and this tells whether it
+	 * is so. NO: *err says where it is not.
+	 */
+	enum fact (*durable)(const struct mta_params *, struct err *);
 };
 
-extern const struct mta_driver mta_postfix;
+extern const struct mta_driver mta_postfix, mta_qmail;
 
 const struct mta_driver *mta_find(const char *name);	/* NULL if there is none; pure */
 const char *mta_names(void);				/* "postfix", for error texts */

@@ -7,7 +7,6 @@
  */
 #include "mta/postfix_proc.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "mta/flock.h"
 
 static bool
 same_file(const struct stat *a, const struct stat *b)
@@ -53,72 +52,17 @@ runs_from(pid_t pid, const char *dir, char *ret_program, size_t size)
 	return true;
 }
 
-/* Does this process hold a lock on that file? By its descriptors: true on every file system. */
-static bool
-holds_lock(pid_t pid, const struct stat *file)
-{
-	char path[64];
-	DIR *dir;
-	struct dirent *entry;
-	bool holds = false;
-
-	snprintf(path, sizeof path, "/proc/%d/fd", pid);
-	dir = opendir(path);
-	if (dir == NULL)
-		return false;
-	while (!holds && (entry = readdir(dir)) != NULL) {
-		char info[64], text[2048];
-		struct stat st;
-		FILE *stream;
-
-		if (!isdigit((unsigned char)entry->d_name[0]) ||
-		    fstatat(dirfd(dir), entry->d_name, &st, 0) == -1 || !same_file(&st, file))
-			continue;
-		snprintf(info, sizeof info, "/proc/%d/fdinfo/%.20s", pid, entry->d_name);
-		stream = fopen(info, "re");
-		if (stream == NULL)
-			continue;
-		while (fgets(text, sizeof text, stream) != NULL)
-			if (strncmp(text, "lock:", 5) == 0 && strstr(text, "FLOCK") != NULL)
-				holds = true;
-		fclose(stream);
-	}
-	closedir(dir);
-	return holds;
-}
-
-/*
- * Who is written in /proc/locks for this inode? The device number is not compared: overlay and
- * btrfs show another one there than stat(2) does. holds_lock() decides.
- */
+/* What master has written into its lock file: a hint where to look, and no more. */
 static pid_t
-holder_in_kernel_list(const struct stat *file)
+written_pid(const char *path)
 {
-	FILE *stream = fopen("/proc/locks", "re");
-	char line[256];
-	pid_t found = 0;
-
-	if (stream == NULL)
-		return 0;
-	while (found == 0 && fgets(line, sizeof line, stream) != NULL) {
-		unsigned long long inode;
-		int pid;
-
-		if (sscanf(line, "%*s FLOCK %*s %*s %d %*x:%*x:%llu", &pid, &inode) == 2 &&
-		    inode == (unsigned long long)file->st_ino && pid > 0 && holds_lock(pid, file))
-			found = pid;
-	}
-	fclose(stream);
-	return found;
-}
-
-static pid_t
-written_pid(int fd)
-{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char text[64];
-	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+	ssize_t n = fd == -1 ? -1 : read(fd, text, sizeof text - 1);
 	long pid;
 
+	if (fd != -1)
+		close(fd);
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';
@@ -126,44 +70,10 @@ written_pid(int fd)
 	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
-/*
- * One lock file. The lock itself is tried only when no holder is seen, and for an instant and
- * shared: a master that starts just then gives up when it cannot have its own.
- */
 static enum fact
 lock_held(const char *path, pid_t *ret_pid, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat st;
-	pid_t pid;
-	enum fact fact = FACT_YES;
-
-	if (fd == -1) {
-		if (errno == ENOENT || errno == ENOTDIR)
-			return FACT_NO;
-		err_set(err, errno, "cannot look at the lock of Postfix's master, %s", path);
-		return FACT_UNKNOWN;
-	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		err_set(err, 0, "%s is no lock file of Postfix's master", path);
-		close(fd);
-		return FACT_UNKNOWN;
-	}
-	pid = written_pid(fd);
-	if (pid == 0 || !holds_lock(pid, &st)) {
-		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-			fact = FACT_NO;
-		} else if (errno == EWOULDBLOCK) {
-			pid = holder_in_kernel_list(&st);
-		} else {
-			err_set(err, errno, "cannot try the lock of Postfix's master, %s", path);
-			fact = FACT_UNKNOWN;
-		}
-	}
-	close(fd);			/* gives the lock back where we had it */
-	if (fact == FACT_YES)
-		*ret_pid = pid;
-	return fact;
+	return flock_held(path, "Postfix's master", written_pid(path), ret_pid, err);
 }
 
 enum fact

@@ -67,8 +67,10 @@ struct queue_layout {
 	const struct queue_owners *owners;	/* NULL: this host's; must outlive the layout */
 
 	/* qmail */
-	uint32_t		 split;		/* conf-split; 0: not qmail */
+	uint32_t		 split;		/* conf-split as the tree has it; 0: not qmail */
+	uint32_t		 built_split;	/* as the programs were built; 0: not known */
 	bool			 big_todo;	/* todo and intd are split, too */
+	uint32_t		 remote_uid;	/* owner of lock/tcpto */
 	/* Postfix */
 	bool			 long_ids;	/* enable_long_queue_ids; a tree may hold both kinds */
 	/* Exim */

@@ -116,7 +116,8 @@ const struct rules *rules_find(const char *mta);	/* NULL: none */
 struct check *check_new(const struct rules *, const struct queue_layout *, const struct check_options *);
 void	check_free(struct check *);
 
-/* The scan tells what is there. A directory: its path below the root. An entry of any type: check_file(). */
+/* The scan tells what is there, place by place in the layout's order. A directory: its path below the root. An entry of any
+ * type: check_file(). */
 void	check_directory(struct check *, const char *path, uint16_t place, const struct queue_file *self);
 void	check_file(struct check *, const struct queue_file *);
 void	check_joined(struct check *);
@@ -164,7 +165,7 @@ bool	check_keep(struct check *, const struct queue_file *, struct queue_key, uin
 const struct queue_file *check_kept(struct check *, struct queue_key, uint32_t bit);	/* NULL: none */
 typedef void check_kept_f(struct check *, const struct queue_file *, struct queue_key, uint32_t bit, void *arg);
 void	check_each_kept(struct check *, uint32_t bits, check_kept_f *, void *arg);	/* in the order of keeping */
-/* Have it read although this is no deep pass. */
+/* Have it read although this is no deep pass. An inode of 0 is not known: whatever stands there then is read. */
 void	check_ask(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
 
 /*

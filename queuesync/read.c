@@ -48,7 +48,7 @@ read_opened(const struct pass *pass, struct job *job, int fd)
 		return;
 	}
 	/* What stands there now is not what was judged: a message of a running program that moved on. */
-	if (job->asked.file.ino != ino || QUEUE_TYPE(job->asked.file.mode) != QUEUE_REGULAR) {
+	if ((ino != 0 && job->asked.file.ino != ino) || QUEUE_TYPE(job->asked.file.mode) != QUEUE_REGULAR) {
 		job->end = JOB_VANISHED;
 		return;
 	}

@@ -149,7 +149,7 @@ keep_mended(struct findings *from, struct findings *to)
 		struct finding *f = &from->at[i];
 
 		if (f->action != NULL) {
-			struct finding *kept = finding_add(to, f->rule, f->class, f->problem, f->acknowledged, NULL, NULL, "%s", "");
+			struct finding *kept = finding_add(to, f->rule, f->class, f->problem, f->acknowledged, "", NULL, "%s", "");
 
 			free(kept->detail);
 			free(kept->path);

@@ -38,25 +38,26 @@ const struct rule rule_table[] = {
 	    "fast" },
 
 	/* ---- qmail ---- */
-	{ 8, "qmail", "the name is the inode", "repair", "name-inode-mismatch",
+	{ 8, "qmail", "the name is the inode", "repair, quarantine", "name-inode-mismatch, duplicate",
 	    "The message file mess/H/N has the inode N. A queue that was copied file by file has other inodes, and the next message "
 	    "would meet an old name.",
 	    "All files of the message get the number of its inode: first all of them names that no program uses, then the new ones, mess "
-	    "last, so that no file can ever be put over another.", "fast" },
+	    "last, so that no file can ever be put over another. Many are one finding: a copy that was made file by file. Of two messages "
+	    "with one number the one with another inode goes to the quarantine.", "fast" },
 	{ 9, "qmail", "every number has its message", "quarantine", "missing-part",
 	    "A number that has an envelope, recipients, a state or a bounce has the message file as well.",
 	    "What is left of it goes to the quarantine; sender and recipients are told, since an acknowledged message is lost if it had todo "
 	    "or info.", "fast" },
-	{ 10, "qmail", "todo is an envelope", "repair, quarantine", "bad-record, truncated, nul-tail, duplicate",
+	{ 10, "qmail", "todo is an envelope", "repair, quarantine", "bad-record, truncated, empty, nul-tail, duplicate",
 	    "todo/N has the records u, p, F and one or more T, each ended by NUL, addresses of at most 1003 bytes, and intd/N is the same "
 	    "file or is gone.",
-	    "An intd with the same bytes in another inode is linked anew. A broken envelope takes its message to the quarantine: qmail "
-	    "would drop recipients in silence.", "both" },
-	{ 11, "qmail", "a complete envelope is linked", "promote, wait, garbage", "link-not-durable, unfinished",
+	    "Where intd is another file it goes to the quarantine, since todo is what counts. A broken envelope takes its "
+	    "message to the quarantine: qmail would drop recipients in silence.", "both" },
+	{ 11, "qmail", "a complete envelope is linked", "promote, wait, garbage", "link-not-durable, unfinished, orphan-part",
 	    "A message with a complete intd has its todo. The link is what qmail answers 250 after, but it is not synced: after a power cut "
 	    "it can be missing.",
-	    "todo/N is linked to intd/N: at worst a duplicate, since the client was perhaps told no. Incomplete ones were never "
-	    "acknowledged: they wait 36 hours and go to the quarantine then, where qmail would delete them.", "both" },
+	    "todo/N is linked to intd/N, also beside an info whose channels lack recipients of the envelope: at worst "
+	    "a duplicate, since the client was perhaps told no. Incomplete ones were never acknowledged: they wait 36 hours and go to the quarantine then, where qmail would delete them.", "both" },
 	{ 12, "qmail", "info and channels are records", "quarantine", "bad-record, truncated, empty, nul-tail",
 	    "Where there is no todo, info is one record F, local and remote are one or more records T or D, each ended by NUL.",
 	    "The message goes to the quarantine whole: qmail takes a cut record for the end of the file, and ends the message without a "
@@ -71,10 +72,10 @@ const struct rule rule_table[] = {
 	    "A message file without envelope, and files in pid/, were read within 36 hours.",
 	    "Younger ones are left alone; older ones go to the quarantine.", "fast" },
 	{ 16, "qmail", "the locks", "repair", "missing-lock, wrong-type",
-	    "lock/trigger is a FIFO with permissions 0622, lock/sendmutex a file, lock/tcpto a file of 1024 bytes. With a regular file as "
-	    "trigger qmail-send spins, without one mail waits 25 minutes.",
+	    "lock/trigger is a FIFO with permissions 0622, lock/sendmutex and lock/tcpto are files (the latter a cache of "
+	    "1024 bytes, or empty). With a regular file as trigger qmail-send spins, without one mail waits 25 minutes.",
 	    "What is wrong goes to the quarantine and is made anew; a lock that is right is never touched.", "fast" },
-	{ 17, "qmail", "the message begins", "quarantine", "empty, bad-record, nul-tail",
+	{ 17, "qmail", "the message begins", "quarantine", "empty, truncated, bad-record, nul-tail",
 	    "The message file begins with the line that qmail-queue writes, and is not of 0 bytes.",
 	    "The message goes to the quarantine whole.", "both" },
 	{ 18, "qmail", "the split is the binary's", "report", "wrong-directory",

@@ -6,7 +6,7 @@
 #include "queuesync/check.h"
 
 static const struct rules *const modules[] = {
-	&rules_exim, &rules_postfix, NULL
+	&rules_qmail, &rules_postfix, &rules_exim, NULL
 };
 
 const struct rules *

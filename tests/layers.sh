@@ -126,7 +126,8 @@ for file in supervisor/fsm.c supervisor/beat.c supervisor/beat_memory.c supervis
     supervisor/link_frame.c supervisor/why.c supervisor/whatif.c supervisor/whatif_words.c \
     supervisor/whatif_text.c supervisor/replay.c common/conf_check.c common/conf_check_net.c common/conf_diff.c \
     common/conf_lex.c common/json.c common/utf8.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
-    mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c queuesync/finding.c queuesync/table.c \
+    mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c mta/qmail_record.c \
+    queuesync/finding.c queuesync/table.c \
     queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c; do
 	pure "$file"
 done
