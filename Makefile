@@ -48,7 +48,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue
+        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue bench-stalls
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -190,6 +190,10 @@ bench-queue: deps ## what a check of a queue costs, beside find, a bare reader a
 bench-peers: deps ## the same beside keepalived and Pacemaker where installed
 	@$(MAKE) --no-print-directory -j2 all tools
 	@tests/bench/failover --runs $(or $(RUNS),10) --peers
+
+bench-stalls: deps ## how late beats are while disk, processors, memory, names, syslog and journal stall (SECONDS=600)
+	@$(MAKE) --no-print-directory -j2 all tools
+	@tests/bench/stalls --seconds $(or $(SECONDS),600)
 
 # ---------------------------------------------------------------- care
 lint:           ## cppcheck, clang-tidy, shellcheck

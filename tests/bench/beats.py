@@ -1,6 +1,7 @@
 """How regularly beats arrive at this host's interface: gaps by the kernel's own time stamps, so that a busy processor here does not count.
 
-usage (in the host's network namespace): beats.py INTERFACE PORT SECONDS     prints {"count", "p50_ms", "p99_ms", "max_ms"}
+usage (in the host's network namespace): beats.py INTERFACE PORT SECONDS [all]     prints {"count", "p50_ms", "p99_ms", "max_ms"}; all: and
+                                                                                   {"gaps": [...]} in milliseconds
 """
 import json
 import socket
@@ -31,7 +32,10 @@ def main():
                 sec, nsec = struct.unpack('ll', data[:16])
                 stamps.append(sec * 1000 + nsec / 1e6)
     gaps = sorted(b - a for a, b in zip(stamps, stamps[1:]))
-    print(json.dumps({'count': len(gaps), 'p50_ms': gaps[len(gaps) // 2], 'p99_ms': gaps[len(gaps) * 99 // 100], 'max_ms': gaps[-1]}))
+    row = {'count': len(gaps), 'p50_ms': gaps[len(gaps) // 2], 'p99_ms': gaps[len(gaps) * 99 // 100], 'max_ms': gaps[-1]}
+    if sys.argv[4:] == ['all']:
+        row['gaps'] = [round(g, 3) for g in gaps]
+    print(json.dumps(row))
 
 
 main()

@@ -1,6 +1,6 @@
-"""Holds a file system frozen (as fsfreeze does) until its standard input ends, at most 15 s.
+"""Holds a file system frozen (as fsfreeze does) until its standard input ends, at most for SECONDS (15).
 
-usage: freezer.py DIRECTORY
+usage: freezer.py DIRECTORY [SECONDS]
 Says "frozen" when it is. A process of its own, so that whatever becomes of the test the file system thaws: who waits for a
 frozen one cannot even be killed. thaw_left() is for what was frozen by a run that was killed as a whole.
 """
@@ -14,12 +14,12 @@ FREEZE, THAW, LIMIT = 0xC0045877, 0xC0045878, 15
 STATE_DIR = '/var/lib/mailpair'
 
 
-def hold(path):
+def hold(path, seconds=LIMIT):
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.ioctl(fd, FREEZE, 0)
     try:
         print('frozen', flush=True)
-        select.select([sys.stdin], [], [], LIMIT)
+        select.select([sys.stdin], [], [], float(seconds))
     finally:
         fcntl.ioctl(fd, THAW, 0)
 
@@ -49,4 +49,4 @@ def thaw_left():
 
 
 if __name__ == '__main__':
-    hold(sys.argv[1])
+    hold(*sys.argv[1:])

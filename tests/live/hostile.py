@@ -113,8 +113,8 @@ class Hostile:
             raise WorldError('the state disk of %s cannot be mounted: %s' % (name, said))
         os.unlink(host.path('/etc/daemon-off'))
 
-    def do_freeze_state(self, step, name):
-        proc = subprocess.Popen([sys.executable, HERE + '/freezer.py', self.host(name).path(STATE_DIR)],
+    def do_freeze_state(self, step, name, seconds=15):
+        proc = subprocess.Popen([sys.executable, HERE + '/freezer.py', self.host(name).path(STATE_DIR), str(seconds)],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV, text=True)
         self.freezers[name] = proc
         if proc.stdout.readline().strip() != 'frozen':
