@@ -327,7 +327,7 @@ disk_look(struct engine *en, enum engine_disk_id id)
 		disk_try(en, id);
 	stalls_decay(en, d->seen_ms);
 	if (d->bad)
-		engine_consider(en);
+		engine_soon(en);
 }
 
 static void
@@ -368,7 +368,7 @@ void
 engine_disk_start(struct engine *en)
 {
 	for (int id = 0; id < DISK_COUNT; id++)
-		disk_look(en, (enum engine_disk_id)id);
+		loop_timer_in(en->disk[id].timer, 0);
 }
 
 void
@@ -378,10 +378,8 @@ engine_disk_entered(struct engine *en, enum role from)
 	bool forgets = en->role == ROLE_ACTIVE || from == ROLE_RELEASING || from == ROLE_FAILED;
 
 	en->mta_bad_ms = 0;
-	/* from here on it is reached another way; but what hangs does so for both */
-	if (forgets && en->role != ROLE_FAILED && en->job[JOB_TRY_SPOOL] == NULL)
-		*d = (struct engine_disk){ .timer = d->timer };
-	if (en->role == ROLE_ACTIVE)
-		d->good_ms = 0;
-	disk_look(en, DISK_SPOOL);
+	/* from here on it is reached another way, and has just been mounted or unmounted */
+	if (forgets && en->role != ROLE_FAILED)
+		*d = (struct engine_disk){ .timer = d->timer, .every_ms = TRY_LOOK_MS, .seen_ms = clock_mono_ms() };
+	loop_timer_in(d->timer, 0);
 }

@@ -56,6 +56,16 @@ check_order(const struct node *n, const char *what, bool wrong)
 		sim_fail("%s %s", name(n), what);
 }
 
+/* No service is interrupted without need: a disk that has answered for a while, as far as the node was awake, is none. */
+static void
+check_stalled(const struct node *n)
+{
+	uint64_t at = n->spool_bad_at > n->paused_until ? n->spool_bad_at : n->paused_until;
+
+	if (sim->now - at > SECOND + SECOND / 2)
+		sim_fail("%s gives way to its disk, which has answered for %.1f s", name(n), (double)(sim->now - at) / 1e6);
+}
+
 /* Each change of role is told, from what was to what is, with a reason. */
 void
 check_journal(void *arg, const struct journal_event *ev)
@@ -74,6 +84,8 @@ check_journal(void *arg, const struct journal_event *ev)
 		    role_name(n->seen_role), role_name(n->en.role));
 	if (ev->text[0] == '\0')
 		sim_fail("S14: %s became %s without a reason", name(n), ev->to);
+	if (n->en.role == ROLE_RELEASING && n->seen_role == ROLE_ACTIVE && n->en.intent == INTENT_STALLED)
+		check_stalled(n);
 	n->seen_role = n->en.role;
 }
 
@@ -124,6 +136,8 @@ check_world(void)
 		struct node *n = &sim->node[i];
 
 		mounted += n->mounted && !n->shut;
+		if (n->spool_hung != 0 || n->disk_dead || !n->mounted || n->shut)
+			n->spool_bad_at = sim->now;
 		mta += n->mta_pid != 0;
 		address += n->address && !n->lan_dead;
 		if (!n->running)

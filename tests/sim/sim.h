@@ -199,6 +199,7 @@ struct node {
 	/* surroundings */
 	bool		mta_broken, lan_dead, disk_dead, state_bad;
 	uint64_t	spool_hung, state_hung;		/* since when these disks answer nothing, 0: they do */
+	uint64_t	spool_bad_at;			/* when the spool could last not be used there */
 	bool		taking;				/* it was acquiring at the last look */
 	uint64_t	daemon_at, steady_at;		/* it runs since; it is active with nothing under way since */
 	/* durable */

@@ -232,6 +232,7 @@ disk_thaw(void)
 	int status;
 
 	close(disk_frozen.fd);
+	disk_frozen.fd = -1;
 	ck_assert(waitpid(disk_frozen.pid, &status, 0) == disk_frozen.pid && status == 0);
 }
 
