@@ -62,6 +62,8 @@ check_stalled(const struct node *n)
 {
 	uint64_t at = n->spool_bad_at > n->paused_until ? n->spool_bad_at : n->paused_until;
 
+	if (!engine_peer_can_take(&n->en))
+		sim_fail("%s gives way to its disk although the other cannot take", name(n));
 	if (sim->now - at > SECOND + SECOND / 2)
 		sim_fail("%s gives way to its disk, which has answered for %.1f s", name(n), (double)(sim->now - at) / 1e6);
 }
