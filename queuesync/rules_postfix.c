@@ -99,8 +99,10 @@ name(const struct queue_layout *layout, const struct queue_file *file, struct qu
 	uint32_t part = PART(place->kind);
 	struct postfix_id id;
 
-	if (place->kind == POSTFIX_PLACE_ROOT)
-		return true;		/* not Postfix's, and not looked at by it */
+	if (place->kind == POSTFIX_PLACE_ROOT) {	/* not Postfix's, and not looked at by it */
+		*ret_norm = (struct file_norm){ .uid = QUEUE_ID_ANY, .gid = QUEUE_ID_ANY, .future = true, .may_be_empty = true };
+		return true;
+	}
 	if (place->kind == POSTFIX_PLACE_FLUSH) {
 		*ret_norm = (struct file_norm){ .uid = place->uid, .gid = QUEUE_ID_ANY, .mode = 0600, .mask = 0777, .nlink = 1,
 			.may_be_empty = true };
