@@ -113,16 +113,16 @@ static void
 entered_acquiring(struct engine *en, enum fsm_event on)
 {
 	const char *self = en->conf->node[en->conf->self], *peer = engine_peer_name(en);
-	bool proven = on == EV_PROOF, claimed = !proven && en->claim != 0, ill = en->peer_known && en->peer.spool_disk.how > BEAT_DISK_GOOD;
+	bool proven = on == EV_PROOF, claimed = !proven && en->claim != 0;
 	const char *kind = proven ? "takeover" : claimed ? "start" :
 	    en->request == BEAT_ASK_GIVE ? (en->failing_back ? "failback" : "switchover") :
-	    ill || (en->peer.flags & BEAT_GAVE_UP) != 0 ? "move" : "switchover";
+	    en->peer_stalled || (en->peer.flags & BEAT_GAVE_UP) != 0 ? "move" : "switchover";
 	char reason[300];
 
 	snprintf(reason, sizeof(reason), "%s%s%s",
 	    proven && en->peer_known && en->peer.request == BEAT_ASK_FENCE ? "it could not let go of the spool and asked for this: " : "",
 	    proven ? en->proof.text : claimed ? "nobody owned the spool and the peer agreed" : "the peer handed over",
-	    ill ? "; its disk of the spool did not answer" : "");
+	    en->peer_stalled ? "; its disk of the spool did not answer" : "");
 	engine_trans_begin(en, kind, claimed ? "" : peer, self, reason);
 	/* the peer's later beats take the grant back, since it sees that it was used */
 	en->agreed = on != EV_AGREED ? 0 : en->peer_left ? engine_known(en) + 1 : en->peer.grant;

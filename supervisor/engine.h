@@ -168,6 +168,7 @@ struct engine {
 	/* the disks */
 	struct engine_disk	 disk[DISK_COUNT];
 	uint64_t		 peer_spool_good_ms;	/* since when the peer owns a spool that works, 0 = it does not */
+	bool			 peer_stalled;	/* it could not use its spool, and has not since */
 	uint64_t		 mta_bad_ms;	/* since when the mail program does not answer */
 
 	/* the own group */

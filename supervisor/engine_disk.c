@@ -92,8 +92,10 @@ stalls_decay(struct engine *en, uint64_t now)
 void
 engine_disk_pass(struct engine *en)
 {
-	bool good = en->peer.role == ROLE_ACTIVE && en->peer.spool_disk.how == BEAT_DISK_GOOD;
+	bool owner = en->peer.role == ROLE_ACTIVE, good = owner && en->peer.spool_disk.how == BEAT_DISK_GOOD;
 
+	if (owner || en->peer.spool_disk.how > BEAT_DISK_GOOD)
+		en->peer_stalled = en->peer.spool_disk.how > BEAT_DISK_GOOD;
 	if (!good)
 		en->peer_spool_good_ms = 0;
 	else if (en->peer_spool_good_ms == 0)
@@ -378,6 +380,8 @@ engine_disk_entered(struct engine *en, enum role from)
 	bool forgets = en->role == ROLE_ACTIVE || from == ROLE_RELEASING || from == ROLE_FAILED;
 
 	en->mta_bad_ms = 0;
+	if (en->role == ROLE_ACTIVE)
+		en->peer_stalled = false;
 	/* from here on it is reached another way, and has just been mounted or unmounted */
 	if (forgets && en->role != ROLE_FAILED)
 		*d = (struct engine_disk){ .timer = d->timer, .every_ms = TRY_LOOK_MS, .seen_ms = clock_mono_ms() };

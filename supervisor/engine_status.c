@@ -267,6 +267,9 @@ problem_silent(const struct engine *en, struct status *st)
 	} else if (!en->conf->takeover.automatic) {
 		problem(st, "", "%s is silent on every link and automatic takeover is off", peer);
 		advise(st, "power it off: mailpair fence %s --off", peer);
+	} else if (engine_disk_refuses(en, NULL)) {
+		problem(st, "mend this node first, or see to the other one", "%s is silent on every link and is not fenced: this node could not take over",
+		    peer);
 	} else if (en->fence_failed) {
 		problem(st, "", "%s is silent on every link and no fence device proves that it is gone: %s", peer, en->fence_text);
 		advise(st, "power it off by hand (plug, power strip), look that it is off, then: mailpair confirm-dead %s", peer);

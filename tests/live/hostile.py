@@ -8,7 +8,7 @@ import sys
 import time
 
 import settings
-from freezer import STATE_DIR
+from freezer import SPOOL, STATE_DIR
 from judge import Failed
 from world import ENV, HERE, OTHER, WorldError, loop_attach, now_ns, run
 
@@ -31,12 +31,12 @@ class Hostile:
         self.flooded = []               # datagrams a second, of those that ended
         self.busy = {}                  # name: processes
         self.disks = {}                 # name: (device, descriptor) of its state disk
-        self.freezers = {}              # name: process
+        self.holders = {}               # (name, what hangs): process that will let it work again
 
     def calm(self):
         """Whatever still goes on ends, before the hosts are looked at or lose their power."""
-        for name in list(self.freezers):
-            self.do_thaw_state(None, name)
+        for key in list(self.holders):
+            self.let_go(*key)
         for name in list(self.busy):
             self.do_idle(None, name)
         self.end_floods()
@@ -113,15 +113,42 @@ class Hostile:
             raise WorldError('the state disk of %s cannot be mounted: %s' % (name, said))
         os.unlink(host.path('/etc/daemon-off'))
 
-    def do_freeze_state(self, step, name, seconds=15):
-        proc = subprocess.Popen([sys.executable, HERE + '/freezer.py', self.host(name).path(STATE_DIR), str(seconds)],
+    def hold(self, name, what, script, of, *more):
+        proc = subprocess.Popen([sys.executable, '%s/%s' % (HERE, script), of, str(self.host(name).pid)] + list(more),
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENV, text=True)
-        self.freezers[name] = proc
-        if proc.stdout.readline().strip() != 'frozen':
-            raise WorldError('the state disk of %s cannot be frozen' % name)
+        self.holders[name, what] = proc
+        if proc.stdout.readline().strip() not in ('frozen', 'choked'):
+            raise WorldError('the %s of %s cannot be made to hang' % (what, name))
+
+    def let_go(self, name, what):
+        proc = self.holders.pop((name, what))
+        proc.communicate(timeout=20)
+        if proc.returncode != 0:
+            raise WorldError('the %s of %s cannot be made to work again' % (what, name))
+
+    def do_freeze_state(self, step, name, seconds=40):
+        self.hold(name, 'state disk', 'freezer.py', self.host(name).path(STATE_DIR), str(seconds))
 
     def do_thaw_state(self, step, name):
-        self.freezers.pop(name).communicate(timeout=20)
+        self.let_go(name, 'state disk')
+
+    def do_freeze_spool(self, step, name):
+        self.hold(name, 'spool', 'freezer.py', self.host(name).path(SPOOL))
+
+    def do_thaw_spool(self, step, name):
+        self.let_go(name, 'spool')
+
+    def do_choke(self, step, name):
+        device = os.stat(self.world.loop[name][0]).st_rdev
+        self.hold(name, 'way to the disk', 'choke.py', '%d:%d' % (os.major(device), os.minor(device)))
+
+    def do_unchoke(self, step, name):
+        self.let_go(name, 'way to the disk')
+
+    def do_break_spool(self, step, name):
+        """As when ext4 finds an error on it; errors=remount-ro in its options."""
+        with open('/sys/fs/ext4/%s/trigger_fs_error' % os.path.basename(self.world.loop[name][0]), 'w') as f:
+            f.write('made by the test\n')
 
     def do_busy(self, step, name):
         """As many processes as processors, which do nothing but run."""

@@ -477,6 +477,17 @@ class Engine(Judge):
     def do_thaw_state(self, step, name):
         self.world.do('statedisk', name, 'yes')
 
+    def do_freeze_spool(self, step, name):
+        self.world.do('spool', name, 'hangs')
+
+    def do_thaw_spool(self, step, name):
+        self.world.do('spool', name, 'answers')
+
+    do_choke, do_unchoke = do_freeze_spool, do_thaw_spool
+
+    def do_break_spool(self, step, name):
+        self.deed('spool', name, 'breaks')
+
     # ---- beats of others
     def do_record(self, step, count, name):
         self.world.do('keep', 'lan', name, count)

@@ -138,7 +138,7 @@ check_world(void)
 		struct node *n = &sim->node[i];
 
 		mounted += n->mounted && !n->shut;
-		if (n->spool_hung != 0 || n->disk_dead || !n->mounted || n->shut)
+		if (n->spool_hung != 0 || n->disk_dead || n->spool_ro || !n->mounted || n->shut)
 			n->spool_bad_at = sim->now;
 		mta += n->mta_pid != 0;
 		address += n->address && !n->lan_dead;

@@ -131,7 +131,7 @@ do_storage_up(const void *arg, struct spawn_out *out, struct err *err)
 		return true;
 	check_mount(n);
 	n->mounted = true;
-	n->shut = false;
+	n->shut = n->spool_ro = false;
 	n->mount_gen = ++sim->mount_gen;
 	return true;
 }
@@ -291,8 +291,8 @@ mta_begin(struct node *n, struct spawn_out *out, struct err *err)
 	if (n->mta_pid == 0) {
 		if (n->mta_broken)
 			return err_set(err, 0, "the mail program ends at once: its configuration is broken");
-		if (!n->binds || n->shut)
-			return err_set(err, 0, "the queue is not there");
+		if (!n->binds || n->shut || n->spool_ro)
+			return err_set(err, 0, "the queue is not there, or cannot be written");
 		n->mta_pid = ++sim->pids;
 		n->mta_hung = n->mta_stuck = false;
 	}
@@ -437,6 +437,8 @@ do_try_spool(const void *arg, struct spawn_out *out, struct err *err)
 	(void)out;
 	if (ctx->owner && (!n->mounted || n->shut))
 		return err_set(err, 0, "no spool is mounted");
+	if (ctx->owner && n->spool_ro)
+		return err_set(err, 30, "cannot write");
 	return !n->disk_dead || err_set(err, 5, "the disk does not answer");
 }
 

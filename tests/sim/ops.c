@@ -27,7 +27,7 @@ op_print(const struct op *op, char *buf, size_t size)
 	static const char *const names[OP_COUNT] = { "power cut", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
 		"wall clock jump", "links cut", "links cut one way", "carrier", "mail program dies", "mail program hangs",
 		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "disk full", "seal spoiled", "reload",
-		"operator", "spool hangs", "state disk hangs", "state disk fails" };
+		"operator", "spool hangs", "spool read-only", "state disk hangs", "state disk fails" };
 
 	size_t len = (size_t)snprintf(buf, size, "%s of %s at %.3f s, %" PRIu64 " ms, choice %" PRIx64, names[op->kind],
 	    plan_node(op->node), (double)op->at / 1e6, op->a / 1000, op->b);
@@ -224,6 +224,8 @@ op_on_disk(const struct op *op, struct node *n)
 		undo_later(op, UNDO_SEAL);
 	} else if (op->kind == OP_SPOOL_HANGS) {
 		spool_hangs(op);
+	} else if (op->kind == OP_SPOOL_BREAKS) {
+		n->spool_ro = n->mounted;
 	} else if (op->kind == OP_STATE_HANGS) {
 		n->state_hung = sim->now;
 		undo_later(op, UNDO_STATE);
@@ -294,7 +296,7 @@ op_on_node(const struct op *op, struct node *n)
 	case OP_MTA_DIES: case OP_MTA_HANGS: case OP_MTA_BROKEN: case OP_MTA_STUCK: case OP_ADDRESS: case OP_LAN:
 		op_on_surroundings(op, n);
 		break;
-	case OP_DISK: case OP_FULL: case OP_SEAL: case OP_SPOOL_HANGS: case OP_STATE_HANGS: case OP_STATE_BAD:
+	case OP_DISK: case OP_FULL: case OP_SEAL: case OP_SPOOL_HANGS: case OP_SPOOL_BREAKS: case OP_STATE_HANGS: case OP_STATE_BAD:
 		op_on_disk(op, n);
 		break;
 	case OP_CUT: case OP_ONEWAY: case OP_CARRIER: case OP_COUNT:

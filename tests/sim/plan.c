@@ -70,6 +70,7 @@ static const struct { enum fault fault; enum op_kind kind; } op_of[] = {
 	{ F_CARRIER, OP_CARRIER }, { F_MTA_DIES, OP_MTA_DIES }, { F_MTA_HANGS, OP_MTA_HANGS }, { F_MTA_BROKEN, OP_MTA_BROKEN },
 	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_FULL, OP_FULL },
 	{ F_SEAL, OP_SEAL }, { F_RELOAD, OP_RELOAD }, { F_OPERATOR, OP_OPERATOR }, { F_SPOOL_HANGS, OP_SPOOL_HANGS },
+	{ F_SPOOL_BREAKS, OP_SPOOL_BREAKS },
 	{ F_STATE_HANGS, OP_STATE_HANGS }, { F_STATE_BAD, OP_STATE_BAD },
 };
 #define OP_OF (sizeof(op_of) / sizeof(op_of[0]))

@@ -142,7 +142,7 @@ store(struct session *s)
 		s->due = sim->now + RESEND_US;
 		return;
 	}
-	s->refused = sim->full || n->shut || n->disk_dead || !n->mounted || !n->binds;
+	s->refused = sim->full || n->shut || n->disk_dead || n->spool_ro || !n->mounted || !n->binds;
 	/* what is written through a mount that is not the newest is nowhere */
 	if (!s->refused && n->mount_gen == sim->mount_gen)
 		m->copies++;

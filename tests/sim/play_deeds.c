@@ -308,7 +308,7 @@ verb_mta(const struct words *w, struct err *err)
 	return true;
 }
 
-/* spool NODE hold|fill|free|hangs|answers: a process holds it; it is full; its disk takes and gives nothing */
+/* spool NODE hold|fill|free|hangs|answers|breaks: a process holds it; it is full; its disk takes and gives nothing; read-only from now on */
 static bool
 verb_spool(const struct words *w, struct err *err)
 {
@@ -323,7 +323,9 @@ verb_spool(const struct words *w, struct err *err)
 	}
 	if (!n->mounted)
 		return err_set(err, 0, "%s has no spool", w->word[1]);
-	if (strcmp(what, "hold") == 0)
+	if (strcmp(what, "breaks") == 0)
+		n->spool_ro = true;
+	else if (strcmp(what, "hold") == 0)
 		n->held = true;
 	else
 		sim->full = strcmp(what, "fill") == 0;

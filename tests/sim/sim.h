@@ -64,7 +64,7 @@ rng_chance(struct rng *r, unsigned int permille)
 	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
 	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
 	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(SEAL) X(RELOAD) X(OPERATOR) \
-	X(SPOOL_HANGS) X(STATE_HANGS) X(STATE_BAD)
+	X(SPOOL_HANGS) X(SPOOL_BREAKS) X(STATE_HANGS) X(STATE_BAD)
 
 enum fault {
 #define X(n) F_##n,
@@ -77,7 +77,7 @@ enum fault {
 enum op_kind {
 	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
 	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_SEAL, OP_RELOAD, OP_OPERATOR,
-	OP_SPOOL_HANGS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
+	OP_SPOOL_HANGS, OP_SPOOL_BREAKS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
 };
 
 struct op {
@@ -199,6 +199,7 @@ struct node {
 	/* surroundings */
 	bool		mta_broken, lan_dead, disk_dead, state_bad;
 	uint64_t	spool_hung, state_hung;		/* since when these disks answer nothing, 0: they do */
+	bool		spool_ro;			/* its file system found an error, and can only be read until it is mounted anew */
 	uint64_t	spool_bad_at;			/* when the spool could last not be used there */
 	bool		taking;				/* it was acquiring at the last look */
 	uint64_t	daemon_at, steady_at;		/* it runs since; it is active with nothing under way since */

@@ -227,7 +227,7 @@ node_power_off(struct node *n, const char *why)
 	link_drop(n->id);
 	item_drop(&n->boot_slot);
 	item_drop(&n->daemon_slot);
-	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = false;
+	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = false;
 	n->mta_pid = 0;
 	n->paused_until = 0;
 	n->left = false;
@@ -304,7 +304,7 @@ client_calls(void)
 
 		if (!n->booted || !n->address || n->lan_dead || node_stands_still(n) || n->mta_pid == 0 || n->mta_hung || n->mta_stuck)
 			continue;
-		if (n->shut || n->disk_dead || n->spool_hung != 0 || sim->full)
+		if (n->shut || n->disk_dead || n->spool_ro || n->spool_hung != 0 || sim->full)
 			return;		/* the write fails: no 250 */
 		sim->acked++;
 		if (n->mounted && n->binds && n->mount_gen == sim->mount_gen)

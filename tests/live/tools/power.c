@@ -15,10 +15,11 @@
  * A cut is as hard as one kernel allows: interfaces down, ext4 shut down without flushing its log (so
  * that whoever mounts next replays the journal), then SIGKILL to the first process of its pid namespace.
  * What ext4 had committed but not written back yet goes to the disk at once, so that nothing of the
- * dead host is written after another mounted it. "off" is answered when its last process is gone.
+ * dead host is written after another mounted it. What the test had frozen thaws, since who waits for it could not end. "off" is answered when its last process is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -102,43 +103,60 @@ interface_down(int fd, const char *name)
 		perror("power: interface down");
 }
 
-/* The spool may be mounted or not; what is mounted there must be the shared disk. */
-static void
-disk_stop(pid_t pid)
+static int
+inside_open(pid_t pid, const char *inside, int flags)
 {
 	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, inside);
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* The spool may be mounted or not; what is mounted there must be the shared disk. */
+static void
+disk_stop(int fs, int dev)
+{
 	struct stat disk, dir;
 	uint32_t how = SHUTDOWN_NOLOGFLUSH;
-	int fs, dev;
 
-	snprintf(path, sizeof(path), "/proc/%d/root/dev/san", pid);
-	dev = open(path, O_RDWR | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d/root/srv/mail", pid);
-	fs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dev != -1 && fs != -1 && fstat(dev, &disk) == 0 && fstat(fs, &dir) == 0 && dir.st_dev == disk.st_rdev) {
 		if (ioctl(fs, SHUTDOWN_IOCTL, &how) == -1)
 			perror("power: ext4 shutdown");
 		if (fsync(dev) == -1)
 			perror("power: fsync");
 	}
+}
+
+static void
+thaw(int fs)
+{
+	if (fs != -1 && ioctl(fs, FITHAW, 0) == -1 && errno != EINVAL && errno != EOPNOTSUPP)
+		perror("power: thaw");
 	if (fs != -1)
 		close(fs);
-	if (dev != -1)
-		close(dev);
 }
 
 static void
 host_cut(struct host *h, const char *why)
 {
 	int64_t begin = now_ns();
+	int dev, spool, state;
 
 	if (h->pid == 0 || h->dying)
 		return;
+	dev = inside_open(h->pid, "/dev/san", O_RDWR);
+	spool = inside_open(h->pid, "/srv/mail", O_RDONLY | O_DIRECTORY);
+	state = inside_open(h->pid, "/var/lib/mailpair", O_RDONLY | O_DIRECTORY);
 	interface_down(h->net_fd, "eth1");
 	interface_down(h->net_fd, "eth0");
-	disk_stop(h->pid);
+	disk_stop(spool, dev);
 	if (kill(h->pid, SIGKILL) == -1)
 		perror("power: kill");
+	/* not before: what wakes up must not live on */
+	thaw(spool);
+	thaw(state);
+	if (dev != -1)
+		close(dev);
 	h->dying = true;
 	printf("cut %s %lld %lld %s\n", h->name, (long long)begin, (long long)now_ns(), why);
 }
