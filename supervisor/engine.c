@@ -418,7 +418,7 @@ engine_facts(const struct engine *en, struct facts *ret)
 		.holds = en->hold.storage,
 		.disks = engine_disk_refuses(en, NULL) ? FACT_NO : spool,
 		.spool = en->role == ROLE_ACTIVE ? spool : FACT_UNKNOWN,
-		.spool_hangs = en->role == ROLE_ACTIVE && en->disk[DISK_SPOOL].hangs,
+		.spool_hangs = en->role == ROLE_ACTIVE && en->disk[DISK_SPOOL].trial.hangs,
 		.stalls_left = engine_stalls_left(en),
 		.peer_can_fence = alive && (en->peer.flags & BEAT_CAN_FENCE) != 0,
 		.automatic = c->takeover.automatic,

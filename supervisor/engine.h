@@ -34,6 +34,7 @@
 #include "supervisor/link.h"
 #include "supervisor/pulse.h"
 #include "supervisor/status.h"
+#include "supervisor/trial.h"
 #include "supervisor/whatif.h"
 #include "supervisor/why.h"
 
@@ -77,18 +78,10 @@ struct engine_hold {		/* what the last survey said of the own group */
 
 enum engine_disk_id { DISK_STATE, DISK_SPOOL, DISK_COUNT };
 
-/* What the tries of one disk say. A try that hangs says nothing: it is told by the time that it is out. */
 struct engine_disk {
+	struct trial	 trial;
 	struct loop_timer *timer;
-	bool		 tried;			/* one has come back since the start, or since the role changed */
-	bool		 bad, hangs;		/* the last one said no, or is out for long; hangs: the latter */
-	uint64_t	 began_ms;		/* when the last one began */
-	uint64_t	 every_ms, seen_ms;	/* how often it is looked at, and when it was */
-	uint64_t	 waited_ms;		/* for how long none was good, as far as this node was awake */
 	uint64_t	 since_wall_ms;		/* since when it is bad */
-	uint64_t	 good_ms;		/* since when it is good, 0 = it is not */
-	uint64_t	 good_began_ms;		/* when the last good try began */
-	char		 text[200];		/* what the last one said, "" while it hangs */
 };
 
 struct engine {

@@ -28,28 +28,33 @@ at_most(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t
+every_ms(const struct engine *en)
+{
+	return at_most(TRY_EVERY_MS, en->conf->stall_ms / 2);
+}
+
 /* ---------------------------------------------------------------- what is known */
 
 enum fact
 engine_disk_good(const struct engine *en, enum engine_disk_id id)
 {
-	const struct engine_disk *d = &en->disk[id];
-
-	return d->bad ? FACT_NO : d->tried ? FACT_YES : FACT_UNKNOWN;
+	return trial_good(&en->disk[id].trial);
 }
 
 bool
 engine_disk_trying(const struct engine *en)
 {
-	return en->job[JOB_TRY_SPOOL] != NULL && en->job_ctx[JOB_TRY_SPOOL].owner && !en->disk[DISK_SPOOL].hangs;
+	return en->job[JOB_TRY_SPOOL] != NULL && en->job_ctx[JOB_TRY_SPOOL].owner && !en->disk[DISK_SPOOL].trial.hangs;
 }
 
 bool
 engine_spool_stalled(const struct engine *en)
 {
-	const struct engine_disk *d = &en->disk[DISK_SPOOL];
+	const struct trial *t = &en->disk[DISK_SPOOL].trial;
 
-	return d->bad && d->waited_ms >= en->conf->stall_ms;
+	/* nothing is given up for what was so a while ago */
+	return trial_bad_ms(t) >= en->conf->stall_ms && (t->hangs || clock_mono_ms() - t->ended_ms <= every_ms(en));
 }
 
 bool
@@ -83,7 +88,7 @@ engine_stalls_forget(struct engine *en)
 static void
 stalls_decay(struct engine *en, uint64_t now)
 {
-	uint64_t good = en->role == ROLE_ACTIVE ? en->disk[DISK_SPOOL].good_ms : en->peer_spool_good_ms;
+	uint64_t good = en->role == ROLE_ACTIVE ? en->disk[DISK_SPOOL].trial.good_ms : en->peer_spool_good_ms;
 
 	if (good != 0 && now - good >= en->conf->takeover.restart_window_ms)
 		engine_stalls_forget(en);
@@ -142,10 +147,10 @@ engine_disk_says(const struct engine *en, enum engine_disk_id id, char *buf, siz
 	const struct engine_disk *d = &en->disk[id];
 	char at[CLOCK_RFC3339_MAX];
 
-	if (!d->bad)
+	if (!d->trial.bad)
 		return false;
 	snprintf(buf, size, "the disk of %s has answered nothing since %s (%" PRIu64 " s)%s%s", disk_name(en, id),
-	    clock_rfc3339(d->since_wall_ms, at), d->waited_ms / 1000, d->text[0] != '\0' ? ": " : "", d->text);
+	    clock_rfc3339(d->since_wall_ms, at), trial_bad_ms(&d->trial) / 1000, d->trial.text[0] != '\0' ? ": " : "", d->trial.text);
 	return true;
 }
 
@@ -168,55 +173,31 @@ engine_disk_refuses(const struct engine *en, struct err *err)
 
 	if (engine_disk_good(en, DISK_STATE) == FACT_NO && engine_disk_says(en, DISK_STATE, text, sizeof(text)))
 		return !err_set(err, 0, "%s: a new tenure could not be noted", text);
-	if (en->disk[DISK_SPOOL].hangs && engine_disk_says(en, DISK_SPOOL, text, sizeof(text)))
+	if (en->disk[DISK_SPOOL].trial.hangs && engine_disk_says(en, DISK_SPOOL, text, sizeof(text)))
 		return !err_set(err, 0, "%s", text);
 	return false;
 }
 
-/* ---------------------------------------------------------------- good and bad */
+/* ---------------------------------------------------------------- news */
 
+/* was: as it was before what has just been learnt. */
 static void
-disk_ill(struct engine *en, enum engine_disk_id id, const char *text)
+disk_news(struct engine *en, enum engine_disk_id id, const struct trial *was)
 {
 	struct engine_disk *d = &en->disk[id];
-	bool news = !d->bad || d->hangs != (text[0] == '\0');
 	char line[400];
 
-	if (!d->bad)
-		d->since_wall_ms = clock_wall_ms() - d->waited_ms;
-	d->bad = true;
-	d->hangs = text[0] == '\0';
-	d->good_ms = 0;
-	snprintf(d->text, sizeof(d->text), "%.199s", text);
-	if (!news)
+	if (d->trial.bad == was->bad && d->trial.hangs == was->hangs)
 		return;
-	engine_disk_says(en, id, line, sizeof(line));
-	engine_event(en, "disk", false, "%s", line);
-	engine_hook(en, "alert", line);
+	if (!was->bad)
+		d->since_wall_ms = clock_wall_ms() - trial_bad_ms(&d->trial);
+	if (engine_disk_says(en, id, line, sizeof(line))) {
+		engine_event(en, "disk", false, "%s", line);
+		engine_hook(en, "alert", line);
+	} else {
+		engine_event(en, "disk", true, "the disk of %s answers again after %" PRIu64 " s", disk_name(en, id), trial_bad_ms(was) / 1000);
+	}
 	engine_beat_now(en);
-	if (id == DISK_SPOOL && d->hangs)
-		engine_run_queue(en);	/* an unmount that waited for this try */
-}
-
-static void
-disk_well(struct engine *en, enum engine_disk_id id)
-{
-	struct engine_disk *d = &en->disk[id];
-	bool was_bad = d->bad;
-
-	if (was_bad)
-		engine_event(en, "disk", true, "the disk of %s answers again after %" PRIu64 " s", disk_name(en, id), d->waited_ms / 1000);
-	if (d->good_ms == 0)
-		d->good_ms = clock_mono_ms();
-	d->good_began_ms = d->began_ms;
-	d->tried = true;
-	d->bad = d->hangs = false;
-	d->waited_ms = 0;
-	d->text[0] = '\0';
-	if (id == DISK_STATE && en->unsaved)
-		engine_save(en);
-	if (was_bad)
-		engine_beat_now(en);
 }
 
 /* ---------------------------------------------------------------- tries */
@@ -233,51 +214,22 @@ spool_way(const struct engine *en, bool *ret_owner)
 	return (en->role == ROLE_JOINING || en->role == ROLE_STANDBY || en->role == ROLE_STOPPED) && en->hold.storage == FACT_NO;
 }
 
-static void disk_look(struct engine *en, enum engine_disk_id id);
-
-/* What has passed since the last look, but not more than a timer that fired in time would have seen. */
-static void
-disk_count(struct engine_disk *d, bool counts)
-{
-	uint64_t now = clock_mono_ms();
-
-	if (counts)
-		d->waited_ms += at_most(now - d->seen_ms, 2 * d->every_ms);
-	d->seen_ms = now;
-}
-
-static void
-disk_next(struct engine *en, enum engine_disk_id id, uint64_t ms)
-{
-	en->disk[id].every_ms = ms;
-	loop_timer_in(en->disk[id].timer, ms);
-}
-
-static uint64_t
-every_ms(const struct engine *en)
-{
-	return at_most(TRY_EVERY_MS, en->conf->stall_ms / 2);
-}
-
 static void
 disk_done(struct engine *en, enum engine_disk_id id, const struct spawn_result *res)
 {
-	struct engine_disk *d = &en->disk[id];
-	bool owner = en->job_ctx[jobs[id]].owner, hung = d->hangs;
+	struct trial *t = &en->disk[id].trial, was = *t;
 
 	en->job[jobs[id]] = NULL;
-	disk_count(d, true);
-	disk_next(en, id, every_ms(en));
-	if (res->end == SPAWN_EXITED && res->code == 0)
-		disk_well(en, id);
-	else if (res->end == SPAWN_EXITED)
-		disk_ill(en, id, res->err.text[0] != '\0' ? res->err.text : "it fails without a reason");
-	else if (!d->bad)
-		d->waited_ms = 0;	/* the try itself was ended: that says nothing */
-	if (id == DISK_SPOOL && owner) {
-		if (hung && en->role == ROLE_FAILED)
+	trial_end(t, clock_mono_ms(), TRY_LOOK_MS, res->end != SPAWN_EXITED ? TRIAL_VOID : res->code == 0 ? TRIAL_GOOD : TRIAL_BAD,
+	    res->err.text);
+	loop_timer_in(en->disk[id].timer, every_ms(en));
+	disk_news(en, id, &was);
+	if (id == DISK_STATE && en->unsaved && !t->bad)
+		engine_save(en);
+	if (id == DISK_SPOOL && en->job_ctx[JOB_TRY_SPOOL].owner) {
+		if (was.hangs && en->role == ROLE_FAILED)
 			engine_step(en, EV_SPOOL_BACK);
-		engine_run_queue(en);
+		engine_run_queue(en);	/* an unmount that waited for this try */
 	}
 	engine_consider(en);
 }
@@ -301,34 +253,32 @@ spool_tried(void *arg, const struct spawn_result *res)
 static void
 disk_try(struct engine *en, enum engine_disk_id id)
 {
-	struct engine_disk *d = &en->disk[id];
 	bool owner = false;
 
 	if (en->job[jobs[id]] != NULL || (id == DISK_SPOOL && !spool_way(en, &owner)))
 		return;
-	d->began_ms = d->seen_ms = clock_mono_ms();
+	trial_begin(&en->disk[id].trial, clock_mono_ms(), every_ms(en));
 	en->job_ctx[jobs[id]] = (struct edge_ctx){ .owner = owner };
 	if (id == DISK_STATE)
 		engine_job_start(en, JOB_TRY_STATE, "try the state disk", en->edge->try_state, TRY_LIMIT_MS, state_tried);
 	else
 		engine_job_start(en, JOB_TRY_SPOOL, "try the spool's disk", en->edge->try_spool, TRY_LIMIT_MS, spool_tried);
-	disk_next(en, id, TRY_LOOK_MS);
+	loop_timer_in(en->disk[id].timer, TRY_LOOK_MS);
 }
 
 static void
 disk_look(struct engine *en, enum engine_disk_id id)
 {
-	struct engine_disk *d = &en->disk[id];
-	bool out = en->job[jobs[id]] != NULL;
+	struct trial *t = &en->disk[id].trial, was = *t;
 
-	disk_count(d, out || d->bad);
-	disk_next(en, id, out ? TRY_LOOK_MS : every_ms(en));
-	if (out && d->waited_ms >= at_most(TRY_ILL_MS, en->conf->stall_ms))
-		disk_ill(en, id, "");
-	if (!out)
-		disk_try(en, id);
-	stalls_decay(en, d->seen_ms);
-	if (d->bad)
+	loop_timer_in(en->disk[id].timer, t->out ? TRY_LOOK_MS : every_ms(en));
+	if (trial_look(t, clock_mono_ms(), TRY_LOOK_MS, at_most(TRY_ILL_MS, en->conf->stall_ms))) {
+		disk_news(en, id, &was);
+		engine_run_queue(en);	/* as above: this one will not come back soon */
+	}
+	disk_try(en, id);
+	stalls_decay(en, clock_mono_ms());
+	if (t->bad)
 		engine_soon(en);
 }
 
@@ -347,11 +297,11 @@ spool_look(void *arg)
 bool
 engine_disk_asked(struct engine *en)
 {
-	const struct engine_disk *d = &en->disk[DISK_SPOOL];
+	const struct trial *t = &en->disk[DISK_SPOOL].trial;
 
 	if (en->mta_bad_ms == 0)
 		en->mta_bad_ms = clock_mono_ms();
-	if (d->bad || en->mta_died || d->good_began_ms >= en->mta_bad_ms)
+	if (t->bad || en->mta_died || t->good_began_ms >= en->mta_bad_ms)
 		return true;
 	disk_try(en, DISK_SPOOL);
 	return false;
@@ -383,7 +333,10 @@ engine_disk_entered(struct engine *en, enum role from)
 	if (en->role == ROLE_ACTIVE)
 		en->peer_stalled = false;
 	/* from here on it is reached another way, and has just been mounted or unmounted */
-	if (forgets && en->role != ROLE_FAILED)
-		*d = (struct engine_disk){ .timer = d->timer, .every_ms = TRY_LOOK_MS, .seen_ms = clock_mono_ms() };
+	if (forgets && en->role != ROLE_FAILED) {
+		d->trial = (struct trial){ .out = false };
+		if (en->job[JOB_TRY_SPOOL] != NULL)
+			trial_begin(&d->trial, clock_mono_ms(), every_ms(en));
+	}
 	loop_timer_in(d->timer, 0);
 }

@@ -73,7 +73,7 @@ engine_op_switchover(struct engine *en, const char *to, struct err *err)
 			return refuse(OP_UNSAFE, err, "this node stood still and has not heard the peer since: its own ownership is in doubt");
 		if (engine_peer_cannot_take(en, err))
 			return OP_UNSAFE;
-		if (en->disk[DISK_SPOOL].hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0) {
+		if (en->disk[DISK_SPOOL].trial.hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0) {
 			err_set(err, 0, "the disk of the spool hangs, so it could not be let go, and %s could not power this node off then", peer);
 			return OP_UNSAFE;
 		}

@@ -124,12 +124,12 @@ engine_elected(const struct engine *en)
 static struct beat_health
 disk_health(const struct engine *en, enum engine_disk_id id)
 {
-	const struct engine_disk *d = &en->disk[id];
-	uint64_t s = d->waited_ms / 1000;
+	const struct trial *t = &en->disk[id].trial;
+	uint64_t s = trial_bad_ms(t) / 1000;
 
-	if (!d->bad)
-		return (struct beat_health){ .how = d->tried ? BEAT_DISK_GOOD : BEAT_DISK_UNKNOWN };
-	return (struct beat_health){ .how = d->hangs ? BEAT_DISK_SILENT : BEAT_DISK_BROKEN,
+	if (!t->bad)
+		return (struct beat_health){ .how = t->tried ? BEAT_DISK_GOOD : BEAT_DISK_UNKNOWN };
+	return (struct beat_health){ .how = t->hangs ? BEAT_DISK_SILENT : BEAT_DISK_BROKEN,
 		.for_s = s < UINT16_MAX ? (uint16_t)s : UINT16_MAX };
 }
 

@@ -204,7 +204,7 @@ advise_stalled(const struct engine *en, struct status *st)
 		advise(st, "%s; nothing is moved: maintenance is on or the services are stopped", look);
 	else if (engine_peer_cannot_take(en, &err))
 		advise(st, "%s; %s could not take over: %.200s", look, st->peer, err.text);
-	else if (en->disk[DISK_SPOOL].hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0)
+	else if (en->disk[DISK_SPOOL].trial.hangs && (en->peer.flags & BEAT_CAN_FENCE) == 0)
 		advise(st, "%s; %s could not take over: who hangs must be powered off for that, and it could not do so", look, st->peer);
 	else if (!engine_stalls_left(en))
 		advise(st, "%s; %s was tried %" PRIu64 " times and did no better: 'mailpair online' here lets it be tried again", look,

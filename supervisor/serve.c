@@ -294,7 +294,7 @@ req_status(struct serve *s, struct client *cl, const struct control_request *req
 	} else {
 		engine_status(s->engine, st);
 		if (s->upkeep != NULL)
-			upkeep_status(s->upkeep, s->engine->disk[DISK_STATE].bad, st);
+			upkeep_status(s->upkeep, s->engine->disk[DISK_STATE].trial.bad, st);
 		if (req->json)
 			status_json(st, buf, size);
 		else

@@ -426,12 +426,6 @@ class Engine(Judge):
             self.world.advance(end, 'all')
         self.do_kill_daemon(step, name)
 
-    def do_spool_hangs(self, step, name):
-        self.deed('spool', name, 'hangs')
-
-    def do_spool_answers(self, step, name):
-        self.deed('spool', name, 'answers')
-
     def do_kill_child(self, step, name):
         """Its keeper, which is no part of the simulation, starts another at once."""
         self.deed('daemon', name, 'kill', 3000)
@@ -478,10 +472,10 @@ class Engine(Judge):
         self.world.do('statedisk', name, 'yes')
 
     def do_freeze_spool(self, step, name):
-        self.world.do('spool', name, 'hangs')
+        self.deed('spool', name, 'hangs')
 
     def do_thaw_spool(self, step, name):
-        self.world.do('spool', name, 'answers')
+        self.deed('spool', name, 'answers')
 
     do_choke, do_unchoke = do_freeze_spool, do_thaw_spool
 
@@ -519,6 +513,10 @@ class Engine(Judge):
             raise Failed('reload on %s: exit %s: %s' % (name, code, said.strip()))
 
     # ---- claims
+    def is_asked(self, since, name, action):
+        self.world.facts()              # who asked what comes with them
+        return Judge.is_asked(self, since, name, action)
+
     def look_again(self, claim, end):
         """When something has changed that it may ask for; and now and then, as a few things only come of age."""
         what = {'acked': 'all', 'put-off': 'all', 'service': 'all', 'punctual': 'event'}.get(claim[0], 'quiet')

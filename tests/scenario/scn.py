@@ -112,8 +112,6 @@ FORMS = [
     ('hold-spool', 'hold spool of NODE'),
     ('fill-spool', 'fill spool of NODE'),
     ('free-spool', 'free spool of NODE'),
-    ('spool-hangs', 'spool of NODE hangs'),
-    ('spool-answers', 'spool of NODE answers again'),
     ('steal', 'steal address'),
     ('give-back', 'give back address'),
     ('clock-shiftable', 'clock of NODE can jump'),

@@ -119,12 +119,12 @@ check_disks(struct node *n)
 
 	if (en->role != ROLE_ACTIVE || engine_busy(en) || n->steady_at < awake)
 		n->steady_at = sim->now > awake ? sim->now : awake;
-	if (n->state_hung != 0 && sim->now > SEEN + (n->state_hung > awake ? n->state_hung : awake) && !en->disk[DISK_STATE].bad)
+	if (n->state_hung != 0 && sim->now > SEEN + (n->state_hung > awake ? n->state_hung : awake) && !en->disk[DISK_STATE].trial.bad)
 		sim_fail("the state disk of %s has hung for 5 s, and it does not know", name(n));
 	if (n->spool_hung != 0 && sim->now > SEEN + (n->spool_hung > n->steady_at ? n->spool_hung : n->steady_at) &&
-	    !en->disk[DISK_SPOOL].bad)
+	    !en->disk[DISK_SPOOL].trial.bad)
 		sim_fail("the spool of %s has hung for 5 s, and it does not know", name(n));
-	if (en->role == ROLE_ACQUIRING && en->acts_begun != 0 && en->queue_at == 0 && en->disk[DISK_STATE].bad && !n->taking)
+	if (en->role == ROLE_ACQUIRING && en->acts_begun != 0 && en->queue_at == 0 && en->disk[DISK_STATE].trial.bad && !n->taking)
 		sim_fail("S3: %s begins to take the spool although it could not note its tenure", name(n));
 	n->taking = en->role == ROLE_ACQUIRING;
 }

@@ -111,6 +111,7 @@ plan_undo(int node, uint64_t what)
 	n->mta_hung = n->mta_hung && what != UNDO_HUNG;
 	n->mta_stuck = n->mta_stuck && what != UNDO_STUCK;
 	n->state_bad = n->state_bad && what != UNDO_STATE_BAD;
+	n->spool_ro = n->spool_ro && what != UNDO_SPOOL;
 	if (what == UNDO_SPOOL)
 		n->spool_hung = 0;
 	if (what == UNDO_STATE)
@@ -226,6 +227,7 @@ op_on_disk(const struct op *op, struct node *n)
 		spool_hangs(op);
 	} else if (op->kind == OP_SPOOL_BREAKS) {
 		n->spool_ro = n->mounted;
+		undo_later(op, UNDO_SPOOL);
 	} else if (op->kind == OP_STATE_HANGS) {
 		n->state_hung = sim->now;
 		undo_later(op, UNDO_STATE);
