@@ -101,6 +101,7 @@ struct conf_mta {
 	uint32_t	 window;	/* n, default 5 */
 	uint32_t	 start_ms, stop_ms;
 	enum conf_queue_check queue_check;	/* default mend */
+	uint32_t	 check_ms;	/* limit of check and repair before a start, default 60 s */
 	int		 line;
 };
 

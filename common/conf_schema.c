@@ -118,6 +118,7 @@ static const struct conf_option mta_options[] = {
 	SPAN("start-timeout", conf_mta, start_ms, SECOND, 10 * MINUTE, "30s"),
 	SPAN("stop-timeout", conf_mta, stop_ms, SECOND, 30 * MINUTE, "60s"),
 	CHOICE("queue-check", conf_mta, queue_check, "mend", queue_checks),
+	SPAN("check-timeout", conf_mta, check_ms, SECOND, HOUR, "60s"),
 };
 
 static const struct conf_option timeouts_options[] = {

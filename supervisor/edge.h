@@ -46,6 +46,8 @@ struct edge {
 	 * "mta_restart": "pid N"
 	 */
 	spawn_work_f	*storage_up, *seal, *bind, *mta_start, *address_up;
+	/* the queue before a start, and (deep) while the mail program runs: the keys of queue_check.h */
+	spawn_work_f	*queue_check, *queue_deep;
 	/* beside these: does somebody else answer for a service address? fails with who it is */
 	spawn_work_f	*address_probe;
 	spawn_work_f	*address_down, *mta_stop, *unbind, *storage_down, *abandon, *mta_restart;

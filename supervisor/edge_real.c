@@ -15,6 +15,7 @@
 #include "supervisor/bind.h"
 #include "supervisor/edge.h"
 #include "supervisor/fence.h"
+#include "supervisor/queue_check.h"
 #include "supervisor/storage.h"
 #include "supervisor/upkeep.h"
 
@@ -63,6 +64,26 @@ do_mta_start(const void *arg, struct spawn_out *out, struct err *err)
 	if (!address_nonlocal_allow(ctx->conf, err))
 		return false;
 	return at.driver->start(&at.params, ctx->limit_ms, out, err);
+}
+
+static bool
+do_queue_check(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+	struct mta_at at;
+
+	if (!ctx->with_services)
+		return true;
+	mta_at(ctx->conf, &at);
+	return queue_check(ctx->conf, at.driver, &at.params, ctx->limit_ms, out, err);
+}
+
+static bool
+do_queue_deep(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	return queue_check_deep(ctx->conf, ctx->limit_ms, out, err);
 }
 
 static bool
@@ -526,6 +547,8 @@ const struct edge edge_real = {
 	.storage_up = do_storage_up,
 	.seal = do_seal,
 	.bind = do_bind,
+	.queue_check = do_queue_check,
+	.queue_deep = do_queue_deep,
 	.mta_start = do_mta_start,
 	.address_up = do_address_up,
 	.address_probe = do_address_probe,

@@ -490,6 +490,7 @@ probe_done(void *arg, const struct spawn_result *res)
 		engine_step(en, probe_found(en, res->out));
 	}
 	engine_watch_start(en);
+	engine_queue_start(en);
 	engine_consider(en);
 }
 
@@ -580,7 +581,7 @@ void
 engine_fini(struct engine *en)
 {
 	struct loop_timer **timers[] = { &en->beat_timer, &en->pulse_timer, &en->delay_timer, &en->retry_timer,
-		&en->survey_timer, &en->monitor_timer, &en->prepare_timer, &en->fence_timer, &en->announce_timer,
+		&en->survey_timer, &en->queue_timer, &en->monitor_timer, &en->prepare_timer, &en->fence_timer, &en->announce_timer,
 		&en->consider_timer, &en->leave_timer, &en->maint_timer, &en->disk[DISK_STATE].timer, &en->disk[DISK_SPOOL].timer };
 
 	engine_mta_follow(en, 0);

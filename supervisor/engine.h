@@ -12,6 +12,7 @@
  *   engine_fence.c  power status, fencing, the proof of death
  *   engine_watch.c  surveys, monitoring, preparation: how the own group is doing
  *   engine_disk.c   do the disks of the state directory and of the spool answer?
+ *   engine_queue.c  what the checks of the mail queue said
  *   engine_ops.c    what the operator may ask, with refusals in words
  *   engine_status.c the snapshot for status, and the list of problems
  *   engine_why.c    the facts for "why" and "whatif"
@@ -33,6 +34,7 @@
 #include "supervisor/gap.h"
 #include "supervisor/link.h"
 #include "supervisor/pulse.h"
+#include "supervisor/queue_check.h"
 #include "supervisor/status.h"
 #include "supervisor/trial.h"
 #include "supervisor/whatif.h"
@@ -56,7 +58,7 @@ struct engine_watcher {
 
 enum engine_job {		/* background work beside the actions; at most one of each runs */
 	JOB_PROBE, JOB_POWER, JOB_SURVEY, JOB_MONITOR, JOB_PREPARE, JOB_SAVE, JOB_HOOK, JOB_FENCE_MONITOR, JOB_ANNOUNCE,
-	JOB_ADDRESS_PROBE, JOB_TRY_STATE, JOB_TRY_SPOOL,
+	JOB_ADDRESS_PROBE, JOB_TRY_STATE, JOB_TRY_SPOOL, JOB_QUEUE_DEEP,
 	JOB_COUNT
 };
 
@@ -166,6 +168,9 @@ struct engine {
 
 	/* the own group */
 	struct engine_hold	 hold;
+	struct queue_report	 queue_fast, queue_deep;	/* of this tenure */
+	uint64_t		 queue_checked_wall_ms;	/* the newer one of both, 0 = none */
+	struct loop_timer	*queue_timer;
 	struct mta_health	 mta_health;
 	bool			 mta_died;
 	struct loop_io		*mta_io;		/* pidfd of the mail program's main process */

@@ -25,6 +25,7 @@ act_work(const struct edge *edge, enum fsm_act act)
 	case ACT_STORAGE_UP: return edge->storage_up;
 	case ACT_SEAL: return edge->seal;
 	case ACT_BIND: return edge->bind;
+	case ACT_QUEUE_CHECK: return edge->queue_check;
 	case ACT_MTA_START: return edge->mta_start;
 	case ACT_ADDRESS_UP: return edge->address_up;
 	case ACT_ADDRESS_DOWN: return edge->address_down;
@@ -50,6 +51,7 @@ act_limit_ms(const struct conf *c, enum fsm_act act)
 	case ACT_STORAGE_UP: return c->mount_ms + c->storage.fsck_ms + c->mta.stop_ms;
 	case ACT_SEAL: case ACT_VERIFY: return c->mount_ms;
 	case ACT_BIND: case ACT_UNBIND: return c->bind_ms;
+	case ACT_QUEUE_CHECK: return c->mta.check_ms;
 	case ACT_MTA_START: return c->mta.start_ms;
 	case ACT_MTA_STOP: return c->mta.stop_ms + c->kill_ms;
 	case ACT_MTA_RESTART: return c->mta.start_ms + HURRY_MS + c->kill_ms;
@@ -176,6 +178,9 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 	case ACT_UNBIND:
 		en->hold.binds = ok ? FACT_NO : FACT_UNKNOWN;
 		break;
+	case ACT_QUEUE_CHECK:
+		engine_queue_checked(en, res);
+		break;
 	case ACT_VERIFY:
 		en->verify_ms = clock_mono_ms();
 		if (ok && spawn_get(res->out, "touched", value, sizeof(value)) != NULL) {
@@ -294,10 +299,13 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 		mta_health_reset(&en->mta_health);
 		break;
 	case ACT_MTA_STOP:
+		engine_queue_leave(en);
 		engine_mta_follow(en, 0);
 		break;
-	case ACT_MTA_START: case ACT_SEAL: case ACT_BIND: case ACT_ADDRESS_UP: case ACT_ADDRESS_DOWN: case ACT_UNBIND:
-	case ACT_STORAGE_DOWN: case ACT_ABANDON: case ACT_VERIFY:
+	case ACT_ADDRESS_DOWN: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON:
+		engine_queue_leave(en);
+		break;
+	case ACT_MTA_START: case ACT_SEAL: case ACT_BIND: case ACT_QUEUE_CHECK: case ACT_ADDRESS_UP: case ACT_VERIFY:
 	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
 	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
 	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
@@ -426,7 +434,7 @@ engine_act_now(struct engine *en, enum fsm_act act)
 	case ACT_EXIT:
 		act_exit(en);
 		break;
-	case ACT_NONE: case ACT_STORAGE_UP: case ACT_SEAL: case ACT_BIND: case ACT_MTA_START: case ACT_ADDRESS_UP:
+	case ACT_NONE: case ACT_STORAGE_UP: case ACT_SEAL: case ACT_BIND: case ACT_QUEUE_CHECK: case ACT_MTA_START: case ACT_ADDRESS_UP:
 	case ACT_ADDRESS_DOWN: case ACT_MTA_STOP: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON: case ACT_MTA_RESTART:
 	case ACT_VERIFY: case ACT_COUNT:
 		break;

@@ -94,6 +94,10 @@ bool	engine_disk_refuses(const struct engine *, struct err *);	/* why owning cou
 /* "the disk of ... has answered nothing since ... (12 s)"; false and buf untouched: it is good, or nothing is known */
 bool	engine_disk_says(const struct engine *, enum engine_disk_id, char *buf, size_t size);
 bool	engine_disk_says_peer(const struct engine *, enum engine_disk_id, char *buf, size_t size);
+/* engine_queue.c */
+void	engine_queue_start(struct engine *);
+void	engine_queue_checked(struct engine *, const struct spawn_result *);	/* the one before a start */
+void	engine_queue_leave(struct engine *);		/* the spool goes: nobody may read in it any more */
 
 /* engine_ops.c */
 bool	engine_peer_can_take(const struct engine *);

@@ -100,6 +100,12 @@ fill_group(const struct engine *en, struct status *st)
 	    h->mta == FACT_YES ? FACT_UNKNOWN : FACT_NO;
 	st->queue_known = h->queue_known && en->role == ROLE_ACTIVE;
 	st->queue = h->queue;
+	if (en->role == ROLE_ACTIVE) {
+		snprintf(st->queue_verdict, sizeof(st->queue_verdict), "%s", en->queue_fast.verdict);
+		snprintf(st->queue_deep, sizeof(st->queue_deep), "%s", en->queue_deep.verdict);
+		st->queue_findings = en->queue_deep.verdict[0] != '\0' ? en->queue_deep.findings : en->queue_fast.findings;
+		st->queue_checked_wall_ms = en->queue_checked_wall_ms;
+	}
 }
 
 static void
@@ -325,6 +331,20 @@ percent_used(const char *storage)
 	return p != NULL && *p != '%' ? (int)strtol(p, NULL, 10) : -1;
 }
 
+/* The thorough look comes after the fast one, at what that has left: its word is the newer one. */
+static void
+problem_queue(const struct engine *en, struct status *st)
+{
+	const struct queue_report *r = en->queue_deep.verdict[0] != '\0' ? &en->queue_deep : &en->queue_fast;
+
+	if (strcmp(r->verdict, "unknown") == 0)
+		problem(st, "see what it says, then: mailpair queue check", "whether the queue of %s is whole is not known: %s",
+		    st->mta_name, r->text);
+	else if (strcmp(r->verdict, "damaged") == 0 || strcmp(r->verdict, "repairable") == 0)
+		problem(st, "'mailpair queue check --deep' says what; 'mailpair services stop', 'mailpair queue check --deep --repair' and "
+		    "'mailpair services start' mend what can be mended", "the queue of %s is %s: %s", st->mta_name, r->verdict, r->text);
+}
+
 static void
 problems_of_group(const struct engine *en, struct status *st)
 {
@@ -342,6 +362,7 @@ problems_of_group(const struct engine *en, struct status *st)
 		if (percent_used(h->storage_text) >= SPOOL_FULL_PERCENT)
 			problem(st, "make room on it: mail is put off with 4xx when it is full", "%s is nearly full: %s", st->mountpoint,
 			    h->storage_text);
+		problem_queue(en, st);
 		if (h->storage != FACT_YES)
 			problem(st, "look at the storage now", "%s is not mounted", st->mountpoint);
 	}

@@ -177,7 +177,7 @@ may_take_commanded(const struct facts *f)
 /* ---------------------------------------------------------------- action lists that occur often */
 
 /* The tenure is sealed before anything runs; the mta listens before the address comes. */
-#define GROUP_UP   ACT_STORAGE_UP, ACT_SEAL, ACT_BIND, ACT_MTA_START, ACT_ADDRESS_UP
+#define GROUP_UP   ACT_STORAGE_UP, ACT_SEAL, ACT_BIND, ACT_QUEUE_CHECK, ACT_MTA_START, ACT_ADDRESS_UP
 /* The address goes first: nobody is refused by a node that is going down. */
 #define GROUP_DOWN ACT_ADDRESS_DOWN, ACT_MTA_STOP, ACT_UNBIND, ACT_STORAGE_DOWN
 #define GROUP_LET_GO ACT_ABANDON, ACT_ADDRESS_DOWN, ACT_MTA_STOP, ACT_UNBIND, ACT_STORAGE_DOWN
@@ -190,7 +190,7 @@ may_take_commanded(const struct facts *f)
 const struct fsm_row fsm_table[] = {
 	/* ---- joining: what is held here is looked at, then the peer is listened for */
 	{ IN(JOINING), EV_FOUND_OURS, ALWAYS, ROLE_ACTIVE, INTENT_NONE,
-	    { ACT_BIND, ACT_MTA_START, ACT_ADDRESS_UP, ACT_BEAT },
+	    { ACT_BIND, ACT_QUEUE_CHECK, ACT_MTA_START, ACT_ADDRESS_UP, ACT_BEAT },
 	    "the spool is held here under our own seal since this boot: what runs goes on as it runs" },
 	{ IN(JOINING), EV_FOUND_NOTHING, ALWAYS, STAY, { ACT_BEAT },
 	    "nothing of the group is held here: listen for the peer" },
@@ -327,7 +327,7 @@ const struct fsm_row fsm_table[] = {
 	    "told to end: release in order" },
 	{ IN(ACTIVE), EV_OP_SERVICES_STOP, ALWAYS, STAY, { ACT_ADDRESS_DOWN, ACT_MTA_STOP },
 	    "the operator stops the services; the spool stays here" },
-	{ IN(ACTIVE), EV_OP_SERVICES_START, ALWAYS, STAY, { ACT_BIND, ACT_MTA_START, ACT_ADDRESS_UP },
+	{ IN(ACTIVE), EV_OP_SERVICES_START, ALWAYS, STAY, { ACT_BIND, ACT_QUEUE_CHECK, ACT_MTA_START, ACT_ADDRESS_UP },
 	    "the operator starts the services" },
 	{ IN(ACTIVE), EV_DONE, ALWAYS, STAY, { ACT_BEAT }, "done" },
 

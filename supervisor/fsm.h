@@ -78,6 +78,7 @@ enum fsm_event {
 	X(STORAGE_UP, "mount")			/* check, promote, mount */                              \
 	X(SEAL, "seal")				/* read, judge and write the owner's seal; the tenure begins */ \
 	X(BIND, "bind")                                                                          \
+	X(QUEUE_CHECK, "check queue")		/* and mend it, before anybody works on it */              \
 	X(MTA_START, "start mta")                                                                \
 	X(ADDRESS_UP, "take address")                                                            \
 	/* downwards */                                                                          \

@@ -75,6 +75,8 @@ struct status {
 	enum fact	mta_running, mta_answering;
 	bool		queue_known;
 	struct mta_queue_counts queue;
+	char		queue_verdict[16], queue_deep[16];	/* of the last checks, "" none yet */
+	uint64_t	queue_findings, queue_checked_wall_ms;
 
 	struct status_transition last;
 	uint64_t	beats_sent, pauses, longest_pause_ms;

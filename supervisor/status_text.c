@@ -219,6 +219,9 @@ add_group(struct text *t, const struct status *s)
 		    known(s->mta_answering, "answering", "NOT ANSWERING", "not yet asked"));
 	if (s->queue_known)
 		add_queue(t, &s->queue);
+	if (s->queue_deep[0] != '\0' || s->queue_verdict[0] != '\0')
+		add(t, ", %s%s", s->queue_deep[0] != '\0' ? s->queue_deep : s->queue_verdict,
+		    s->queue_deep[0] != '\0' ? "" : " at the start");
 	add(t, "\n");
 }
 

@@ -238,6 +238,7 @@ struct sim {
 	size_t		seal_len;
 	uint64_t	fired;				/* ops that waited for a worker, by their bit */
 	bool		full, thief;			/* thief: a third host has the service address */
+	bool		torn;			/* the queue: its mail program died with its kernel, and nobody has looked since */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
 	uint64_t	acked, on_disk;		/* messages */

@@ -227,6 +227,8 @@ node_power_off(struct node *n, const char *why)
 	link_drop(n->id);
 	item_drop(&n->boot_slot);
 	item_drop(&n->daemon_slot);
+	if (n->mta_pid != 0)
+		sim->torn = true;
 	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = false;
 	n->mta_pid = 0;
 	n->paused_until = 0;

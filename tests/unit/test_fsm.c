@@ -172,11 +172,15 @@ START_TEST(a_node_that_doubts_its_ownership_shoots_nobody)
 }
 END_TEST
 
-/* S3: the tenure is sealed before anything is started; the mail program listens before the address comes. */
-START_TEST(the_way_up_is_storage_seal_binds_mta_address)
+/*
+ * S3: the tenure is sealed before anything is started; the queue is looked at before anybody works on it; the mail
+ * program listens before the address comes.
+ */
+START_TEST(the_way_up_is_storage_seal_binds_queue_mta_address)
 {
 	const struct fsm_row *row = &fsm_table[_i];
-	static const enum fsm_act order[] = { ACT_STORAGE_UP, ACT_SEAL, ACT_BIND, ACT_MTA_START, ACT_ADDRESS_UP };
+	static const enum fsm_act order[] = { ACT_STORAGE_UP, ACT_SEAL, ACT_BIND, ACT_QUEUE_CHECK, ACT_MTA_START,
+	    ACT_ADDRESS_UP };
 	int last = -1;
 
 	if (row->next != ROLE_ACQUIRING)
@@ -370,7 +374,7 @@ main(void)
 
 	tcase_add_loop_test(rows, every_row_can_be_reached, 0, n);
 	tcase_add_loop_test(rows, every_guard_is_seen_true_and_false, 0, n);
-	tcase_add_loop_test(rows, the_way_up_is_storage_seal_binds_mta_address, 0, n);
+	tcase_add_loop_test(rows, the_way_up_is_storage_seal_binds_queue_mta_address, 0, n);
 	tcase_add_loop_test(rows, the_way_down_drops_the_address_first_and_the_storage_last, 0, n);
 	tcase_add_loop_test(rows, every_row_has_its_sentence_and_every_name_a_word, 0, n);
 	tcase_add_loop_test(rows, level_events_that_stay_do_only_what_may_be_repeated, 0, n);

@@ -1,0 +1,167 @@
+/*
+ * supervisor/queue_check.c - runs mailpair-queue in a worker, and judges what it says. The program is another one because
+ * a queue's files are untrusted input, and because a slow disk must hold up nobody but this step.
+ */
+#include "supervisor/queue_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+#define OUT_MAX 8192
+#define DEEP_FILES_PER_SECOND "2000"	/* so that the mail beside it does not notice */
+
+/* ---------------------------------------------------------------- reports, pure */
+
+static uint64_t
+number(const char *text, const char *key)
+{
+	char value[32];
+
+	return spawn_get(text, key, value, sizeof(value)) != NULL ? strtoull(value, NULL, 10) : 0;
+}
+
+bool
+queue_report_read(const char *text, struct queue_report *ret)
+{
+	struct queue_report r = { .verdict = "unknown" };
+	bool ok = spawn_get(text, "queue-verdict", r.verdict, sizeof(r.verdict)) != NULL;
+
+	r.messages = number(text, "queue-messages");
+	r.findings = number(text, "queue-findings");
+	r.damaged = number(text, "queue-damaged");
+	r.took_ms = (uint32_t)number(text, "queue-took");
+	spawn_get(text, "queue-text", r.text, sizeof(r.text));
+	*ret = r;
+	return ok;
+}
+
+void
+queue_report_say(const struct queue_report *r, struct spawn_out *out)
+{
+	spawn_say(out, "queue-verdict", "%s", r->verdict);
+	spawn_say(out, "queue-messages", "%" PRIu64, r->messages);
+	spawn_say(out, "queue-findings", "%" PRIu64, r->findings);
+	spawn_say(out, "queue-damaged", "%" PRIu64, r->damaged);
+	spawn_say(out, "queue-took", "%" PRIu32, r->took_ms);
+	if (r->text[0] != '\0')
+		spawn_say(out, "queue-text", "%s", r->text);
+}
+
+enum queue_go
+queue_judge(enum conf_queue_check policy, const struct queue_report *r)
+{
+	bool clean = strcmp(r->verdict, "consistent") == 0 || strcmp(r->verdict, "repaired") == 0;
+	bool known = strcmp(r->verdict, "unknown") != 0;
+
+	if (clean)
+		return QUEUE_GO;
+	switch (policy) {
+	case CONF_QUEUE_MEND:
+		return known ? QUEUE_MEND : QUEUE_GO;
+	case CONF_QUEUE_REFUSE:
+		return QUEUE_REFUSE;
+	case CONF_QUEUE_REPORT: case CONF_QUEUE_COUNT:
+		break;
+	}
+	return QUEUE_GO;
+}
+
+/* ---------------------------------------------------------------- the program */
+
+/* It stands beside this one; where this one was replaced by an update meanwhile, PATH finds it. */
+static const char *
+program(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+	char *slash;
+
+	buf[n > 0 ? n : 0] = '\0';
+	slash = strrchr(buf, '/');
+	if (slash != NULL && (size_t)(slash - buf) + sizeof("/mailpair-queue") <= size) {
+		memcpy(slash, "/mailpair-queue", sizeof("/mailpair-queue"));
+		if (access(buf, X_OK) == 0)
+			return buf;
+	}
+	return "mailpair-queue";
+}
+
+/* One run; *ret says "unknown" and why where there is no verdict. False then. */
+static bool
+run(const struct conf *c, const char *more, bool nice, uint32_t limit_ms, struct queue_report *ret)
+{
+	char path[512], out[OUT_MAX] = "", errout[512] = "";
+	const char *argv[12] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name };
+	struct spawn_cmd cmd = { .argv = argv, .nice = nice };
+	struct err why = { 0 };
+	uint64_t began = clock_mono_ms();
+	size_t n = 5;
+	int status;
+
+	if (c->mta.config != NULL) {
+		argv[n++] = "--config";
+		argv[n++] = c->mta.config;
+	}
+	if (more != NULL)
+		argv[n++] = more;
+	if (nice) {
+		argv[n++] = "--throttle";
+		argv[n++] = DEEP_FILES_PER_SECOND;
+	}
+	argv[n] = NULL;
+	status = spawn_run(&cmd, limit_ms, out, sizeof(out), errout, sizeof(errout), &why);
+	if ((status == 0 || status == 1) && queue_report_read(out, ret))
+		return true;
+	errout[strcspn(errout, "\n")] = '\0';
+	*ret = (struct queue_report){ .verdict = "unknown", .took_ms = (uint32_t)(clock_mono_ms() - began) };
+	snprintf(ret->text, sizeof(ret->text), "%.250s", status == -1 ? why.text : errout[0] != '\0' ? errout :
+	    "mailpair-queue gave no verdict");
+	return false;
+}
+
+bool
+queue_check(const struct conf *c, const struct mta_driver *driver, const struct mta_params *params, uint32_t limit_ms,
+    struct spawn_out *out, struct err *err)
+{
+	uint64_t deadline = clock_mono_ms() + limit_ms, now;
+	struct queue_report report;
+	struct err ignored;
+	pid_t pid;
+	bool ok = true;
+
+	/* a supervisor that was restarted: what runs goes on as it runs */
+	if (driver->running(params, &pid, &ignored) == FACT_YES)
+		return true;
+	(void)run(c, NULL, false, limit_ms, &report);
+	switch (queue_judge(c->mta.queue_check, &report)) {
+	case QUEUE_GO:
+		break;
+	case QUEUE_MEND:
+		now = clock_mono_ms();
+		/* one that was begun has to be ended before anybody touches the queue: it goes on where it stopped */
+		ok = run(c, "--repair", false, now < deadline ? (uint32_t)(deadline - now) : 0, &report);
+		if (!ok)
+			err_set(err, 0, "the queue of %s could not be mended: %s", c->mta.name, report.text);
+		break;
+	case QUEUE_REFUSE:
+		ok = err_set(err, 0, "the queue of %s is %s and queue-check is \"refuse\": %s", c->mta.name, report.verdict,
+		    report.text);
+		break;
+	}
+	queue_report_say(&report, out);
+	return ok;
+}
+
+bool
+queue_check_deep(const struct conf *c, uint32_t limit_ms, struct spawn_out *out, struct err *err)
+{
+	struct queue_report report;
+	bool ok = run(c, "--deep", true, limit_ms, &report);
+
+	queue_report_say(&report, out);
+	return ok || err_set(err, 0, "%s", report.text);
+}
