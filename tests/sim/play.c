@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "supervisor/edge.h"
+#include "supervisor/edge_fence.h"
 #include "tests/sim/play.h"
 
 #define LINE_BYTES 4096
@@ -100,8 +101,8 @@ verb_begin(const struct words *w, struct err *err)
 		return false;
 	/* judgement of fence devices and their levels is production code: only the agents are played */
 	full = script;
-	full.power = edge_real.power;
-	full.fence_monitor = edge_real.fence_monitor;
+	full.power = edge_power;
+	full.fence_monitor = edge_fence_monitor;
 	play.plan.liar = strcmp(w->word[3], "unlawful") == 0;
 	play.plan.pace = PACE;
 	play.plan.keep_off = play.plan.absent = -1;
