@@ -42,6 +42,8 @@ replay_parse(const char *line, struct replay_step *ret, bool *ret_state, struct 
 	    !field(&line, s.event, sizeof(s.event)) || !field(&line, s.from, sizeof(s.from)) ||
 	    !field(&line, s.to, sizeof(s.to)) || !field(&line, s.text, sizeof(s.text)))
 		return err_set(err, 0, "it should have: state, time, tenure, event, from, to, sentence, with tabs between");
+	if (s.event[0] == '\0' || s.from[0] == '\0' || s.to[0] == '\0')
+		return err_set(err, 0, "its event, the role before or the role after is empty");
 	*ret = s;
 	*ret_state = true;
 	return true;
