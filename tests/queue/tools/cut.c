@@ -5,7 +5,7 @@
  *	cut N PROGRAM [ARGUMENT]...
  *
  * Prints "cut N" where it came to that (exit 9), else "whole N" with how many such calls there were in all, and exits as the
- * program did. N = 0: let it run. Follows threads; output of the program goes to /dev/null.
+ * program did. N = 0: let it run. Follows threads but no other programs; output of the program goes to /dev/null.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,8 +42,19 @@ thread_of(pid_t pid)
 	exit(2);
 }
 
+/* Pipes between threads are no file system. */
 static bool
-changes(const struct __ptrace_syscall_info *info)
+is_file(pid_t pid, uint64_t fd)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, (int)fd);
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool
+changes(pid_t pid, const struct __ptrace_syscall_info *info)
 {
 	const uint64_t *arg = info->entry.args;
 
@@ -57,7 +69,7 @@ changes(const struct __ptrace_syscall_info *info)
 	case SYS_openat:
 		return (arg[2] & O_CREAT) != 0;
 	case SYS_write: case SYS_pwrite64: case SYS_writev:
-		return arg[0] > 2;
+		return arg[0] > 2 && is_file(pid, arg[0]);
 	default:
 		return false;
 	}
@@ -79,7 +91,7 @@ begin(char **argv)
 		_exit(127);
 	}
 	if (pid == -1 || waitpid(pid, NULL, 0) == -1 || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL |
-	    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK) == -1 ||
+	    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE) == -1 ||
 	    ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == -1) {
 		perror("cut");
 		exit(2);
@@ -113,12 +125,15 @@ main(int argc, char **argv)
 		t = thread_of(pid);
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
 			if (!t->inside && ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
-				t->changing = changes(&info);
+				t->changing = changes(pid, &info);
 			t->inside = !t->inside;
 			if (!t->inside && t->changing && ++seen == limit) {
 				kill(main_pid, SIGKILL);
-				while (waitpid(-1, NULL, __WALL) > 0)
-					;
+				/* one that stopped once more before the signal came has to be let go */
+				while ((pid = waitpid(-1, &status, __WALL)) > 0) {
+					if (WIFSTOPPED(status))
+						ptrace(PTRACE_CONT, pid, NULL, (void *)(long)SIGKILL);
+				}
 				printf("cut %lu\n", seen);
 				return 9;
 			}
