@@ -48,6 +48,8 @@ static const char help[] =
     "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
+    "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
+    "  --run-dir DIR     where mailpaird keeps what it knows of the program's settings (else the program is asked)\n"
     "  --json            one JSON document on standard output\n"
     "  --conf FILE       mailpair.conf (" CONF ")\n"
     "  --node NAME       be this node of it\n\n"
@@ -321,6 +323,7 @@ option_set(struct arguments *args, int option, const char *value)
 	case 'f': args->wish.conf = value; return true;
 	case 'n': args->wish.node = value; return true;
 	case 'd': args->look.deep = true; return true;
+	case 'R': args->wish.run_dir = value; return true;
 	case 'j': args->json = true; return true;
 	case 'b': args->brief = true; return true;
 	case 'r': args->repair = true; return true;
@@ -341,7 +344,7 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 		{ "mta", required_argument, NULL, 'm' }, { "queue", required_argument, NULL, 'q' },
 		{ "config", required_argument, NULL, 'c' }, { "owners", required_argument, NULL, 'o' },
 		{ "conf", required_argument, NULL, 'f' }, { "node", required_argument, NULL, 'n' },
-		{ "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
+		{ "run-dir", required_argument, NULL, 'R' }, { "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
 		{ "brief", no_argument, NULL, 'b' }, { "repair", no_argument, NULL, 'r' },
 		{ "throttle", required_argument, NULL, 't' }, { "timeout", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }

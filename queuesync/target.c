@@ -105,7 +105,7 @@ conf_add(struct targets *targets, const struct target_wish *wish, struct err *er
 bool
 targets_find(const struct target_wish *wish, struct targets *targets, struct err *err)
 {
-	struct mta_params params = { .config = wish->config };
+	struct mta_params params = { .config = wish->config, .run_dir = wish->run_dir };
 
 	memset(targets, 0, sizeof *targets);
 	if (wish->owners != NULL && !queue_owners_read(wish->owners, &targets->owners, err))

@@ -19,6 +19,7 @@ struct target_wish {
 	const char	*mta, *queue, *config, *owners;
 	const char	*conf;		/* mailpair.conf */
 	const char	*node;		/* be this node of it; NULL: by host name */
+	const char	*run_dir;	/* where the supervisor keeps what it knows of the program's settings; NULL: ask the program */
 };
 
 struct target {

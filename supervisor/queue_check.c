@@ -95,11 +95,11 @@ static bool
 run(const struct conf *c, const char *more, bool nice, uint32_t limit_ms, struct queue_report *ret)
 {
 	char path[512], out[OUT_MAX] = "", errout[512] = "";
-	const char *argv[12] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name };
+	const char *argv[16] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name, "--run-dir", c->run_dir };
 	struct spawn_cmd cmd = { .argv = argv, .nice = nice };
 	struct err why = { 0 };
 	uint64_t began = clock_mono_ms();
-	size_t n = 5;
+	size_t n = 7;
 	int status;
 
 	if (c->mta.config != NULL) {
