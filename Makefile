@@ -48,7 +48,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue bench-stalls
+        check-clang check-queue check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue bench-stalls
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -114,7 +114,7 @@ tools: $(TOOLS)
 # ---------------------------------------------------------------- tests
 check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, scenarios in virtual time and live
 	@$(MAKE) --no-print-directory -j2 all tools unit
-	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-live check-secrets
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-queue check-live check-secrets
 
 unit: $(UNIT)
 
@@ -144,6 +144,9 @@ check-clang:    ## the whole tree compiles with clang as well, warnings as error
 
 check-live: all tools ## scenarios in network namespaces with real programs (root)
 	@tests/live/run
+
+check-queue: all tools ## repairs of generated queues, cut at every change (root)
+	@tests/queue/repairs --mta postfix --seeds 8
 
 check-secrets: all tools ## no key and no password in anything that a run leaves (root)
 	@tests/secrets.sh $(O)
