@@ -203,21 +203,31 @@ queue_layout_free(struct queue_layout *layout)
 	*layout = (struct queue_layout){ 0 };
 }
 
+/* Not by snprintf(3): this is done for every file. */
+const char *
+queue_path(const char *place, const char *sub, const char *name, char *buf, size_t size)
+{
+	const char *part[] = { place, sub, name };
+	size_t len = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t n = strlen(part[i]);
+
+		if (len > 0 && n > 0 && len + 1 < size)
+			buf[len++] = '/';
+		if (n > size - 1 - len)
+			n = size - 1 - len;
+		memcpy(buf + len, part[i], n);
+		len += n;
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
 const char *
 queue_file_path(const struct queue_layout *layout, const struct queue_file *file, char *buf, size_t size)
 {
-	const char *part[] = { layout->place[file->place].path, file->sub, file->name };
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < 3 && len + 1 < size; i++) {
-		if (len > 0 && *part[i] != '\0')
-			buf[len++] = '/';
-		for (const char *c = part[i]; *c != '\0' && len + 1 < size; c++)
-			buf[len++] = *c;
-		buf[len] = '\0';
-	}
-	return buf;
+	return queue_path(layout->place[file->place].path, file->sub, file->name, buf, size);
 }
 
 /* ---------------------------------------------------------------- bytes */

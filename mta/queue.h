@@ -99,7 +99,9 @@ struct queue_file {
 	int64_t		 mtime, atime, ctime;	/* s since the epoch */
 };
 
-/* Its path below the root, cut where it does not fit; returns buf. Pure. */
+/* Place, sub and name with "/" between what is not empty; cut where it does not fit; returns buf. Pure. */
+const char *queue_path(const char *place, const char *sub, const char *name, char *buf, size_t size);
+/* Its path below the root; the same. */
 const char *queue_file_path(const struct queue_layout *, const struct queue_file *, char *buf, size_t size);
 
 /* The type in mode, with Linux' numbers: pure files know no <sys/stat.h>. */

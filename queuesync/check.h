@@ -127,10 +127,10 @@ void	check_lost_found(struct check *, const char *path, uint64_t files);
 void	check_blind(struct check *, const struct queue_file *, const char *why);	/* stat(2) failed: only its name is known */
 /*
  * Which files are to be read, in order of their inodes, one after another; false: no more. Of *ret only place,
- * sub, name and ino are set. The names stay valid until the next call. What is asked for meanwhile (check_ask in
+ * sub, name and ino are set, and name is the end of path, which is below the root. The strings stay valid until the next call. What is asked for meanwhile (check_ask in
  * content()) comes in a next round: call again after a false until the first call is false.
  */
-struct check_asked { struct queue_file file; struct queue_key key; uint32_t bit; };
+struct check_asked { struct queue_file file; struct queue_key key; uint32_t bit; const char *path; };
 bool	check_asked(struct check *, struct check_asked *ret);
 /* What became of it. file: as fstat(2) saw it. One that has vanished meanwhile is not told. */
 void	check_content(struct check *, const struct check_asked *, const struct queue_content *);

@@ -18,18 +18,38 @@ ask_add(struct check *c, const struct queue_file *file, uint32_t ref, uint32_t b
 		c->ask_room = c->ask_room < 1024 ? 1024 : c->ask_room + c->ask_room / 4;
 		c->ask = check_need(reallocarray(c->ask, c->ask_room, sizeof *c->ask));
 	}
-	c->ask[c->asks++] = (struct ask){ .ino = file->ino, .ref = ref, .place = file->place,
+	c->ask[c->asks++] = (struct by_inode){ .ino = file->ino, .ref = ref, .place = file->place,
 	    .bit = bit == 0 ? 0 : (uint8_t)__builtin_ctz(bit), .odd = odd };
+}
+
+/* Is this the path of place, sub and name? Not by putting that together: this is done for every file. */
+static bool
+is_path(const char *path, const char *place, const char *sub, const char *name)
+{
+	const char *part[] = { place, sub, name };
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = strlen(part[i]);
+
+		if (len == 0)
+			continue;
+		if (strncmp(path, part[i], len) != 0)
+			return false;
+		path += len;
+		if (i < 2 && *path++ != '/')
+			return false;
+	}
+	return *path == '\0';
 }
 
 void
 check_ask_read(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit)
 {
-	char canonical[512], path[CHECK_PATH_MAX];
 	uint32_t number = bit != 0 && c->rules->path != NULL ? table_find(c->table, key) : TABLE_NONE;
+	char path[512];
 
-	if (number != TABLE_NONE && c->rules->path(c->layout, key, bit, canonical) != NULL &&
-	    strcmp(canonical, check_file_path(c, file, path, sizeof path)) == 0)
+	if (number != TABLE_NONE && c->rules->path(c->layout, key, bit, path) != NULL &&
+	    is_path(path, c->layout->place[file->place].path, file->sub, file->name))
 		ask_add(c, file, number, bit, false);
 	else if (check_odd(c, file, key, bit, NULL, WHY_ASKED) != NULL)
 		ask_add(c, file, (uint32_t)c->odds - 1, bit, true);
@@ -43,65 +63,15 @@ check_ask(struct check *c, const struct queue_file *file, struct queue_key key, 
 	check_ask_read(c, file, key, bit);
 }
 
-/* ---------------------------------------------------------------- the order */
-
-static int
-order(const void *left, const void *right)
-{
-	const struct ask *a = left, *b = right;
-
-	if (a->ino != b->ino)
-		return a->ino < b->ino ? -1 : 1;
-	if (a->place != b->place)
-		return a->place < b->place ? -1 : 1;
-	return a->ref < b->ref ? -1 : a->ref > b->ref;
-}
-
-/*
- * Bit by bit from the highest, in place: qsort(3) would take as much memory again, and this is faster. What has
- * equal inodes, or is short, is left to it.
- */
-static void
-sort(struct ask *at, size_t len, unsigned int bit)
-{
-	uint64_t mask = UINT64_C(1) << bit;
-	size_t low = 0, high = len;
-
-	if (len < 32) {
-		qsort(at, len, sizeof *at, order);
-		return;
-	}
-	while (low < high) {
-		if ((at[low].ino & mask) == 0) {
-			low++;
-		} else {
-			struct ask other = at[--high];
-
-			at[high] = at[low];
-			at[low] = other;
-		}
-	}
-	if (bit == 0) {
-		qsort(at, low, sizeof *at, order);
-		qsort(at + low, len - low, sizeof *at, order);
-		return;
-	}
-	sort(at, low, bit - 1);
-	sort(at + low, len - low, bit - 1);
-}
+/* ---------------------------------------------------------------- rounds */
 
 /* What was asked for since the last round becomes the next one. */
 static bool
 round_begin(struct check *c)
 {
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < c->asks; i++)
-		all |= c->ask[i].ino;
-	if (c->asks > 1)
-		sort(c->ask, c->asks, all == 0 ? 0 : 63 - (unsigned int)__builtin_clzll(all));
+	by_inode_sort(c->ask, c->asks);
 	c->ask_end = c->asks;
-	c->ask_was[0] = '\0';
+	c->ask_path[c->ask_turn][0] = '\0';
 	return c->asks > 0;
 }
 
@@ -115,41 +85,45 @@ round_end(struct check *c)
 
 /* ---------------------------------------------------------------- one after another */
 
-/* From the path below the root to place, sub and name; the strings are cut out of c->ask_path. */
+/* From the path below the root to place, sub and name. */
 static void
-split_path(struct check *c, const struct ask *ask, struct queue_file *ret)
+split_path(struct check *c, const struct by_inode *ask, const char *path, struct queue_file *ret)
 {
 	size_t skip = strlen(c->layout->place[ask->place].path);
-	char *rest = c->ask_path + skip + (skip > 0), *slash = strrchr(rest, '/');
+	const char *rest = path + skip + (skip > 0), *slash = strrchr(rest, '/');
 
 	*ret = (struct queue_file){ .place = ask->place, .sub = "", .name = rest, .ino = ask->ino };
 	if (slash != NULL) {
-		*slash = '\0';
-		ret->sub = rest;
+		ret->sub = memcpy(c->ask_sub, rest, (size_t)(slash - rest));
+		c->ask_sub[slash - rest] = '\0';
 		ret->name = slash + 1;
 	}
 }
 
 /* False: the very file that came before, which was asked for twice. */
 static bool
-fill(struct check *c, const struct ask *ask, struct check_asked *ret)
+fill(struct check *c, const struct by_inode *ask, struct check_asked *ret)
 {
+	const char *was = c->ask_path[c->ask_turn];
+	char *path = c->ask_path[c->ask_turn ^ 1];
+
 	if (ask->odd) {
 		const struct odd *odd = c->odd[ask->ref];
 
-		check_file_path(c, &odd->file, c->ask_path, sizeof c->ask_path);
+		check_file_path(c, &odd->file, path, CHECK_PATH_MAX);
 		ret->key = odd->key;
 		ret->bit = odd->bit;
 	} else {
 		ret->key = table_row(c->table, ask->ref)->key;
 		ret->bit = UINT32_C(1) << ask->bit;
-		c->rules->path(c->layout, ret->key, ret->bit, c->ask_path);
+		c->rules->path(c->layout, ret->key, ret->bit, path);
 	}
-	if (ask->ino == c->ask_was_ino && strcmp(c->ask_path, c->ask_was) == 0)
+	if (ask->ino == c->ask_was_ino && strcmp(path, was) == 0)
 		return false;
-	memcpy(c->ask_was, c->ask_path, strlen(c->ask_path) + 1);
+	c->ask_turn ^= 1;
 	c->ask_was_ino = ask->ino;
-	split_path(c, ask, &ret->file);
+	ret->path = path;
+	split_path(c, ask, path, &ret->file);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #ifndef QUEUESYNC_CHECK_PRIV_H
 #define QUEUESYNC_CHECK_PRIV_H
 
+#include "queuesync/by_inode.h"
 #include "queuesync/check.h"
 
 #define KEY_NONE ((struct queue_key){ 0, 0 })
@@ -54,9 +55,6 @@ struct group {				/* findings of one kind */
 	uint32_t	listed, overflow;	/* overflow: its number in the findings, +1 */
 };
 
-/* 16 bytes a file, since a deep pass keeps one of every file. */
-struct ask { uint64_t ino; uint32_t ref; uint16_t place; uint8_t bit; bool odd; };
-
 struct check {
 	const struct rules	*rules;
 	const struct queue_layout *layout;
@@ -78,10 +76,11 @@ struct check {
 	struct expect		 expect[EXPECTS_MAX];
 	size_t			 expects;
 
-	struct ask		*ask;
+	struct by_inode		*ask;			/* ref: a row, or (odd) an odd file; bit: its number */
 	size_t			 asks, ask_room, ask_next, ask_end;	/* this round is next .. end */
 	uint64_t		 ask_missed;
-	char			 ask_path[CHECK_PATH_MAX], ask_was[CHECK_PATH_MAX];
+	char			 ask_path[2][CHECK_PATH_MAX], ask_sub[CHECK_PATH_MAX];
+	unsigned int		 ask_turn;		/* which of ask_path is the last one's */
 	uint64_t		 ask_was_ino;
 
 	struct findings		 findings;

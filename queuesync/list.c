@@ -13,7 +13,8 @@
 #include "queuesync/open.h"
 #include "queuesync/ring.h"
 
-#define SLOTS 64
+#define SLOTS 16
+#define JOBS 16
 #define PARTS_MAX 8
 
 struct part { uint16_t place; uint64_t ino; char path[CHECK_PATH_MAX]; };
@@ -24,6 +25,8 @@ struct job {
 	bool			there;		/* at least one part could be read */
 	struct queue_message	message;
 };
+
+struct batch { struct job job[JOBS]; unsigned int len; };
 
 struct list {
 	const struct rules	*rules;
@@ -71,27 +74,36 @@ read_part(const struct list *l, const struct part *part, struct queue_message *m
 
 /* In any thread. */
 static void
-job_work(void *arg, void *slot)
+batch_work(void *arg, void *slot)
 {
-	struct job *job = slot;
+	struct batch *batch = slot;
 
-	job->there = false;
-	for (size_t i = 0; i < job->parts; i++)
-		job->there = read_part(arg, &job->part[i], &job->message) || job->there;
+	for (unsigned int i = 0; i < batch->len; i++) {
+		struct job *job = &batch->job[i];
+
+		job->there = false;
+		for (size_t k = 0; k < job->parts; k++)
+			job->there = read_part(arg, &job->part[k], &job->message) || job->there;
+	}
 }
 
 static void
-job_take(void *arg, void *slot)
+batch_take(void *arg, void *slot)
 {
 	struct list *l = arg;
-	struct job *job = slot;
+	struct batch *batch = slot;
 
-	if (job->there) {
-		if (job->message.state == NULL)
-			job->message.state = l->layout->place[job->part[0].place].path;
-		l->tell(l->arg, &job->message);
+	for (unsigned int i = 0; i < batch->len; i++) {
+		struct job *job = &batch->job[i];
+
+		if (job->there) {
+			if (job->message.state == NULL)
+				job->message.state = l->layout->place[job->part[0].place].path;
+			l->tell(l->arg, &job->message);
+		}
+		queue_message_free(&job->message);
 	}
-	queue_message_free(&job->message);
+	batch->len = 0;
 }
 
 /* The place of a path is the longest that it begins with. */
@@ -124,7 +136,7 @@ job_fill(const struct list *l, struct job *job, const struct check_asked *asked,
 			continue;
 		part->ino = 0;
 		if (bit == asked->bit) {
-			queue_file_path(l->layout, &asked->file, part->path, sizeof part->path);
+			memcpy(part->path, asked->path, strlen(asked->path) + 1);
 			part->place = asked->file.place;
 			part->ino = asked->file.ino;
 		} else {
@@ -142,14 +154,16 @@ list_messages(const struct rules *rules, const struct queue_layout *layout, stru
     list_message_f *tell, void *arg, struct err *err)
 {
 	struct list l = { .rules = rules, .layout = layout, .check = check, .tell = tell, .arg = arg };
-	struct ring_jobs jobs = { .work = job_work, .take = job_take, .arg = &l };
+	struct ring_jobs jobs = { .work = batch_work, .take = batch_take, .arg = &l };
 	struct check_asked asked;
+	struct batch *batch;
 	struct ring *ring;
 
 	l.root = open(layout->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l.root == -1)
 		return err_set(err, errno, "the queue %s cannot be opened", layout->root);
-	ring = ring_new(&jobs, SLOTS, sizeof(struct job), threads);
+	ring = ring_new(&jobs, SLOTS, sizeof(struct batch), threads);
+	batch = ring_slot(ring);
 	while (check_asked(check, &asked)) {
 		uint32_t parts = check_parts(check, asked.key), first = parts & rules->message_bits;
 
@@ -157,9 +171,15 @@ list_messages(const struct rules *rules, const struct queue_layout *layout, stru
 		first &= ~first + 1;
 		if (first == 0 || asked.bit != first)
 			continue;
-		job_fill(&l, ring_slot(ring), &asked, rules->list_bits != 0 ? parts & (rules->list_bits | first) : parts);
-		ring_push(ring);
+		job_fill(&l, &batch->job[batch->len++], &asked,
+		    rules->list_bits != 0 ? parts & (rules->list_bits | first) : parts);
+		if (batch->len == JOBS) {
+			ring_push(ring);
+			batch = ring_slot(ring);
+		}
 	}
+	if (batch->len > 0)
+		ring_push(ring);
 	ring_end(ring, NULL);
 	close(l.root);
 	return true;

@@ -14,18 +14,21 @@
 #include "queuesync/open.h"
 #include "queuesync/ring.h"
 
-#define SLOTS 128
+#define SLOTS 8
+#define JOBS 64		/* a slot: handing over costs as much as a file that is in the cache */
 
 enum job_end { JOB_READ, JOB_VANISHED, JOB_REFUSED };
 
-/* One file to be read. The strings of asked.file are in text. */
+/* One file to be read. The strings of asked are copies in path and sub. */
 struct job {
 	struct check_asked	asked;
-	char			text[CHECK_PATH_MAX + 2];
+	char			path[CHECK_PATH_MAX], sub[CHECK_PATH_MAX];
 	enum job_end		end;
 	int			sys;
 	struct queue_content	content;
 };
+
+struct batch { struct job job[JOBS]; unsigned int len; };
 
 struct pass {
 	const struct rules	*rules;
@@ -58,14 +61,10 @@ read_opened(const struct pass *pass, struct job *job, int fd)
 	job->sys = reader.failed;
 }
 
-/* In any thread. */
 static void
-job_work(void *arg, void *slot)
+job_work(const struct pass *pass, struct job *job)
 {
-	const struct pass *pass = arg;
-	struct job *job = slot;
-	char path[CHECK_PATH_MAX];
-	int fd = queue_open(pass->root, queue_file_path(pass->layout, &job->asked.file, path, sizeof path));
+	int fd = queue_open(pass->root, job->path);
 
 	if (fd == -1) {
 		job->sys = errno;
@@ -80,11 +79,8 @@ job_work(void *arg, void *slot)
 }
 
 static void
-job_take(void *arg, void *slot)
+job_take(struct pass *pass, struct job *job)
 {
-	struct pass *pass = arg;
-	struct job *job = slot;
-
 	switch (job->end) {
 	case JOB_READ:
 		pass->seen->files++;
@@ -99,33 +95,60 @@ job_take(void *arg, void *slot)
 	}
 }
 
+/* In any thread. */
+static void
+batch_work(void *arg, void *slot)
+{
+	struct batch *batch = slot;
+
+	for (unsigned int i = 0; i < batch->len; i++)
+		job_work(arg, &batch->job[i]);
+}
+
+static void
+batch_take(void *arg, void *slot)
+{
+	struct batch *batch = slot;
+
+	for (unsigned int i = 0; i < batch->len; i++)
+		job_take(arg, &batch->job[i]);
+	batch->len = 0;
+}
+
 static void
 job_fill(struct job *job, const struct check_asked *asked)
 {
-	size_t sub = strlen(asked->file.sub) + 1, name = strlen(asked->file.name) + 1;
-
 	job->asked = *asked;
-	job->asked.file.sub = memcpy(job->text, asked->file.sub, sub);
-	job->asked.file.name = memcpy(job->text + sub, asked->file.name, name);
+	job->asked.path = memcpy(job->path, asked->path, strlen(asked->path) + 1);
+	job->asked.file.name = job->path + (asked->file.name - asked->path);
+	job->asked.file.sub = memcpy(job->sub, asked->file.sub, strlen(asked->file.sub) + 1);
 }
 
 /* One round of what the check asks for; false when it asks for nothing. */
 static bool
 read_round(struct pass *pass, struct ring *ring, const struct read_options *options, uint64_t *next_us)
 {
+	/* What is throttled goes file by file, so that the pace is even. */
+	unsigned int most = options->per_second != 0 ? 1 : JOBS;
+	struct batch *batch = ring_slot(ring);
 	struct check_asked asked;
 	bool any = false;
 
 	while (!pass->seen->cut && check_asked(pass->check, &asked)) {
 		any = true;
-		job_fill(ring_slot(ring), &asked);
+		job_fill(&batch->job[batch->len++], &asked);
+		if (batch->len < most)
+			continue;
 		ring_push(ring);
 		if (options->per_second != 0) {
 			*next_us += 1000000 / options->per_second;
 			ring_wait(ring, *next_us);
 		}
 		pass->seen->cut = options->until_us != 0 && clock_mono_us() >= options->until_us;
+		batch = ring_slot(ring);
 	}
+	if (batch->len > 0)
+		ring_push(ring);
 	return any;
 }
 
@@ -135,7 +158,7 @@ read_asked(const struct rules *rules, const struct queue_layout *layout, struct 
 {
 	struct read_seen seen = { 0 };
 	struct pass pass = { .rules = rules, .layout = layout, .check = check, .seen = &seen };
-	struct ring_jobs jobs = { .work = job_work, .take = job_take, .arg = &pass, .idle = options->per_second != 0 };
+	struct ring_jobs jobs = { .work = batch_work, .take = batch_take, .arg = &pass, .idle = options->per_second != 0 };
 	uint64_t next_us = clock_mono_us();
 	bool again;
 
@@ -144,7 +167,7 @@ read_asked(const struct rules *rules, const struct queue_layout *layout, struct 
 		return err_set(err, errno, "the queue %s cannot be opened", layout->root);
 	/* What is found in one round may ask for more: each round is taken whole before the next. */
 	do {
-		struct ring *ring = ring_new(&jobs, SLOTS, sizeof(struct job), options->threads);
+		struct ring *ring = ring_new(&jobs, SLOTS, sizeof(struct batch), options->threads);
 
 		again = read_round(&pass, ring, options, &next_us);
 		ring_end(ring, NULL);

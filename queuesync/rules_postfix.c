@@ -62,8 +62,7 @@ postfix_path(const struct queue_place *place, const char *name, char *buf, size_
 
 	if (place->hash == QUEUE_POSTFIX)
 		postfix_name_hash(name, place->depth, sub);
-	snprintf(buf, size, "%s/%s%s%s", place->path, sub, sub[0] != '\0' ? "/" : "", name);
-	return buf;
+	return queue_path(place->path, sub, name, buf, size);
 }
 
 static const char *

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "queuesync/by_inode.h"
 #include "queuesync/scan_stat.h"
 
 #define BUFFER_BYTES (1u << 20)
@@ -36,8 +37,6 @@ struct dirent_raw {
 	uint8_t		type;
 	char		name[];
 };
-
-struct entry { uint64_t ino; uint32_t name; uint8_t type; };
 
 /* A directory whose time of change tells at the end whether somebody works on the queue. */
 struct seen { char *path; struct timespec changed; };
@@ -59,7 +58,7 @@ struct scan {
 struct list {
 	char		*names;
 	size_t		 len, room;
-	struct entry	*entry;
+	struct by_inode	*entry;		/* ref: the name in names */
 	size_t		 entries, entry_room;
 };
 
@@ -106,7 +105,7 @@ list_free(struct list *l)
 }
 
 static void
-list_add(struct list *l, const char *name, uint64_t ino, uint8_t type)
+list_add(struct list *l, const char *name, uint64_t ino)
 {
 	size_t len = strlen(name) + 1;
 
@@ -118,17 +117,9 @@ list_add(struct list *l, const char *name, uint64_t ino, uint8_t type)
 		l->entry_room = 2 * l->entry_room + 64;
 		l->entry = need(reallocarray(l->entry, l->entry_room, sizeof *l->entry));
 	}
-	l->entry[l->entries++] = (struct entry){ .ino = ino, .name = (uint32_t)l->len, .type = type };
+	l->entry[l->entries++] = (struct by_inode){ .ino = ino, .ref = (uint32_t)l->len };
 	memcpy(l->names + l->len, name, len);
 	l->len += len;
-}
-
-static int
-order(const void *left, const void *right)
-{
-	const struct entry *a = left, *b = right;
-
-	return a->ino < b->ino ? -1 : a->ino > b->ino;
 }
 
 /* Is this name, in a directory of the place at that level, one of its sub-directories? type: as the directory says, perhaps unknown. */
@@ -217,10 +208,9 @@ struct at { uint16_t place; uint32_t level; const char *sub; char path[CHECK_PAT
 static void
 hand_over(struct scan *s, const struct at *at, struct scan_directory *directory, struct list *files)
 {
-	if (files->entries > 1)
-		qsort(files->entry, files->entries, sizeof *files->entry, order);
+	by_inode_sort(files->entry, files->entries);
 	for (size_t i = 0; i < files->entries; i++)
-		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].name);
+		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref);
 	s->seen->entries += files->entries;
 	files->entries = files->len = 0;
 }
@@ -254,11 +244,11 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 			if (at->path[0] == '\0' && is_ours(d))
 				continue;
 			if (at->path[0] == '\0' && strcmp(d->name, "lost+found") == 0)
-				list_add(subs, d->name, d->ino, DT_UNKNOWN);
+				list_add(subs, d->name, d->ino);
 			else if (is_sub(s->layout, place, at->level, d->name, d->type))
-				list_add(subs, d->name, d->ino, d->type);
+				list_add(subs, d->name, d->ino);
 			else
-				list_add(&files, d->name, d->ino, d->type);
+				list_add(&files, d->name, d->ino);
 		}
 		if (files.entries >= ENTRIES_MAX)
 			hand_over(s, at, directory, &files);
@@ -274,7 +264,7 @@ static bool
 walk_subs(struct scan *s, const struct at *at, int fd, const struct list *subs)
 {
 	for (size_t i = 0; i < subs->entries; i++) {
-		const char *name = subs->names + subs->entry[i].name;
+		const char *name = subs->names + subs->entry[i].ref;
 		struct at below = { .place = at->place, .level = at->level + 1 };
 		size_t skip = strlen(s->layout->place[at->place].path);
 

@@ -7,6 +7,7 @@
 #include "queuesync/table.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct table {
 	uint32_t		 *index;	/* row number + 1; 0: free */
 	uint32_t		  len, mask;
 	uint32_t		  blocks_room;
+	uint32_t		  last;		/* row that was made last: a file asks for it several times */
 	uint64_t		  seed;
 };
 
@@ -108,9 +110,22 @@ probe(const struct table *t, struct queue_key key)
 	return slot;
 }
 
+static bool
+is_last(const struct table *t, struct queue_key key)
+{
+	const struct table_row *row;
+
+	if (t->last >= t->len)
+		return false;
+	row = table_row(t, t->last);
+	return row->key.lo == key.lo && row->key.hi == key.hi;
+}
+
 uint32_t
 table_find(const struct table *t, struct queue_key key)
 {
+	if (is_last(t, key))
+		return t->last;
 	return t->index[probe(t, key)] - 1;	/* a free slot is 0, and so TABLE_NONE */
 }
 
@@ -148,10 +163,13 @@ block_add(struct table *t)
 uint32_t
 table_make(struct table *t, struct queue_key key)
 {
-	uint32_t slot = probe(t, key);
+	uint32_t slot;
 
+	if (is_last(t, key))
+		return t->last;
+	slot = probe(t, key);
 	if (t->index[slot] != 0)
-		return t->index[slot] - 1;
+		return t->last = t->index[slot] - 1;
 	assert(t->len < TABLE_NONE - 1);
 	if (t->len >= (t->mask + 1) / 8 * 7) {
 		index_grow(t);
@@ -161,5 +179,5 @@ table_make(struct table *t, struct queue_key key)
 		block_add(t);
 	t->index[slot] = ++t->len;
 	*table_row(t, t->len - 1) = (struct table_row){ .key = key };
-	return t->len - 1;
+	return t->last = t->len - 1;
 }

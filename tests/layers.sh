@@ -128,7 +128,7 @@ for file in supervisor/fsm.c supervisor/beat.c supervisor/beat_memory.c supervis
     common/conf_lex.c common/json.c common/utf8.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
     mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c mta/qmail_record.c \
     queuesync/finding.c queuesync/table.c \
-    queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c; do
+    queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c; do
 	pure "$file"
 done
 
