@@ -94,16 +94,21 @@ $(O)/bench/%: tests/bench/%.c
 # ---------------------------------------------------------------- packages
 PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev check
 PKG_check = clang libclang-rt-dev mandoc shellcheck socat
-PKG_live  = postfix python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi
+PKG_live  = postfix python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi \
+            libidn12 libgnutls-dane0 libnsl2 libdb5.3
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/event.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/sha.h /usr/include/check.h
 NEED_check = /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
 NEED_live  = /usr/sbin/postfix /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
-             /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim
+             /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim \
+             /usr/lib/*/libidn.so.12 /usr/lib/*/libgnutls-dane.so.0 /usr/lib/*/libnsl.so.2 /usr/lib/*/libdb-5.3.so
+# Exim's package and Postfix's exclude each other: it is only unpacked
+EXIM       = build/exim
 
 deps:           ## install the Debian packages that are missing (root, apt); else print what to install
 	@missing=; for f in $(NEED_build) $(NEED_check) $(NEED_live); do [ -e $$f ] || missing="$$missing $$f"; done; \
 	[ -z "$$missing" ] || tests/install-packages $(PKG_build) $(PKG_check) $(PKG_live)
+	@tests/fetch-exim $(EXIM)
 
 demo: deps      ## two hosts, one spool: mail through a power cut and a switchover (KEEP=1 leaves the pair running)
 	@$(MAKE) --no-print-directory -j2 all tools
@@ -225,5 +230,5 @@ install: all    ## install under DESTDIR and PREFIX
 clean:          ## remove build/
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path build/exim -prune -o -type f -name '*.d' -print 2>/dev/null)
 -include tests/sim/sim.mk

@@ -312,18 +312,17 @@ check_mta(const struct conf *c, struct conf_mistakes *mistakes)
 
 	if (m->name == NULL)
 		return;
-	if (strcmp(m->name, "qmail") == 0 || strcmp(m->name, "exim") == 0)
+	if (strcmp(m->name, "qmail") == 0)
 		conf_mistake(mistakes, m->line,
 		    "mta \"%s\" is not supported by this version of mailpair yet; "
-		    "\"postfix\" is right",
+		    "\"postfix\" or \"exim\" is right",
 		    m->name);
-	else if (strcmp(m->name, "postfix") != 0 && strcmp(m->name, "fake") != 0)
-		conf_mistake(
-		    mistakes, m->line, "mta \"%s\" is not known; \"postfix\" is right", m->name);
+	else if (strcmp(m->name, "postfix") != 0 && strcmp(m->name, "exim") != 0 && strcmp(m->name, "fake") != 0)
+		conf_mistake(mistakes, m->line,
+		    "mta \"%s\" is not known; \"postfix\" or \"exim\" is right", m->name);
 	if (m->config != NULL && !conf_path_ok(m->config))
 		conf_mistake(mistakes, conf_line(c, &m->config, m->line),
-		    "mta \"%s\": config = \"%s\" is no plain "
-		    "absolute path of a directory",
+		    "mta \"%s\": config = \"%s\" is no plain absolute path",
 		    m->name, m->config);
 	if (m->probe != NULL && !probe_ok(m->probe))
 		conf_mistake(mistakes, conf_line(c, &m->probe, m->line),

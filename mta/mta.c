@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct mta_driver *const drivers[] = {
-	&mta_postfix, &mta_qmail,
+	&mta_postfix, &mta_qmail, &mta_exim,
 };
 
 const struct mta_driver *
@@ -23,5 +23,5 @@ mta_find(const char *name)
 const char *
 mta_names(void)
 {
-	return "postfix, qmail";
+	return "postfix, qmail, exim";
 }

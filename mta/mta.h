@@ -20,7 +20,7 @@
 #include "mta/queue.h"
 
 struct mta_params {
-	const char	*config;	/* configuration directory, NULL: the program's default */
+	const char	*config;	/* configuration directory (Exim: file), NULL: the program's default */
 	const char	*probe;		/* "ADDR:PORT" or NULL */
 	const char	*const *services;	/* qmail: directories or programs, NULL-terminated; NULL or none: found */
 	const char	*run_dir;	/* for what must outlive a call (prepared.*) */
@@ -91,10 +91,10 @@ struct mta_driver {
 	enum fact (*durable)(const struct mta_params *, struct err *);
 };
 
-extern const struct mta_driver mta_postfix, mta_qmail;
+extern const struct mta_driver mta_postfix, mta_qmail, mta_exim;
 
 const struct mta_driver *mta_find(const char *name);	/* NULL if there is none; pure */
-const char *mta_names(void);				/* "postfix", for error texts */
+const char *mta_names(void);				/* "postfix, qmail, exim", for error texts */
 
 /*
  * Verdict over the last answers (pure): a refusal weighs 2, no answer 1, and the service is bad when

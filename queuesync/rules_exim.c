@@ -53,8 +53,8 @@ know_name(const struct queue_layout *layout, const struct queue_file *file, stru
 		return false;
 	*ret_key = exim_key_of(id);
 	set_norm(place, part, ret_norm);
-	/* A body that was only just made: not even given to Exim's account yet. */
-	if (part == EXIM_PART_DATA && file->size == 0)
+	/* A body or journal that was only just made by root: not even given to Exim's account yet. */
+	if ((part == EXIM_PART_DATA || part == EXIM_PART_JOURNAL) && file->size == 0)
 		ret_norm->uid = ret_norm->gid = QUEUE_ID_ANY;
 	switch (part) {
 	case EXIM_PART_HEADER:

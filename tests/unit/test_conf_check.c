@@ -115,7 +115,7 @@ CHANGE(address_broadcast, now->address[0].bytes[3] = 255)
 CHANGE(address_multicast, now->address[1].bytes[0] = 0xff)
 CHANGE(address_of_link, now->link[0].address[0] = "192.0.2.5")
 CHANGE(mta_none, now->mta.name = NULL)
-CHANGE(mta_exim, now->mta.name = "exim")
+CHANGE(mta_qmail_yet, now->mta.name = "qmail")
 CHANGE(mta_unknown, now->mta.name = "sendmail")
 CHANGE(mta_failures, now->mta.failures = 6)
 CHANGE(mta_probe_name, now->mta.probe = "localhost:25")
@@ -184,7 +184,7 @@ static const struct { void (*change)(void); int line; const char *mistake; } rul
 	{ address_multicast, 41, "address \"2001:db8::5/64\" is no address of a host" },
 	{ address_of_link, 40, "address \"192.0.2.5/24\" moves between the nodes, but link \"cross\" uses it" },
 	{ mta_none, 0, "the mta is missing" },
-	{ mta_exim, 50, "mta \"exim\" is not supported by this version of mailpair yet" },
+	{ mta_qmail_yet, 50, "mta \"qmail\" is not supported by this version of mailpair yet" },
 	{ mta_unknown, 50, "mta \"sendmail\" is not known" },
 	{ mta_failures, 50, "mta \"postfix\": failures = \"6\" is above window (5)" },
 	{ mta_probe_name, 50, "mta \"postfix\": probe = \"localhost:25\" is wrong" },

@@ -249,7 +249,7 @@ END_TEST
 
 START_TEST(as_many_recipients_as_it_says_and_not_too_many)
 {
-	char *text = malloc(16384 * 4 + 1024), *at;
+	char *text = malloc(16385 * 4 + 1024), *at;
 
 	ck_assert(!reads_text(HEAD "XX\n2\nb@c\n\n"));
 	ck_assert(!reads_text(HEAD "XX\n1\nb@c\nb@d\n\n"));
@@ -263,6 +263,11 @@ START_TEST(as_many_recipients_as_it_says_and_not_too_many)
 	snprintf(at, 8, "\n");
 	ck_assert_msg(reads_text(text), "%s", trouble.what);
 	ck_assert_uint_eq(header.recipients, 16384);
+	at = text + snprintf(text, 1024, HEAD "XX\n16385\n");
+	for (int i = 0; i < 16385; i++)
+		at += snprintf(at, 8, "b@c\n");
+	snprintf(at, 8, "\n");
+	ck_assert(!reads_text(text));
 	free(text);
 }
 END_TEST
