@@ -39,7 +39,7 @@ struct edge_ctx {
 };
 
 struct edge {
-	/* at start: "held yes|no|unknown"; where yes, "sealed WORD" (seal_found_name), "tenure N" of the seal, "text ..." */
+	/* at start: "mine yes" where this node mounted the spool in this boot, "held yes|no|unknown"; where yes, "sealed WORD" (seal_found_name), "tenure N" of the seal, "text ..." */
 	spawn_work_f	*probe;
 	/*
 	 * The group, see fsm.h; "seal": "tenure N" before it is written, "newer N" where the one found is refused; "mta_start",

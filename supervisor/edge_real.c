@@ -108,6 +108,9 @@ do_mta_restart(const void *arg, struct spawn_out *out, struct err *err)
 	/* one that hangs gets a second to end in order */
 	if (ctx->stop_first && !at.driver->stop(&at.params, HANG_STOP_MS, out, err))
 		return false;
+	/* without them it would take mail into the directories beneath, on this node's own disk */
+	if (!binds_up(ctx->conf, out, err))
+		return false;
 	return at.driver->start(&at.params, ctx->conf->mta.start_ms, out, err);
 }
 
@@ -246,13 +249,17 @@ do_probe(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 	const struct conf *c = ctx->conf;
-	enum fact held = storage_of(ctx)->held(c, err);
+	enum fact held;
 	struct seal_look look = { .pair = c->pair, .self = c->node[c->self], .peer = c->node[1 - c->self], .boot = ctx->boot,
 		.known = ctx->state.tenure, .released = ctx->state.released };
 	struct err why = { .text = "" }, ignored;
 	struct seal seal;
 	bool exists = false;
 
+	/* first, since what follows may hang */
+	if (storage_of(ctx)->mine(c))
+		spawn_say(out, "mine", "yes");
+	held = storage_of(ctx)->held(c, err);
 	spawn_say(out, "held", "%s", fact_name(held));
 	if (held != FACT_YES)
 		return true;

@@ -440,79 +440,6 @@ engine_facts(const struct engine *en, struct facts *ret)
 
 /* ---------------------------------------------------------------- life */
 
-/* The spool is mounted here already: what is it? */
-static enum fsm_event
-probe_found(struct engine *en, const char *report)
-{
-	static const enum fsm_event events[SEAL_FOUND_COUNT] = { [SEAL_FOUND_OURS] = EV_FOUND_OURS,
-		[SEAL_FOUND_UNSEALED] = EV_FOUND_UNSEALED, [SEAL_FOUND_THEIRS] = EV_FOUND_THEIRS,
-		[SEAL_FOUND_FOREIGN] = EV_FOUND_FOREIGN };
-	char sealed[32] = "", value[32] = "";
-	uint64_t tenure = 0;
-	int found = 0;
-
-	spawn_get(report, "sealed", sealed, sizeof(sealed));
-	if (spawn_get(report, "tenure", value, sizeof(value)) != NULL)
-		tenure = strtoull(value, NULL, 10);
-	while (found < SEAL_FOUND_FOREIGN && strcmp(sealed, seal_found_name((enum seal_found)found)) != 0)
-		found++;
-	if (found != SEAL_FOUND_FOREIGN && tenure > en->state.tenure)
-		en->state.tenure = tenure;
-	if (found == SEAL_FOUND_OURS)
-		en->own_tenure = tenure;
-	return events[found];
-}
-
-static void
-probe_done(void *arg, const struct spawn_result *res)
-{
-	struct engine *en = arg;
-	char value[256] = "";
-
-	en->job[JOB_PROBE] = NULL;
-	if (spawn_get(res->out, "text", value, sizeof(value)) != NULL)
-		snprintf(en->probe_text, sizeof(en->probe_text), "%s", value);
-	if (res->end != SPAWN_EXITED || res->code != 0 || spawn_get(res->out, "held", value, sizeof(value)) == NULL ||
-	    strcmp(value, "unknown") == 0) {
-		snprintf(en->probe_text, sizeof(en->probe_text), "%.200s", res->err.text[0] != '\0' ? res->err.text :
-		    res->end == SPAWN_TIMEOUT ? "the look at the storage timed out" : "it cannot be told whether the spool is mounted");
-		engine_event(en, "probe", false, "what is held here is not known: %s", en->probe_text);
-		loop_timer_in(en->survey_timer, PROBE_AGAIN_MS);
-		return;
-	}
-	en->probed = true;
-	if (strcmp(value, "no") == 0) {
-		en->hold.storage = FACT_NO;
-		en->state.services_stopped = false;	/* that was about a tenure which is over */
-		engine_step(en, EV_FOUND_NOTHING);
-	} else {
-		en->hold.storage = FACT_YES;
-		engine_step(en, probe_found(en, res->out));
-	}
-	engine_watch_start(en);
-	engine_queue_start(en);
-	engine_consider(en);
-}
-
-static void
-engine_probe(struct engine *en)
-{
-	en->job_ctx[JOB_PROBE] = (struct edge_ctx){ .state = en->state };
-	snprintf(en->job_ctx[JOB_PROBE].boot, sizeof(en->job_ctx[JOB_PROBE].boot), "%s", en->boot_text);
-	engine_job_start(en, JOB_PROBE, "probe", en->edge->probe, en->conf->mount_ms, probe_done);
-}
-
-static void
-probe_again(void *arg)
-{
-	struct engine *en = arg;
-
-	if (!en->probed && en->job[JOB_PROBE] == NULL)
-		engine_probe(en);
-	else
-		engine_survey_now(en);
-}
-
 static void
 maint_fired(void *arg)
 {
@@ -546,7 +473,7 @@ engine_init(struct engine *en, struct loop *loop, const struct conf *conf, const
 	en->mta_fd = -1;
 	snprintf(en->boot_text, sizeof(en->boot_text), "%s", boot_id);
 	en->consider_timer = loop_timer_new(loop, consider_fired, en);
-	en->survey_timer = loop_timer_new(loop, probe_again, en);
+	en->survey_timer = loop_timer_new(loop, engine_probe_again, en);
 	en->delay_timer = loop_timer_new(loop, engine_fence_delay_fired, en);
 	en->maint_timer = loop_timer_new(loop, maint_fired, en);
 	engine_peer_init(en);
@@ -559,6 +486,7 @@ engine_start(struct engine *en)
 	engine_event(en, "start", true, "mailpair %s starts on %s of pair %s, tenure %" PRIu64 "%s%s", MAILPAIR_VERSION,
 	    en->conf->node[en->conf->self], en->conf->pair, en->state.tenure, en->state.offline ? ", standby by the operator" : "",
 	    en->state.maintenance ? ", maintenance" : "");
+	en->started_ms = clock_mono_ms();
 	engine_peer_start(en);
 	engine_disk_start(en);
 	engine_probe(en);

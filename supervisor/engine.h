@@ -6,6 +6,7 @@
  * translate what happened into facts and events and call engine_step(); nothing here waits.
  *
  *   engine.c        step, the queue of actions, the turn of the loop (engine_consider)
+ *   engine_found.c  what is held when the daemon starts
  *   engine_tell.c   journal, log, watchers, the record of a transition
  *   engine_acts.c   what each action starts, and what its report means
  *   engine_peer.c   beats in and out, the view of the peer, claims and grants
@@ -206,7 +207,7 @@ struct engine {
 	bool			 probed, exiting, considering, stepping;
 	bool			 goodbye;		/* our beats say so */
 	unsigned int		 goodbyes;		/* how many more before the end */
-	enum fact		 probe_held;
+	uint64_t		 started_ms;
 	char			 probe_text[256];
 	uint64_t		 standby_ms;		/* standby and well since, 0 = not */
 	uint64_t		 surveys;

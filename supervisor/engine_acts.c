@@ -54,7 +54,7 @@ act_limit_ms(const struct conf *c, enum fsm_act act)
 	case ACT_QUEUE_CHECK: return c->mta.check_ms;
 	case ACT_MTA_START: return c->mta.start_ms;
 	case ACT_MTA_STOP: return c->mta.stop_ms + c->kill_ms;
-	case ACT_MTA_RESTART: return c->mta.start_ms + HURRY_MS + c->kill_ms;
+	case ACT_MTA_RESTART: return c->mta.start_ms + HURRY_MS + c->kill_ms + c->bind_ms;
 	case ACT_ADDRESS_UP: case ACT_ADDRESS_DOWN: return c->address_ms;
 	case ACT_STORAGE_DOWN: return c->unmount_ms + 2 * c->kill_ms;
 	case ACT_ABANDON: return c->unmount_ms;

@@ -24,6 +24,10 @@ void	engine_soon(struct engine *);			/* consider again at the next turn */
 const char *engine_peer_name(const struct engine *);
 void	engine_job_start(struct engine *, enum engine_job, const char *name, spawn_work_f *, uint32_t limit_ms, spawn_done_f *);
 
+/* engine_found.c */
+void	engine_probe(struct engine *);
+void	engine_probe_again(void *arg);			/* or, once it is known what is held, look at the group */
+
 /* engine_tell.c */
 void	engine_journal(struct engine *, struct journal_event *);	/* fills time and tenure */
 void	engine_told_role(struct engine *);		/* watchers: a role changed or actions ended */

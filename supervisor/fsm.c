@@ -33,6 +33,12 @@ may_shoot_and_own(const struct facts *f)
 }
 
 static bool
+holds_nothing(const struct facts *f)
+{
+	return f->holds == FACT_NO;
+}
+
+static bool
 no_maintenance(const struct facts *f)
 {
 	return !f->maintenance;
@@ -184,6 +190,7 @@ may_take_commanded(const struct facts *f)
 
 #define WHEN(guard) guard, #guard
 #define ALWAYS NULL, NULL
+#define NEVER NULL, FSM_NEVER
 #define STAY FSM_SAME, INTENT_NONE
 
 /* clang-format off */
@@ -202,6 +209,8 @@ const struct fsm_row fsm_table[] = {
 	    "the spool is mounted here, but may be the peer's by now: let go without writing" },
 	{ IN(JOINING), EV_FOUND_THEIRS, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ASK_FENCE, ACT_ALERT, ACT_BEAT },
 	    "the spool is mounted here and may be the peer's, but maintenance is on: leave it to a person until that is over" },
+	{ IN(JOINING), EV_FOUND_STUCK, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ASK_FENCE, ACT_ALERT, ACT_BEAT },
+	    "this node's kernel or disk has not come back from the spool that was mounted here: ask the peer to power this node off" },
 	{ IN(JOINING), EV_FOUND_FOREIGN, ALWAYS, ROLE_FAILED, INTENT_NONE, { ACT_ALERT, ACT_BEAT },
 	    "what is mounted here has a seal that neither node may use: a person must look; unmount it, then 'mailpair online'" },
 	{ IN(JOINING), EV_PEER_ALIVE, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_BEAT },
@@ -210,8 +219,10 @@ const struct fsm_row fsm_table[] = {
 	    "the peer was not heard within initdead: only proof of its death lets this node own" },
 	{ IN(JOINING), EV_PROOF, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_NONE },
 	    "the peer is proven gone: no need to wait for it" },
-	{ IN(JOINING), EV_PEER_CLAIMS, WHEN(claim_is_theirs), STAY, { ACT_GRANT, ACT_BEAT },
-	    "the peer wants to own and this node holds nothing: agreed" },
+	{ IN(JOINING), EV_OP_LEAVE, WHEN(holds_nothing), ROLE_STOPPED, INTENT_NONE, { ACT_GOODBYE, ACT_EXIT },
+	    "told to end: holds nothing, says goodbye" },
+	{ IN(JOINING), EV_OP_LEAVE, ALWAYS, STAY, { ACT_EXIT },
+	    "told to end before it is known what is held: says nothing that may not be so, and ends" },
 
 	/* ---- standby: nothing here touches the disk before proof or agreement */
 	{ IN(STANDBY), EV_PROOF, WHEN(gone_and_may_own), ROLE_ACQUIRING, INTENT_NONE, { GROUP_UP },
@@ -354,7 +365,7 @@ const struct fsm_row fsm_table[] = {
 	    "the peer wants to own: agreed" },
 	{ IN(STOPPED), EV_OP_ONLINE, ALWAYS, ROLE_STANDBY, INTENT_NONE, { ACT_BEAT },
 	    "the operator lets this node own again" },
-	{ IN(STOPPED) | IN(JOINING), EV_OP_LEAVE, ALWAYS, ROLE_STOPPED, INTENT_NONE, { ACT_GOODBYE, ACT_EXIT },
+	{ IN(STOPPED), EV_OP_LEAVE, ALWAYS, ROLE_STOPPED, INTENT_NONE, { ACT_GOODBYE, ACT_EXIT },
 	    "told to end: holds nothing, says goodbye" },
 
 	/* ---- failed: something is still held that cannot be let go */
@@ -365,44 +376,45 @@ const struct fsm_row fsm_table[] = {
 	{ IN(FAILED), EV_OP_LEAVE, ALWAYS, STAY, { ACT_EXIT },
 	    "told to end while something is still held: says nothing that is not so, and ends" },
 
-	/* ---- what means nothing, with the reason */
-	{ IN_ANY, EV_FOUND_OURS, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
-	{ IN_ANY, EV_FOUND_NOTHING, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
-	{ IN_ANY, EV_FOUND_UNSEALED, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
-	{ IN_ANY, EV_FOUND_THEIRS, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
-	{ IN_ANY, EV_FOUND_FOREIGN, ALWAYS, STAY, { ACT_NONE }, "only asked for while joining" },
-	{ IN_ANY, EV_PEER_ALIVE, ALWAYS, STAY, { ACT_NONE }, "the peer is heard" },
+	/* ---- what means nothing, with the reason; NEVER: what cannot come, so that the table has no hole */
+	{ IN_ANY, EV_FOUND_OURS, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_FOUND_NOTHING, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_FOUND_UNSEALED, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_FOUND_THEIRS, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_FOUND_STUCK, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_FOUND_FOREIGN, NEVER, STAY, { ACT_NONE }, "asked once, while joining" },
+	{ IN_ANY, EV_PEER_ALIVE, NEVER, STAY, { ACT_NONE }, "only offered while joining" },
 	{ IN_ANY, EV_PEER_LATE, ALWAYS, STAY, { ACT_NONE }, "the peer is late: nothing is done before deadtime" },
 	{ IN_ANY, EV_PEER_SILENT, ALWAYS, STAY, { ACT_NONE }, "the peer is silent; this role decides nothing about it" },
 	{ IN_ANY, EV_PEER_BACK, ALWAYS, STAY, { ACT_BEAT }, "the peer is heard again" },
 	{ IN_ANY, EV_PEER_LEFT, ALWAYS, STAY, { ACT_NONE }, "the peer said goodbye" },
-	{ IN_ANY, EV_PEER_HOLDS, ALWAYS, STAY, { ACT_NONE }, "the peer holds the spool and this node does not own it" },
+	{ IN_ANY, EV_PEER_HOLDS, NEVER, STAY, { ACT_NONE }, "only offered to who owns or is about to" },
 	{ IN_ANY, EV_PEER_CLAIMS, ALWAYS, STAY, { ACT_NONE }, "the peer wants to own, but this node cannot agree now" },
 	{ IN_ANY, EV_PEER_ASKS_GIVE, ALWAYS, STAY, { ACT_NONE }, "asked to hand over, but not now" },
 	{ IN_ANY, EV_PEER_ASKS_FENCE, ALWAYS, STAY, { ACT_NONE }, "the peer asks to be fenced, but this node may not do so now" },
 	{ IN_ANY, EV_PROOF, ALWAYS, STAY, { ACT_NONE }, "the peer is gone; this role cannot own" },
-	{ IN_ANY, EV_AGREED, ALWAYS, STAY, { ACT_NONE }, "the peer would let this node own; this role cannot" },
+	{ IN_ANY, EV_AGREED, NEVER, STAY, { ACT_NONE }, "only offered to a standby" },
 	{ IN_ANY, EV_VACANT, ALWAYS, STAY, { ACT_NONE }, "nobody owns the spool; it is not this node's turn" },
 	{ IN_ANY, EV_HINT, ALWAYS, STAY, { ACT_NONE }, "a hint that the peer died; it changes nothing here" },
 	{ IN_ANY, EV_POWER_NOT_OFF, ALWAYS, STAY, { ACT_NONE }, "the peer's power is on or not known: that proves nothing" },
 	{ IN_ANY, EV_FENCE_DELAY_OVER, ALWAYS, STAY, { ACT_NONE }, "no need to shoot any more" },
 	{ IN_ANY, EV_FENCE_FAILED, ALWAYS, STAY, { ACT_ALERT }, "the fence device failed" },
 	{ IN_ANY, EV_FAILBACK_DUE, ALWAYS, STAY, { ACT_NONE }, "no failback now" },
-	{ IN_ANY, EV_DONE, ALWAYS, STAY, { ACT_NONE }, "done" },
-	{ IN_ANY, EV_ACT_FAILED, ALWAYS, STAY, { ACT_ALERT }, "an action failed" },
-	{ IN_ANY, EV_MTA_DOWN, ALWAYS, STAY, { ACT_NONE }, "no mail is served by this role" },
-	{ IN_ANY, EV_ADDRESS_LOST, ALWAYS, STAY, { ACT_NONE }, "no address is held by this role" },
-	{ IN_ANY, EV_INTERFACE_DEAD, ALWAYS, STAY, { ACT_NONE }, "no address is held by this role" },
-	{ IN_ANY, EV_SPOOL_STALLED, ALWAYS, STAY, { ACT_NONE }, "no spool is used by this role" },
-	{ IN_ANY, EV_SPOOL_BACK, ALWAYS, STAY, { ACT_NONE }, "the disk of the spool answers again" },
+	{ IN_ANY, EV_DONE, NEVER, STAY, { ACT_NONE }, "only roles with group actions come to an end of them" },
+	{ IN_ANY, EV_ACT_FAILED, NEVER, STAY, { ACT_NONE }, "only roles with group actions" },
+	{ IN_ANY, EV_MTA_DOWN, NEVER, STAY, { ACT_NONE }, "only offered to the owner" },
+	{ IN_ANY, EV_ADDRESS_LOST, NEVER, STAY, { ACT_NONE }, "only offered to the owner" },
+	{ IN_ANY, EV_INTERFACE_DEAD, NEVER, STAY, { ACT_NONE }, "only offered to the owner" },
+	{ IN_ANY, EV_SPOOL_STALLED, NEVER, STAY, { ACT_NONE }, "only offered to the owner" },
+	{ IN_ANY, EV_SPOOL_BACK, NEVER, STAY, { ACT_NONE }, "only offered to who could not let go" },
 	{ IN_ANY, EV_PAUSED, ALWAYS, STAY, { ACT_BEAT }, "this node stood still; it owns nothing that could be in doubt" },
 	{ IN_ANY, EV_ROBBED, ALWAYS, STAY, { ACT_NONE }, "this node owns nothing" },
-	{ IN_ANY, EV_OP_GIVE, ALWAYS, STAY, { ACT_NONE }, "cannot hand over now" },
+	{ IN_ANY, EV_OP_GIVE, NEVER, STAY, { ACT_NONE }, "refused in words before it is offered" },
 	{ IN_ANY, EV_OP_TAKE, ALWAYS, STAY, { ACT_NONE }, "cannot take now" },
 	{ IN_ANY, EV_OP_STANDBY, ALWAYS, STAY, { ACT_NONE }, "already away, or on its way" },
 	{ IN_ANY, EV_OP_ONLINE, ALWAYS, STAY, { ACT_NONE }, "already online" },
-	{ IN_ANY, EV_OP_SERVICES_START, ALWAYS, STAY, { ACT_NONE }, "services run on the owner only" },
-	{ IN_ANY, EV_OP_SERVICES_STOP, ALWAYS, STAY, { ACT_NONE }, "no services run here" },
+	{ IN_ANY, EV_OP_SERVICES_START, NEVER, STAY, { ACT_NONE }, "refused in words before it is offered" },
+	{ IN_ANY, EV_OP_SERVICES_STOP, NEVER, STAY, { ACT_NONE }, "refused in words before it is offered" },
 };
 /* clang-format on */
 
@@ -420,6 +432,12 @@ fsm_match(enum role role, enum fsm_event on, const struct facts *facts)
 	}
 	assert(!"the table of decisions has a hole");
 	return NULL;
+}
+
+bool
+fsm_row_never(const struct fsm_row *row)
+{
+	return row->when == NULL && row->when_text != NULL;
 }
 
 const char *

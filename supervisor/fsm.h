@@ -26,6 +26,7 @@
 	X(FOUND_OURS, "found-ours")		/* start: the spool is mounted under our seal, this boot */ \
 	X(FOUND_UNSEALED, "found-unsealed")	/* start: mounted, but not sealed for it, and nobody else's */ \
 	X(FOUND_THEIRS, "found-theirs")		/* start: mounted, but the peer's, or nothing can be read from it */ \
+	X(FOUND_STUCK, "found-stuck")		/* start: this node mounted it, and for long it cannot be told whether it still has it */ \
 	X(FOUND_FOREIGN, "found-foreign")	/* start: mounted, with a seal that would stop the peer as well */ \
 	X(PEER_ALIVE, "peer-alive")		/* level, joining only: the peer is heard */             \
 	X(PEER_LATE, "peer-late")		/* silent for warntime */                                \
@@ -163,7 +164,7 @@ struct fsm_row {
 	unsigned int	 in;				/* IN(role) bits */
 	enum fsm_event	 on;
 	bool		(*when)(const struct facts *);	/* NULL: always */
-	const char	*when_text;			/* the guard as a claim, NULL where there is none */
+	const char	*when_text;			/* the guard as a claim, NULL where there is none; FSM_NEVER: see fsm_row_never() */
 	int		 next;				/* enum role, or FSM_SAME */
 	enum intent	 intent;			/* set when the row is taken, NONE: unchanged */
 	enum fsm_act	 acts[FSM_ACTS_MAX];		/* in this order; ends at ACT_NONE */
@@ -171,6 +172,7 @@ struct fsm_row {
 };
 
 #define FSM_SAME (-1)
+#define FSM_NEVER "never"
 #define IN(role) (1u << ROLE_##role)
 #define IN_ANY ((1u << ROLE_COUNT) - 1)
 
@@ -179,6 +181,12 @@ extern const size_t fsm_rows;
 
 /* Never NULL: the table is complete. Pure. */
 const struct fsm_row *fsm_match(enum role, enum fsm_event, const struct facts *);
+
+/*
+ * It only completes the table: the event is never offered to these roles, or a row above it takes it. "why" says how that comes. The
+ * simulator fails when such a row is taken, as it does when another one is not.
+ */
+bool	fsm_row_never(const struct fsm_row *);
 
 const char *fsm_event_name(enum fsm_event);
 const char *fsm_act_name(enum fsm_act);

@@ -35,6 +35,9 @@ struct storage_driver {
 	/* Is it mounted (or promoted) here? By the kernel's tables, not by memory. */
 	enum fact (*held)(const struct conf *, struct err *);
 
+	/* Has up() mounted it in this boot, and down() not let it go since? By a note in run_dir: does not touch the storage. */
+	bool	(*mine)(const struct conf *);
+
 	/* Has another kernel mounted it since we did (super block's mount time and count against those
 	 * noted by up() in run_dir)? UNKNOWN where that cannot be told. */
 	enum fact (*touched)(const struct conf *, struct err *);

@@ -76,7 +76,7 @@ int	storage_beneath_open(const char *device, off_t *offset);
 
 /* ---------------------------------------------------------------- storage_probe.c: the note */
 
-/* run_dir/storage.note: the super block's stamps after our own mount. */
+/* run_dir/storage.note: that we mounted it, and the super block's stamps after that (0 where it has none). */
 bool	storage_note_write(const char *run_dir, const char *device, const struct storage_super *,
 	    struct err *);
 bool	storage_note_read(const char *run_dir, const char *device, struct storage_super *ret,

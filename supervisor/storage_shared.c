@@ -370,7 +370,7 @@ note(
 
 	if (!storage_super_read(fs, device, VIEW_DISK, &s, &err))
 		spawn_say(out, "no-note", "%s", err.text);
-	else if (s.stamped && !storage_note_write(conf->run_dir, configured, &s, &err))
+	else if (!storage_note_write(conf->run_dir, configured, &s, &err))
 		spawn_say(out, "no-note", "%s", err.text);
 }
 
@@ -414,6 +414,15 @@ shared_up(const struct conf *conf, struct spawn_out *out, struct err *err)
 }
 
 /* ---------------------------------------------------------------- the rest */
+
+static bool
+shared_mine(const struct conf *conf)
+{
+	struct storage_super noted;
+	struct err err;
+
+	return storage_note_read(conf->run_dir, conf->storage.node_device[conf->self], &noted, &err);
+}
 
 static bool
 stamps_equal(const struct storage_super *a, const struct storage_super *b)
@@ -485,6 +494,7 @@ const struct storage_driver storage_shared = {
     .down = storage_release,
     .abandon = storage_abandon,
     .held = shared_held,
+    .mine = shared_mine,
     .touched = shared_touched,
     .answers = storage_try,
     .describe = shared_describe,

@@ -33,7 +33,8 @@ main(void)
 	puts("# The table of decisions\n\n"
 	    "Printed by `make docs` from `supervisor/fsm.c`; do not edit. Rows are tried from top to bottom; the first whose\n"
 	    "condition is true decides. Actions run in the order written; leaving a role discards those not yet begun.\n"
-	    "No row leads to *acquiring* but by **proof** (the peer is gone) or **agreed** (the peer let go).\n");
+	    "No row leads to *acquiring* but by **proof** (the peer is gone) or **agreed** (the peer let go).\n"
+	    "*Never* stands where an event cannot come; the simulator (`make check-sim`) fails when it does, and when any other row is not taken.\n");
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		printf("## %s\n\n| event | when | next | actions | why |\n|---|---|---|---|---|\n", role_name((enum role)role));
 		for (size_t i = 0; i < fsm_rows; i++) {

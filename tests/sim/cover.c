@@ -20,34 +20,6 @@ static size_t first[EV_COUNT];		/* row of each event */
 const struct fsm_row *__wrap_fsm_match(enum role, enum fsm_event, const struct facts *);
 const struct fsm_row *__real_fsm_match(enum role, enum fsm_event, const struct facts *);
 
-/* Rows that complete the table although the engine never comes there. */
-static const struct { enum fsm_event on; const char *why; } idle[] = {
-	{ EV_FOUND_OURS, "asked once, while joining" }, { EV_FOUND_FOREIGN, "asked once, while joining" },
-	{ EV_FOUND_UNSEALED, "asked once, while joining" }, { EV_FOUND_THEIRS, "asked once, while joining" },
-	{ EV_FOUND_NOTHING, "asked once, while joining" }, { EV_PEER_ALIVE, "only offered while joining" },
-	{ EV_PEER_HOLDS, "only offered while something is held" }, { EV_AGREED, "only offered to a standby" },
-	{ EV_DONE, "only roles with a queue of actions" }, { EV_ACT_FAILED, "only roles with a queue of actions" },
-	{ EV_MTA_DOWN, "only offered to the active node" }, { EV_ADDRESS_LOST, "only offered to the active node" },
-	{ EV_SPOOL_STALLED, "only offered to the active node" }, { EV_SPOOL_BACK, "only offered to a node that failed" },
-	{ EV_INTERFACE_DEAD, "only offered to the active node" }, { EV_ROBBED, "an answer that comes after the node has let go" },
-	{ EV_OP_GIVE, "refused before" }, { EV_OP_TAKE, "refused before" }, { EV_OP_SERVICES_START, "refused before" },
-	{ EV_OP_SERVICES_STOP, "refused before" }, { EV_PEER_ASKS_GIVE, "only offered to the active node" },
-};
-
-static const char *
-idle_why(const struct fsm_row *row)
-{
-	if (row->in == (1u << ROLE_JOINING) && row->on == EV_PEER_CLAIMS)
-		return "a peer that is heard makes it a standby first";
-	if (row->in != IN_ANY)
-		return NULL;
-	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++) {
-		if (idle[i].on == row->on)
-			return idle[i].why;
-	}
-	return NULL;
-}
-
 static void
 count(_Atomic uint64_t *n)
 {
@@ -95,35 +67,61 @@ print_roles(unsigned int in)
 		printf("any ");
 }
 
+static void
+print_row(size_t i, const char *what)
+{
+	const struct fsm_row *row = &fsm_table[i];
+
+	printf("  row %zu: ", i);
+	print_roles(row->in);
+	printf("+ %s%s%s: taken %llu", fsm_event_name(row->on), row->when_text != NULL ? ", " : "", row->when_text != NULL ? row->when_text : "",
+	    (unsigned long long)cover->taken[i]);
+	if (row->when != NULL)
+		printf(", true %llu, false %llu", (unsigned long long)cover->yes[i], (unsigned long long)cover->no[i]);
+	printf("%s\n", what);
+}
+
+/* Where it is false nothing but a row that is never taken is left: the guard is there for safety's sake. */
+static bool
+never_false(size_t i)
+{
+	const struct fsm_row *row = &fsm_table[i];
+	unsigned int left = row->in;
+
+	for (size_t k = i + 1; k < fsm_rows && left != 0; k++) {
+		if (fsm_table[k].on != row->on || (fsm_table[k].in & left) == 0)
+			continue;
+		if (!fsm_row_never(&fsm_table[k]))
+			return false;
+		left &= ~fsm_table[k].in;
+	}
+	return left == 0;
+}
+
 size_t
 cover_report(bool all)
 {
-	size_t never = 0, idle_rows = 0, guards = 0, half = 0;
+	size_t wrong = 0, taken = 0, never = 0, guards = 0, both = 0, safe = 0;
 
 	for (size_t i = 0; i < fsm_rows; i++) {
 		const struct fsm_row *row = &fsm_table[i];
-		bool missed = cover->taken[i] == 0;
-		bool one_way = row->when != NULL && (cover->yes[i] == 0 || cover->no[i] == 0);
+		bool was = cover->taken[i] != 0, yes = cover->yes[i] != 0, no = cover->no[i] != 0;
+		const char *what = "";
 
-		if (missed && idle_why(row) != NULL) {
-			idle_rows++;
-			if (!all)
-				continue;
-		}
-		never += missed && idle_why(row) == NULL;
+		if (was == fsm_row_never(row))
+			what = was ? " - FAIL: this cannot be, says the table" : " - FAIL: never taken";
+		else if (row->when != NULL && !(yes && no) && !(yes && never_false(i)))
+			what = " - FAIL: its guard was seen one way only";
+		taken += was;
+		never += fsm_row_never(row);
 		guards += row->when != NULL;
-		half += one_way;
-		if (!missed && !one_way && !all)
-			continue;
-		printf("  row %zu: ", i);
-		print_roles(row->in);
-		printf("+ %s%s%s: taken %llu", fsm_event_name(row->on), row->when != NULL ? ", " : "", row->when != NULL ? row->when_text : "",
-		    (unsigned long long)cover->taken[i]);
-		if (row->when != NULL)
-			printf(", true %llu, false %llu", (unsigned long long)cover->yes[i], (unsigned long long)cover->no[i]);
-		putchar('\n');
+		both += row->when != NULL && yes && no;
+		safe += row->when != NULL && yes && !no && never_false(i);
+		wrong += *what != '\0';
+		if (all || *what != '\0')
+			print_row(i, what);
 	}
-	printf("table: %zu of %zu rows taken, %zu never and %zu that only complete it; %zu of %zu guards seen both ways\n",
-	    fsm_rows - never - idle_rows, fsm_rows, never, idle_rows, guards - half, guards);
-	return never;
+	printf("table: %zu of %zu rows taken, %zu that cannot be; %zu of %zu guards seen both ways, %zu that cannot be false\n", taken, fsm_rows,
+	    never, both, guards, safe);
+	return wrong;
 }

@@ -42,12 +42,14 @@ edge_hangs(const struct spawn *s)
 
 	if (w == sim_edge.try_state || w == sim_edge.save || w == sim_edge.fence_monitor || (w == sim_edge.seal && s->phase == 1))
 		return n->state_hung != 0;
+	if (n->unmount_hangs && n->mounted && (w == sim_edge.abandon || (w == sim_edge.storage_down && s->phase == 1)))
+		return true;
 	if (n->spool_hung == 0)
 		return false;
 	if (w == sim_edge.try_spool || w == sim_edge.storage_up || w == sim_edge.seal || w == sim_edge.survey || w == sim_edge.bind)
 		return true;
 	/* these only where it is mounted */
-	return n->mounted && (w == sim_edge.probe || w == sim_edge.verify || w == sim_edge.mta_start || w == sim_edge.mta_restart ||
+	return n->mounted && ((w == sim_edge.probe && s->phase == 1) || w == sim_edge.verify || w == sim_edge.mta_start || w == sim_edge.mta_restart ||
 	    w == sim_edge.abandon || (w == sim_edge.storage_down && s->phase == 1));
 }
 
@@ -64,8 +66,9 @@ mta_stuck(const struct node *n)
 static enum fact
 held(const struct node *n)
 {
+	/* an unmount under way has left the tables, and the kernel has the device all the same */
 	if (n->mounted)
-		return FACT_YES;
+		return spawn_stuck(n->id, sim_edge.storage_down) || spawn_stuck(n->id, sim_edge.abandon) ? FACT_UNKNOWN : FACT_YES;
 	return spawn_in_flight(n->id, sim_edge.storage_up, true) ? FACT_UNKNOWN : FACT_NO;
 }
 
@@ -99,8 +102,13 @@ do_probe(const void *arg, struct spawn_out *out, struct err *err)
 	struct seal seal = { .tenure = 0 };
 	bool exists = false;
 
+	if (edge_phase() == 0) {
+		if (n->mounted)
+			spawn_say(out, "mine", "yes");
+		return true;
+	}
 	spawn_say(out, "held", "%s", fact_name(held(n)));
-	if (!n->mounted)
+	if (held(n) != FACT_YES)
 		return true;
 	look.unread = !seal_here(n, &seal, &exists, err);
 	look.unread_sys = err->sys;
@@ -113,6 +121,25 @@ do_probe(const void *arg, struct spawn_out *out, struct err *err)
 }
 
 /* ---------------------------------------------------------------- storage and seal */
+
+/* The power fails: what was renamed and not synced may be there afterwards, or not. */
+void
+disks_unsynced(struct node *n)
+{
+	if (n->unsynced && rng_chance(&sim->rng, 500))
+		memcpy(n->state, n->state_before, sizeof(n->state));
+	n->unsynced = false;
+	if (sim->unsynced != n->id + 1)
+		return;
+	sim->unsynced = 0;
+	if (sim->plan->liar || rng_chance(&sim->rng, 500))
+		return;
+	TRACE("  the seal of %s was not synced: the one before it is still there", n->conf.node[n->id]);
+	memcpy(sim->seal, sim->seal_before, sizeof(sim->seal));
+	sim->seal_len = sim->seal_before_len;
+	sim->tenure = sim->tenure_before;
+	sim->tenure_node = sim->tenure_node_before;
+}
 
 static bool
 do_storage_up(const void *arg, struct spawn_out *out, struct err *err)
@@ -145,6 +172,9 @@ save_state(struct node *n, const struct state *st, struct err *err)
 		return err_set(err, 30, "the state cannot be saved");
 	if (state_format(st, text, sizeof(text)) >= sizeof(text))
 		return err_set(err, 0, "the state does not fit");
+	if (!n->unsynced)
+		memcpy(n->state_before, n->state, sizeof(n->state));
+	n->unsynced = true;
 	memcpy(n->state, text, sizeof(n->state));
 	return true;
 }
@@ -174,6 +204,13 @@ seal_write_here(const struct edge_ctx *ctx, struct node *n, struct spawn_out *ou
 	snprintf(mine.node, sizeof(mine.node), "%s", c->node[c->self]);
 	snprintf(mine.boot, sizeof(mine.boot), "%s", ctx->boot);
 	spawn_say(out, "tenure", "%" PRIu64, mine.tenure);
+	if (sim->unsynced == 0) {
+		memcpy(sim->seal_before, sim->seal, sizeof(sim->seal));
+		sim->seal_before_len = sim->seal_len;
+		sim->tenure_before = sim->tenure;
+		sim->tenure_node_before = sim->tenure_node;
+	}
+	sim->unsynced = n->id + 1;
 	check_seal(n, mine.tenure);
 	sim->seal_len = seal_format(&mine, sim->seal, sizeof(sim->seal));
 	return true;
@@ -189,6 +226,11 @@ do_seal(const void *arg, struct spawn_out *out, struct err *err)
 
 	if (edge_phase() == 0)
 		return seal_write_here(ctx, n, out, err);
+	if (edge_phase() == 2) {
+		n->unsynced = false;
+		return true;
+	}
+	sim->unsynced = 0;
 	if (spawn_get(out->text, "tenure", value, sizeof(value)) == NULL || sscanf(value, "%" SCNu64, &state.tenure) != 1)
 		return err_set(err, 0, "no tenure");
 	return save_state(n, &state, err);
@@ -211,13 +253,15 @@ do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 			node_mta_kill(n);	/* holders are killed */
 		return true;
 	}
-	if (held(n) == FACT_UNKNOWN)
+	if (!n->mounted && held(n) == FACT_UNKNOWN)
 		return err_set(err, 16, "the device is busy: a mount is under way");
 	if (n->mounted && n->disk_dead && !n->shut)
 		return err_set(err, 5, "the disk does not answer");
 	if (n->mounted && (n->mta_pid != 0 || spawn_in_flight(n->id, sim_edge.seal, true)))
 		return err_set(err, 16, "a process holds it");
 	n->mounted = n->binds = false;
+	if (sim->unsynced == n->id + 1)
+		sim->unsynced = 0;
 	return true;
 }
 
@@ -254,7 +298,10 @@ do_save(const void *arg, struct spawn_out *out, struct err *err)
 	const struct edge_ctx *ctx = arg;
 
 	(void)out;
-	return save_state(here(ctx), &ctx->state, err);
+	if (edge_phase() == 0)
+		return save_state(here(ctx), &ctx->state, err);
+	here(ctx)->unsynced = false;
+	return true;
 }
 
 /* ---------------------------------------------------------------- binds, mail program, addresses */
@@ -291,8 +338,8 @@ mta_begin(struct node *n, struct spawn_out *out, struct err *err)
 	if (n->mta_pid == 0) {
 		if (n->mta_broken)
 			return err_set(err, 0, "the mail program ends at once: its configuration is broken");
-		if (!n->binds || n->shut || n->spool_ro)
-			return err_set(err, 0, "the queue is not there, or cannot be written");
+		if (n->shut || n->spool_ro)
+			return err_set(err, 0, "the queue cannot be written to");
 		n->mta_pid = ++sim->pids;
 		n->mta_hung = n->mta_stuck = false;
 	}
@@ -356,7 +403,7 @@ do_mta_restart(const void *arg, struct spawn_out *out, struct err *err)
 
 	if (edge_phase() == 0)
 		return do_mta_stop(arg, out, err);
-	return mta_begin(here(ctx), out, err);
+	return do_bind(arg, out, err) && mta_begin(here(ctx), out, err);
 }
 
 static bool
@@ -496,9 +543,9 @@ const struct edge sim_edge = {
 
 /* clang-format off */
 static const struct work_kind kinds[] = {
-	{ "probe", do_probe, 1, 2000, 20000, false, false, false },
+	{ "probe", do_probe, 2, 2000, 20000, false, false, false },
 	{ "mount", do_storage_up, 2, 5000, 100000, true, false, false },
-	{ "seal", do_seal, 2, 2000, 20000, true, false, false },
+	{ "seal", do_seal, 3, 2000, 20000, true, false, false },
 	{ "bind", do_bind, 1, 500, 5000, false, false, false },
 	{ "check queue", do_queue_check, 1, 10000, 200000, false, false, false },
 	{ "start mta", do_mta_start, 1, 20000, 400000, false, false, false },
@@ -510,7 +557,7 @@ static const struct work_kind kinds[] = {
 	{ "abandon", do_abandon, 1, 1000, 20000, false, false, false },
 	{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false, false },
 	{ "verify", do_verify, 1, 1000, 10000, false, false, false },
-	{ "save state", do_save, 1, 1000, 15000, true, false, true },
+	{ "save state", do_save, 2, 1000, 15000, true, false, true },
 	{ "power", fence_work_power, 2, 50000, 1500000, true, true, false },
 	{ "address probe", do_address_probe, 1, 25000, 30000, false, false, false },
 	{ "fence monitor", fence_work_monitor, 1, 50000, 500000, false, true, false },

@@ -1,29 +1,49 @@
 /*
- * tests/sim/fake_fence.c - fence devices, as the engine sees them through supervisor/fence.c: an "off" is proof only when a following
- * status does not say "on". A device may be out of reach, hang, claim success while the node stays on (its status tells
- * the truth), fail although it has worked, work without being able to tell, or act long after it was given up.
- * One that lies in its action and in its status is outside of what can be proven: a few schedules have one ("liar"), and only
- * have to find back to one owner.
+ * tests/sim/fake_fence.c - the power controllers of the machines, and the workers that use them. A machine has a management controller
+ * that switches it, and perhaps power supplies at one or two outlets of power strips; it is on as long as one of them is. What agents
+ * make of all that is in fake_agent.c, what their answers are worth in supervisor/fence.c.
  */
 #include <stdio.h>
+#include <string.h>
 
+#include "supervisor/edge_fence.h"
+#include "supervisor/fence.h"
 #include "tests/sim/sim.h"
 
-enum device { DEVICE_GOOD, DEVICE_AWAY, DEVICE_LIES, DEVICE_HALF, DEVICE_BLIND, DEVICE_HANGS, DEVICE_LATE, DEVICE_LIAR };
-
-static enum device
-device_draw(void)
+enum fence_device
+fence_device(const struct conf_fence *f)
 {
-	static const struct { enum fault fault; enum device device; } of[] = { { F_FENCE_AWAY, DEVICE_AWAY },
-		{ F_FENCE_LIE, DEVICE_LIES }, { F_FENCE_HALF, DEVICE_HALF }, { F_FENCE_BLIND, DEVICE_BLIND },
-		{ F_FENCE_HANG, DEVICE_HANGS }, { F_FENCE_LATE, DEVICE_LATE } };
-	size_t i = rng_below(&sim->work, sizeof(of) / sizeof(of[0]));
+	return strncmp(f->name, "pdu-a", 5) == 0 ? FENCE_OUTLET_A : strncmp(f->name, "pdu-b", 5) == 0 ? FENCE_OUTLET_B : FENCE_BMC;
+}
 
-	if (!sim->calm && sim->plan->liar && rng_chance(&sim->work, 500))
-		return DEVICE_LIAR;
-	if (sim->calm || (sim->plan->faults & BIT(of[i].fault)) == 0 || !rng_chance(&sim->work, sim->plan->fence))
-		return DEVICE_GOOD;
-	return of[i].device;
+/* A machine hangs on those outlets that are configured, and on the first where there is none. */
+static unsigned int
+outlets(const struct node *n)
+{
+	unsigned int bits = 0;
+
+	for (size_t i = 0; i < n->conf.fences; i++) {
+		if (n->conf.fence[i].node == n->id && fence_device(&n->conf.fence[i]) != FENCE_BMC)
+			bits |= 1u << fence_device(&n->conf.fence[i]);
+	}
+	return bits;
+}
+
+/* A management controller has no power either where both outlets are off. */
+bool
+fence_device_lives(const struct conf_fence *f)
+{
+	const struct node *n = &sim->node[f->node];
+
+	return fence_device(f) != FENCE_BMC || outlets(n) == 0 || (outlets(n) & ~n->dark) != 0;
+}
+
+bool
+fence_device_on(const struct conf_fence *f, int node)
+{
+	const struct node *n = &sim->node[node];
+
+	return fence_device(f) == FENCE_BMC ? n->power : (n->dark & 1u << fence_device(f)) == 0;
 }
 
 /* What the device does, at the moment when it does it. */
@@ -43,76 +63,51 @@ fence_acts(int node, bool off)
 }
 
 static void
-later(int node)
+device_set(enum fence_device device, int node, bool on)
 {
-	item_add(NULL, sim->now + rng_in(&sim->work, SECOND, 30 * SECOND), IT_FENCED, CLASS_WORLD, -1, NULL, (uint64_t)node);
-}
+	struct node *n = &sim->node[node];
 
-/* A device that does not answer in time: what the engine hears is the same as a device that fails late. */
-static bool
-silent(struct err *err)
-{
-	return err_set(err, 0, "the fence device did not answer in time");
-}
-
-static bool
-work_off(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
-{
-	struct node *victim = &sim->node[ctx->node];
-
-	switch (device_draw()) {
-	case DEVICE_AWAY:
-		return err_set(err, 0, "the fence device cannot be reached");
-	case DEVICE_LIES:
-		if (victim->power)
-			return err_set(err, 0, "the agent says off, but its status says on");
-		break;
-	case DEVICE_HANGS:
-		return silent(err);
-	case DEVICE_LATE:
-		later(ctx->node);
-		return silent(err);
-	case DEVICE_BLIND:
-		fence_acts(ctx->node, true);
-		return err_set(err, 0, "the agent failed and its status cannot be told");
-	case DEVICE_LIAR:
-		spawn_say(out, "power", "off");
-		spawn_say(out, "text", "it was powered off and its status confirms it");
-		return true;
-	case DEVICE_HALF:	/* the agent failed, but its status says off */
-	case DEVICE_GOOD:
-		break;
+	if (device == FENCE_BMC) {
+		if (outlets(n) == 0 || (outlets(n) & ~n->dark) != 0)
+			fence_acts(node, !on);
+		return;
 	}
-	fence_acts(ctx->node, true);
-	spawn_say(out, "power", "off");
-	spawn_say(out, "text", "it was powered off and its status confirms it");
-	return true;
+	n->dark = on ? n->dark & ~(1u << device) : n->dark | 1u << device;
+	TRACE("  outlet %c of %s is %s", device == FENCE_OUTLET_A ? 'a' : 'b', n->conf.node[node], on ? "on" : "off");
+	if (on)
+		node_power_on(n);	/* as it is set up: with the power comes the machine */
+	else if ((outlets(n) & ~n->dark) == 0)
+		fence_acts(node, true);
 }
 
-static bool
-work_status(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
+void
+fence_device_set(const struct conf_fence *f, int node, bool on)
 {
-	switch (device_draw()) {
-	case DEVICE_AWAY:
-	case DEVICE_BLIND:
-		spawn_say(out, "power", "unknown");
-		spawn_say(out, "text", "the fence device cannot be reached");
-		return true;
-	case DEVICE_HANGS:
-	case DEVICE_LATE:
-		return silent(err);
-	case DEVICE_LIAR:
-		spawn_say(out, "power", "off");
-		spawn_say(out, "text", "every device of one level agrees");
-		return true;
-	case DEVICE_LIES:
-	case DEVICE_HALF:
-	case DEVICE_GOOD:
-		break;
-	}
-	spawn_say(out, "power", "%s", sim->node[ctx->node].power ? "on" : "off");
-	spawn_say(out, "text", "every device of one level agrees");
-	return true;
+	device_set(fence_device(f), node, on);
+}
+
+void
+fence_later(const struct conf_fence *f, int node, bool on, uint64_t us)
+{
+	item_add(NULL, sim->now + us, IT_FENCED, CLASS_WORLD, -1, NULL, (uint64_t)node | (uint64_t)on << 1 | (uint64_t)fence_device(f) << 2);
+}
+
+void
+fence_happens(uint64_t what)
+{
+	if (!sim->calm)
+		device_set((enum fence_device)(what >> 2), (int)(what & 1), (what & 2) != 0);
+}
+
+/* ---------------------------------------------------------------- workers */
+
+/* The production steps, but for the journal on a real disk where the date of a rehearsal stands. */
+static bool
+work_power(const struct edge_ctx *ctx, struct spawn_out *out, struct err *err)
+{
+	if (ctx->power != EDGE_POWER_TEST)
+		return edge_power(ctx, out, err);
+	return fence_monitor(ctx->conf, ctx->node, out, err) && fence_power(ctx->conf, ctx->node, out, err) != FACT_UNKNOWN;
 }
 
 bool
@@ -123,24 +118,7 @@ fence_work_power(const void *arg, struct spawn_out *out, struct err *err)
 	/* a command that is on its way acts in the second half of the worker's time */
 	if (edge_phase() == 0)
 		return true;
-	if (sim->script != NULL)
-		return sim->script->power(arg, out, err);
-	switch (ctx->power) {
-	case EDGE_POWER_STATUS:
-	case EDGE_POWER_TEST:
-		return work_status(ctx, out, err);
-	case EDGE_POWER_OFF:
-		return work_off(ctx, out, err);
-	case EDGE_POWER_RESET:
-		if (!work_off(ctx, out, err))
-			return false;
-		fence_acts(ctx->node, false);
-		return true;
-	case EDGE_POWER_ON:
-		fence_acts(ctx->node, false);
-		return true;
-	}
-	return false;
+	return sim->script != NULL ? sim->script->power(arg, out, err) : work_power(ctx, out, err);
 }
 
 bool
@@ -151,12 +129,16 @@ fence_work_monitor(const void *arg, struct spawn_out *out, struct err *err)
 	if (sim->script != NULL)
 		return sim->script->fence_monitor(arg, out, err);
 	for (size_t i = 0; i < ctx->conf->fences; i++) {
+		struct conf one = *ctx->conf;
+		struct err why;
 		char key[32];
 
 		if (ctx->conf->fence[i].node != ctx->node)
 			continue;
+		one.fence[0] = ctx->conf->fence[i];
+		one.fences = 1;
 		snprintf(key, sizeof(key), "answers-%zu", i);
-		spawn_say(out, key, "%s", device_draw() == DEVICE_AWAY ? "no" : "yes");
+		spawn_say(out, key, "%s", fence_monitor(&one, ctx->node, NULL, &why) ? "yes" : "no");
 	}
 	return true;
 }

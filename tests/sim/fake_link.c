@@ -44,13 +44,19 @@ link_init(struct link *l, struct loop *loop, const struct conf *conf, int index,
 	l->open = true;
 }
 
+static bool
+bad(const struct link *l)
+{
+	return !sim->calm && (sim->plan->ways >> (2 * l->index + l->self) & 1) != 0;
+}
+
 static void
 post(const struct link *l, const uint8_t *bytes, size_t len)
 {
 	struct rng *r = &sim->net;
 	uint64_t delay = rng_in(r, DELAY_MIN, DELAY_MAX);
 
-	if (!sim->calm && sim->plan->delay_max != 0 && rng_chance(r, 300))
+	if (bad(l) && sim->plan->delay_max != 0 && rng_chance(r, 300))
 		delay += rng_below(r, sim->plan->delay_max);
 	for (size_t i = 0; i < sizeof(sim->packet) / sizeof(sim->packet[0]); i++) {
 		struct packet *p = &sim->packet[i];
@@ -64,7 +70,7 @@ post(const struct link *l, const uint8_t *bytes, size_t len)
 		p->len = len;
 		p->slot = 0;
 		memcpy(p->bytes, bytes, len);
-		if (!sim->calm && rng_chance(r, sim->plan->corrupt))
+		if (bad(l) && rng_chance(r, sim->plan->corrupt))
 			p->bytes[rng_below(r, len)] ^= (uint8_t)(1u << rng_below(r, 8));
 		item_add(&p->slot, sim->now + delay, IT_PACKET, CLASS_DAEMON, p->to, p, 0);
 		return;
@@ -82,10 +88,10 @@ link_send(struct link *l, uint64_t now_ms, const uint8_t *bytes, size_t len, str
 		return true;
 	if (sim->wire[l->index].cut[l->self])
 		return true;
-	if (!sim->calm && rng_chance(&sim->net, sim->plan->loss))
+	if (bad(l) && rng_chance(&sim->net, sim->plan->loss))
 		return true;
 	post(l, bytes, len);
-	if (!sim->calm && rng_chance(&sim->net, sim->plan->dup))
+	if (bad(l) && rng_chance(&sim->net, sim->plan->dup))
 		post(l, bytes, len);
 	return true;
 }

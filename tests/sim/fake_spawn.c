@@ -256,6 +256,13 @@ spawn_step(struct spawn *s)
 			item_add(&s->step_slot, sim->now + STUCK_LOOK, IT_STEP, CLASS_WORKER, s->node, s, 0);
 			return;
 		}
+		if (s->stuck && (s->lost || s->late) && !s->kind->sticks) {
+			/* it was killed meanwhile: the call that it was stuck in comes back, and that is its end */
+			if (!s->lost)
+				spawn_tell(s, SPAWN_TIMEOUT);
+			spawn_free(s);
+			return;
+		}
 		if (s->fate != FATE_FAIL && !s->failed) {
 			edge_set_phase(s->phase);
 			s->failed = !s->kind->work(&s->ctx, &s->out, &s->err);
@@ -340,6 +347,18 @@ spawn_in_flight(int node, spawn_work_f *work, bool claimed)
 
 		if (s->used && s->node == node && s->kind->work == work && s->step_slot != 0 && s->phase < s->kind->phases &&
 		    s->fate != FATE_FAIL && (!claimed || s->phase > 0 || stays(s)))
+			return true;
+	}
+	return false;
+}
+
+bool
+spawn_stuck(int node, spawn_work_f *work)
+{
+	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+		const struct spawn *s = &sim->spawn[i];
+
+		if (s->used && s->node == node && s->kind->work == work && s->stuck && s->phase < s->kind->phases)
 			return true;
 	}
 	return false;

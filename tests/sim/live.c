@@ -97,6 +97,11 @@ mend(void)
 		if (!n->running || n->paused_until > sim->now)
 			continue;
 		sim->cur = n;
+		if (n->en.role == ROLE_FAILED && n->unmount_hangs && sim->now - sim->begin > sim->plan->calm_at + FAILED_FOR) {
+			node_power_off(n, "a person has looked");
+			node_power_on(n);
+			continue;
+		}
 		if (n->en.state.maintenance || n->en.peer_maintenance)
 			engine_op_maintenance(&n->en, false, 0, &err);
 		if (n->en.state.offline || n->en.state.gave_up || n->en.role == ROLE_STOPPED ||

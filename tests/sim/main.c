@@ -51,8 +51,9 @@ static void
 print_plan(const struct plan *p)
 {
 	printf("  keepalive %u ms, deadtime %u ms, initdead %u ms, fence-delay %u ms, %zu links, automatic %d, fences %d, failback %d, prefer %d, "
-	    "hints %d, mended %d, absent %d, kept off %d%s\n", p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links,
-	    p->automatic, p->fences, p->failback, p->prefer, p->hints, p->mend, p->absent, p->keep_off, p->liar ? ", fence devices that lie" : "");
+	    "hints %d, mended %d, absent %d, kept off %d, fence devices %d%s, stamps %d, bad ways %x%s\n", p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links,
+	    p->automatic, p->fences, p->failback, p->prefer, p->hints, p->mend, p->absent, p->keep_off, p->devices,
+	    p->mute ? " without status" : "", p->stamps, p->ways, p->liar ? ", fence devices that lie" : "");
 	printf("  faults:");
 	for (int f = 0; f < F_COUNT; f++) {
 		if ((p->faults & BIT(f)) != 0)
@@ -174,7 +175,7 @@ main(int argc, char **argv)
 		failed += status != 0;
 	never = o.one ? 0 : cover_report(o.rows);
 	if (never != 0 && o.schedules >= ENOUGH && o.seconds == 0) {
-		printf("FAIL: rows of the table were never taken (see above)\n");
+		printf("FAIL: %zu rows of the table are not as it says (see above)\n", never);
 		failed++;
 	}
 	began = seconds_now() - began;

@@ -26,8 +26,9 @@ op_print(const struct op *op, char *buf, size_t size)
 {
 	static const char *const names[OP_COUNT] = { "power cut", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
 		"wall clock jump", "links cut", "links cut one way", "carrier", "mail program dies", "mail program hangs",
-		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "disk full", "seal spoiled", "reload",
-		"operator", "spool hangs", "spool read-only", "state disk hangs", "state disk fails" };
+		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "unmount never ends", "disk full",
+		"seal spoiled", "reload", "other keys", "operator", "spool hangs", "spool read-only", "state disk hangs",
+		"state disk fails" };
 
 	size_t len = (size_t)snprintf(buf, size, "%s of %s at %.3f s, %" PRIu64 " ms, choice %" PRIx64, names[op->kind],
 	    plan_node(op->node), (double)op->at / 1e6, op->a / 1000, op->b);
@@ -181,6 +182,20 @@ reload(struct node *n, uint64_t choice)
 		engine_reconf(&n->en, n->now, &n->keys);
 }
 
+/* Its authkeys, from now on or from its next start; those of the peer may be others for a while. */
+static void
+change_keys(struct node *n, size_t which)
+{
+	if (n->paused_until > sim->now || n->keyed == which)
+		return;
+	TRACE("%s: keys %zu", n->conf.node[n->id], which);
+	n->keyed = which;
+	n->keys = sim_keys[which];
+	sim->cur = n;
+	if (n->running)
+		engine_reconf(&n->en, n->now, &n->keys);
+}
+
 /* One path to the storage, or, one time in three, the storage itself. */
 static void
 spool_hangs(const struct op *op)
@@ -217,6 +232,8 @@ op_on_disk(const struct op *op, struct node *n)
 	if (op->kind == OP_DISK) {
 		n->disk_dead = true;
 		undo_later(op, UNDO_DISK);
+	} else if (op->kind == OP_UNMOUNT) {
+		n->unmount_hangs = n->booted;
 	} else if (op->kind == OP_FULL) {
 		sim->full = true;
 		undo_later(op, UNDO_FULL);
@@ -292,13 +309,17 @@ op_on_node(const struct op *op, struct node *n)
 	case OP_RELOAD:
 		reload(n, op->b);
 		break;
+	case OP_KEYS:
+		change_keys(n, op->b % KEYS);
+		break;
 	case OP_OPERATOR:
 		operate(n, op->b);
 		break;
 	case OP_MTA_DIES: case OP_MTA_HANGS: case OP_MTA_BROKEN: case OP_MTA_STUCK: case OP_ADDRESS: case OP_LAN:
 		op_on_surroundings(op, n);
 		break;
-	case OP_DISK: case OP_FULL: case OP_SEAL: case OP_SPOOL_HANGS: case OP_SPOOL_BREAKS: case OP_STATE_HANGS: case OP_STATE_BAD:
+	case OP_DISK: case OP_UNMOUNT: case OP_FULL: case OP_SEAL: case OP_SPOOL_HANGS: case OP_SPOOL_BREAKS: case OP_STATE_HANGS:
+	case OP_STATE_BAD:
 		op_on_disk(op, n);
 		break;
 	case OP_CUT: case OP_ONEWAY: case OP_CARRIER: case OP_COUNT:
@@ -349,6 +370,7 @@ plan_calm(void)
 				node_retime(n);
 			}
 		}
+		change_keys(n, 0);
 		if (n->now != &n->conf) {
 			n->now = &n->conf;
 			sim->cur = n;

@@ -10,7 +10,7 @@
 
 #include "tests/sim/sim.h"
 
-struct authkeys sim_keys;
+struct authkeys sim_keys[KEYS];
 static struct conf *base[NODES];
 
 const char *const fault_names[F_COUNT] = {
@@ -22,22 +22,41 @@ const char *const fault_names[F_COUNT] = {
 bool
 plan_setup(void)
 {
-	static const char keys[] = "auth 1\n1 sha256 the-secret-of-the-simulated-pair-0123456789\n";
+#define KEY_1 "1 sha256 the-secret-of-the-simulated-pair-0123456789\n"
+#define KEY_2 "2 sha256 another-secret-of-that-pair-0123456789\n"
+	static const char *const keys[KEYS] = { "auth 1\n" KEY_1, "auth 1\n" KEY_1 KEY_2, "auth 2\n" KEY_1 KEY_2, "auth 2\n" KEY_2,
+		"auth 2\n2 sha256 the-same-number-with-another-secret-0123\n", "auth 3\n" KEY_1 "3 sha256 a-third-one-0123456789-0123456789\n",
+		"auth 1\n" KEY_2 "1 sha256 the-first-number-with-another-secret\n" };
 	struct conf_mistakes m = { NULL, 0 };
+	bool ok = true;
 
-	if (!authkeys_parse(keys, sizeof(keys) - 1, false, &sim_keys, &m) ||
-	    !conf_load("tests/sim/sim.conf", "mx1", &base[0], &m) || !conf_load("tests/sim/sim.conf", "mx2", &base[1], &m)) {
-		for (size_t i = 0; i < m.len; i++)
-			printf("tests/sim/sim.conf:%d: %s\n", m.item[i].line, m.item[i].text);
-		return false;
-	}
-	return true;
+	for (size_t i = 0; i < KEYS && ok; i++)
+		ok = authkeys_parse(keys[i], strlen(keys[i]), false, &sim_keys[i], &m);
+	ok = ok && conf_load("tests/sim/sim.conf", "mx1", &base[0], &m) && conf_load("tests/sim/sim.conf", "mx2", &base[1], &m);
+	for (size_t i = 0; i < m.len; i++)
+		printf("tests/sim/sim.conf:%d: %s\n", m.item[i].line, m.item[i].text);
+	return ok;
 }
 
 const char *
 plan_node(int node)
 {
 	return base[0]->node[node];
+}
+
+/* Of each node: the management controller; it, then an outlet; two outlets, which must both be off; it, then these. */
+static void
+plan_fences(const struct plan *p, struct conf *c)
+{
+	static const unsigned int has[] = { 1u << FENCE_BMC, 1u << FENCE_BMC | 1u << FENCE_OUTLET_A, 1u << FENCE_OUTLET_A | 1u << FENCE_OUTLET_B,
+		1u << FENCE_BMC | 1u << FENCE_OUTLET_A | 1u << FENCE_OUTLET_B };
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->fences && p->fences; i++) {
+		if ((has[p->devices] & 1u << fence_device(&c->fence[i])) != 0)
+			c->fence[kept++] = c->fence[i];
+	}
+	c->fences = kept;
 }
 
 void
@@ -58,8 +77,7 @@ plan_conf(const struct plan *p, struct conf *ret, int self)
 	ret->takeover.prefer = p->prefer;
 	ret->takeover.hints = p->hints;
 	ret->takeover.fence_delay_ms = p->fence_delay_ms;
-	if (!p->fences)
-		ret->fences = 0;
+	plan_fences(p, ret);
 }
 
 /* ---------------------------------------------------------------- drawing */
@@ -68,9 +86,9 @@ static const struct { enum fault fault; enum op_kind kind; } op_of[] = {
 	{ F_POWER, OP_POWER_CUT }, { F_REBOOT, OP_REBOOT }, { F_KILL, OP_KILL }, { F_LEAVE, OP_LEAVE }, { F_PAUSE, OP_PAUSE },
 	{ F_FREEZE, OP_FREEZE }, { F_WALL, OP_WALL }, { F_CUT, OP_CUT }, { F_ONEWAY, OP_ONEWAY }, { F_FLAP, OP_CUT },
 	{ F_CARRIER, OP_CARRIER }, { F_MTA_DIES, OP_MTA_DIES }, { F_MTA_HANGS, OP_MTA_HANGS }, { F_MTA_BROKEN, OP_MTA_BROKEN },
-	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_FULL, OP_FULL },
-	{ F_SEAL, OP_SEAL }, { F_RELOAD, OP_RELOAD }, { F_OPERATOR, OP_OPERATOR }, { F_SPOOL_HANGS, OP_SPOOL_HANGS },
-	{ F_SPOOL_BREAKS, OP_SPOOL_BREAKS },
+	{ F_MTA_STUCK, OP_MTA_STUCK }, { F_ADDRESS, OP_ADDRESS }, { F_LAN, OP_LAN }, { F_DISK, OP_DISK }, { F_UNMOUNT, OP_UNMOUNT },
+	{ F_FULL, OP_FULL }, { F_SEAL, OP_SEAL }, { F_RELOAD, OP_RELOAD }, { F_KEYS, OP_KEYS }, { F_OPERATOR, OP_OPERATOR },
+	{ F_SPOOL_HANGS, OP_SPOOL_HANGS }, { F_SPOOL_BREAKS, OP_SPOOL_BREAKS },
 	{ F_STATE_HANGS, OP_STATE_HANGS }, { F_STATE_BAD, OP_STATE_BAD },
 };
 #define OP_OF (sizeof(op_of) / sizeof(op_of[0]))
@@ -207,6 +225,8 @@ draw_conf(struct plan *p, struct rng *r)
 	p->fence_delay_ms = (uint32_t)rng_in(r, 500, 3000);
 	p->links = rng_chance(r, 600) ? 1 : rng_chance(r, 700) ? 2 : 3;
 	p->fences = !rng_chance(r, 80);
+	p->devices = rng_chance(r, 600) ? 0 : (int)rng_in(r, 1, 3);
+	p->mute = rng_chance(r, 100);
 	p->automatic = p->fences && !rng_chance(r, 80);
 	p->prefer = (int)rng_below(r, 3) - 1;
 	p->failback = p->prefer != -1 && rng_chance(r, 500);
@@ -252,6 +272,8 @@ plan_make(struct plan *p, uint64_t seed)
 			.a = rng_in(&r, 5, 12) * SECOND, .b = rng_next(&r) };
 		p->op[p->ops] = p->op[p->ops - 1];
 		p->op[p->ops++].kind = OP_CUT;
+		if (rng_chance(&r, 300))	/* and then maintenance is on */
+			p->op[p->ops++] = (struct op){ .at = rng_in(&r, 8000, 16000) * MS, .kind = OP_OPERATOR, .node = 1 - p->op[0].node, .b = 6 };
 		if (p->calm_at < 22 * SECOND)
 			p->calm_at = 22 * SECOND;
 	}
@@ -260,6 +282,7 @@ plan_make(struct plan *p, uint64_t seed)
 	p->loss = draw_rate(p, &r, F_LOSS, 400);
 	p->dup = draw_rate(p, &r, F_DUP, 300);
 	p->corrupt = draw_rate(p, &r, F_CORRUPT, 300);
+	p->ways = rng_chance(&r, 500) ? ~0u : (unsigned int)rng_next(&r);
 	p->delay_max = (uint64_t)draw_rate(p, &r, F_DELAY, 3000) * MS;
 	p->fail = draw_rate(p, &r, F_WORK_FAIL, 150);
 	p->half = draw_rate(p, &r, F_WORK_HALF, 150);

@@ -63,8 +63,9 @@ rng_chance(struct rng *r, unsigned int permille)
 	X(POWER) X(REBOOT) X(KILL) X(LEAVE) X(PAUSE) X(FREEZE) X(DRIFT) X(WALL)                     \
 	X(WORK_FAIL) X(WORK_HALF) X(WORK_HANG) X(WORK_LATE) X(WORK_SLOW)                            \
 	X(FENCE_LIE) X(FENCE_HALF) X(FENCE_HANG) X(FENCE_LATE) X(FENCE_AWAY) X(FENCE_BLIND)         \
-	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(FULL) X(SEAL) X(RELOAD) X(OPERATOR) \
-	X(SPOOL_HANGS) X(SPOOL_BREAKS) X(STATE_HANGS) X(STATE_BAD)
+	X(FENCE_CYCLE) X(FENCE_ACTION) X(FENCE_NODE) X(FENCE_PREVIOUS)                              \
+	X(MTA_DIES) X(MTA_HANGS) X(MTA_BROKEN) X(MTA_STUCK) X(ADDRESS) X(LAN) X(DISK) X(UNMOUNT)    \
+	X(FULL) X(SEAL) X(RELOAD) X(KEYS) X(OPERATOR) X(SPOOL_HANGS) X(SPOOL_BREAKS) X(STATE_HANGS) X(STATE_BAD)
 
 enum fault {
 #define X(n) F_##n,
@@ -76,8 +77,8 @@ enum fault {
 
 enum op_kind {
 	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
-	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_FULL, OP_SEAL, OP_RELOAD, OP_OPERATOR,
-	OP_SPOOL_HANGS, OP_SPOOL_BREAKS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
+	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_UNMOUNT, OP_FULL, OP_SEAL,
+	OP_RELOAD, OP_KEYS, OP_OPERATOR, OP_SPOOL_HANGS, OP_SPOOL_BREAKS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
 };
 
 struct op {
@@ -107,9 +108,12 @@ struct plan {
 	size_t		links;
 	bool		automatic, fences, failback, hints, stamps;	/* stamps: the file system notes who mounted it (ext4, not xfs) */
 	int		prefer;
+	int		devices;	/* of each node: plan_fences() */
+	bool		mute;		/* management controllers have no status */
 	/* how often, permille */
 	unsigned int	loss, dup, corrupt, fail, half, hang, late, slow, fence;
 	uint64_t	delay_max;
+	unsigned int	ways;		/* of which links and directions these are: bit 2 * link + sender */
 	unsigned int	pace;		/* permille of the spread of what boots and workers take: 1000 all of it */
 	const struct conf *conf[NODES];	/* in force as they are; NULL: drawn */
 };
@@ -117,7 +121,7 @@ struct plan {
 /* ---------------------------------------------------------------- the world */
 
 enum item_kind { IT_TIMER, IT_PACKET, IT_STEP, IT_DEADLINE, IT_IO, IT_HINT, IT_OP, IT_BOOT, IT_DAEMON, IT_POWER_ON, IT_CLIENT,
-	IT_UNCUT, IT_UNDO, IT_FENCED, IT_CALM, IT_LOOK, IT_SCRIPT };
+	IT_MAIL, IT_UNCUT, IT_UNDO, IT_FENCED, IT_CALM, IT_LOOK, IT_SCRIPT };
 
 /* Who is kept from it by a pause. */
 enum item_class { CLASS_WORLD, CLASS_WORKER, CLASS_DAEMON };
@@ -164,6 +168,9 @@ struct packet { bool used; int to, link; uint64_t sent_at; uint8_t bytes[LINK_DA
 
 enum pause_kind { PAUSE_NONE, PAUSE_DAEMON, PAUSE_HOST, PAUSE_FREEZE };
 
+enum fence_device { FENCE_BMC, FENCE_OUTLET_A, FENCE_OUTLET_B, FENCE_DEVICES };
+struct answer { int code; const char *out; };	/* of a fence agent: exit status and output */
+
 struct node {
 	int		id;
 	/* power and boot */
@@ -173,6 +180,8 @@ struct node {
 	char		boot[64];
 	size_t		boot_slot, daemon_slot, power_slot;
 	bool		left;				/* the daemon ended in order */
+	unsigned int	dark;				/* its outlets that are off, by enum fence_device */
+	struct answer	answered[FENCE_DEVICES];	/* what its devices had to say last, whether they did or not */
 	bool		disabled;			/* nobody starts it */
 	/* time */
 	uint64_t	mono_base, virt_base;
@@ -184,7 +193,8 @@ struct node {
 	struct engine	en;
 	struct conf	conf, changed[2];		/* what the file says, and after reloads */
 	const struct conf *now;				/* in force, or at the next start */
-	struct authkeys	keys;				/* the same of its keys */
+	struct authkeys	keys;				/* the same of its keys ... */
+	size_t		keyed;				/* ... and which of the plan's they are */
 	unsigned int	reloads;
 	bool		ending;				/* sink.exit was called */
 	enum role	seen_role;			/* by the journal */
@@ -197,6 +207,7 @@ struct node {
 	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
 	bool		held;				/* a process that ignores TERM works on the spool */
 	/* surroundings */
+	bool		unmount_hangs;			/* for as long as it has power */
 	bool		mta_broken, lan_dead, disk_dead, state_bad;
 	uint64_t	spool_hung, state_hung;		/* since when these disks answer nothing, 0: they do */
 	bool		spool_ro;			/* its file system found an error, and can only be read until it is mounted anew */
@@ -204,8 +215,18 @@ struct node {
 	bool		taking;				/* it was acquiring at the last look */
 	uint64_t	daemon_at, steady_at;		/* it runs since; it is active with nothing under way since */
 	/* durable */
-	char		state[512];
+	char		state[512], state_before[512];	/* before: what may be there again if the power fails now */
+	bool		unsynced;
 };
+
+enum mail_place { MAIL_NONE, MAIL_WRITTEN, MAIL_QUEUED };
+struct mail {
+	enum mail_place	place;
+	bool		acked, delivered;
+	int		node, pid;		/* whose mail program had it in its hands last */
+	uint64_t	gen, number;		/* the mount that it was written to, 0 = the node's own disk */
+};
+#define MAILS 24
 
 struct wire { bool cut[NODES]; };	/* by the sender */
 
@@ -241,7 +262,12 @@ struct sim {
 	bool		torn;			/* the queue: its mail program died with its kernel, and nobody has looked since */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
-	uint64_t	acked, on_disk;		/* messages */
+	char		seal_before[600];		/* what stays there if the power of this node fails before the seal is synced */
+	size_t		seal_before_len;
+	uint64_t	tenure_before;
+	int		tenure_node_before, unsynced;	/* unsynced: node + 1, 0 = none */
+	struct mail	mail[MAILS];
+	uint64_t	mails, acked, delivered;	/* messages that were made; acknowledged; of these, delivered */
 	int		pids;
 
 	/* the outcome */
@@ -291,6 +317,7 @@ void	spawn_wake(struct spawn *);	/* what it waited for has come */
 void	spawn_orphan(int node);		/* the daemon is gone, and so are its workers but those stuck in the kernel */
 void	spawn_drop(int node);		/* so is the machine */
 bool	spawn_in_flight(int node, spawn_work_f *, bool claimed);
+bool	spawn_stuck(int node, spawn_work_f *);	/* one of this kind waits in the kernel */
 void	link_deliver(struct packet *);
 void	link_drop(int node);
 
@@ -307,6 +334,7 @@ struct work_kind {
 const struct work_kind *work_kind(spawn_work_f *);
 const char *work_kind_name(int number);		/* from 1 on; NULL: no more */
 extern const struct edge sim_edge;
+void	disks_unsynced(struct node *);
 bool	edge_hangs(const struct spawn *);	/* its next phase would wait for a disk */
 int	edge_phase(void);
 void	edge_set_phase(int phase);
@@ -314,14 +342,21 @@ void	edge_set_phase(int phase);
 /* fake_fence.c */
 bool	fence_work_power(const void *, struct spawn_out *, struct err *);
 bool	fence_work_monitor(const void *, struct spawn_out *, struct err *);
-void	fence_acts(int node, bool off);
+enum fence_device fence_device(const struct conf_fence *);
+bool	fence_device_lives(const struct conf_fence *);		/* has it power itself? */
+bool	fence_device_on(const struct conf_fence *, int node);	/* what it sees of that node */
+void	fence_device_set(const struct conf_fence *, int node, bool on);
+void	fence_later(const struct conf_fence *, int node, bool on, uint64_t us);
+void	fence_happens(uint64_t what);		/* IT_FENCED */
+void	fence_acts(int node, bool off);		/* the machine itself */
 
 /* plan.c */
 void	plan_make(struct plan *, uint64_t seed);
 void	plan_conf(const struct plan *, struct conf *, int self);
 const char *plan_node(int node);
 bool	plan_setup(void);			/* reads the configuration once */
-extern struct authkeys sim_keys;
+#define KEYS 7
+extern struct authkeys sim_keys[KEYS];	/* the pair's own; then those of a rotation, in order and out of it */
 extern const char *const fault_names[F_COUNT];
 
 /* ops.c */
@@ -340,6 +375,11 @@ void	check_seal(const struct node *, uint64_t tenure);
 void	check_order(const struct node *, const char *what, bool wrong);	/* steps that clients would feel */
 void	check_journal(void *arg, const struct journal_event *);
 
+/* mail.c */
+void	mail_calls(void);
+void	mail_step(struct mail *, uint64_t what);
+bool	mail_complete(void);
+
 /* live.c */
 uint64_t live_bound_us(const struct conf *);
 void	live_look(void);
@@ -347,7 +387,7 @@ void	live_look(void);
 /* cover.c */
 struct cover;
 void	cover_open(void);
-size_t	cover_report(bool all);			/* rows that were never taken */
+size_t	cover_report(bool all);			/* rows that were not seen as the table says */
 
 /* shrink.c */
 bool	run_plan(const struct plan *, bool trace);	/* true: all laws held */

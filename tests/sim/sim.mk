@@ -1,8 +1,8 @@
 # tests/sim/sim.mk - the simulator: production engine, everything around it fake. Its objects come before the library, so the members
 # that they replace (clock, loop, spawn, link, edge_real) are never taken from it.
 SIM_SRC = $(filter-out tests/sim/play%.c,$(wildcard tests/sim/*.c))
-PLAY_SRC = $(wildcard tests/sim/play*.c) $(filter-out tests/sim/main.c tests/sim/shrink.c,$(SIM_SRC))
-SIM_LDFLAGS = -Wl,--wrap=syscall,--wrap=close,--wrap=getrandom,--wrap=fsm_match
+PLAY_SRC = $(wildcard tests/sim/play*.c) $(filter-out tests/sim/main.c tests/sim/shrink.c tests/sim/fake_agent.c,$(SIM_SRC))
+SIM_LDFLAGS = -Wl,--wrap=syscall,--wrap=close,--wrap=getrandom,--wrap=fsm_match,--wrap=digest_sha256,--wrap=digest_hmac
 
 .PHONY: check-sim check-scenario soak
 # what was built elsewhere than in build/ depends on headers too

@@ -102,8 +102,11 @@ item_next(struct item *ret)
 	uint64_t when = NEVER;
 
 	for (size_t i = 0; i < sim->items; i++) {
-		uint64_t due = due_of(&sim->item[i]);
+		uint64_t due;
 
+		if (sim->item[i].due > when)	/* it can only be later */
+			continue;
+		due = due_of(&sim->item[i]);
 		if (due < when || (due == when && best < sim->items && sim->item[i].tie < sim->item[best].tie)) {
 			best = i;
 			when = due;
@@ -229,10 +232,11 @@ node_power_off(struct node *n, const char *why)
 	item_drop(&n->daemon_slot);
 	if (n->mta_pid != 0)
 		sim->torn = true;
-	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = false;
+	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = n->unmount_hangs = false;
 	n->mta_pid = 0;
 	n->paused_until = 0;
 	n->left = false;
+	disks_unsynced(n);
 	if (sim->script != NULL)
 		sim->script->power_changed(n);
 }
@@ -244,6 +248,7 @@ node_power_on(struct node *n)
 	if (n->power)
 		return;
 	TRACE("%s has power", n->conf.node[n->id]);
+	n->dark = 0;
 	n->power = true;
 	n->on_at = sim->now;
 	item_add(&n->boot_slot, sim->now + sim_takes(&sim->rng, 500 * MS, 3 * SECOND), IT_BOOT, CLASS_WORLD, n->id, n, 0);
@@ -296,29 +301,6 @@ node_daemon_start(struct node *n)
 
 /* ---------------------------------------------------------------- what happens */
 
-/* A client brings a message to whoever has the address. */
-static void
-client_calls(void)
-{
-	item_add(NULL, sim->now + rng_in(&sim->rng, 200 * MS, 900 * MS), IT_CLIENT, CLASS_WORLD, -1, NULL, 0);
-	for (int i = 0; i < NODES; i++) {
-		const struct node *n = &sim->node[i];
-
-		if (!n->booted || !n->address || n->lan_dead || node_stands_still(n) || n->mta_pid == 0 || n->mta_hung || n->mta_stuck)
-			continue;
-		if (n->shut || n->disk_dead || n->spool_ro || n->spool_hung != 0 || sim->full)
-			return;		/* the write fails: no 250 */
-		sim->acked++;
-		if (n->mounted && n->binds && n->mount_gen == sim->mount_gen)
-			sim->on_disk++;
-		else if (sim->plan->liar)
-			sim->acked--;
-		else
-			sim_fail("%s acknowledged a message that is not on the disk", n->conf.node[i]);
-		return;
-	}
-}
-
 static void
 happen_to_node(const struct item *it, struct node *n)
 {
@@ -361,6 +343,7 @@ happen_to_node(const struct item *it, struct node *n)
 		node_power_on(n);
 		break;
 	case IT_OP: case IT_CLIENT: case IT_UNCUT: case IT_UNDO: case IT_FENCED: case IT_CALM: case IT_LOOK: case IT_SCRIPT:
+	case IT_MAIL:
 		break;
 	}
 }
@@ -373,7 +356,10 @@ happen_to_world(const struct item *it)
 		plan_op(it->p);
 		break;
 	case IT_CLIENT:
-		client_calls();
+		mail_calls();
+		break;
+	case IT_MAIL:
+		mail_step(it->p, it->a);
 		break;
 	case IT_UNCUT:
 		plan_uncut(it->a);
@@ -382,8 +368,7 @@ happen_to_world(const struct item *it)
 		plan_undo((int)(it->a & 1), it->a >> 1);
 		break;
 	case IT_FENCED:
-		if (!sim->calm)
-			fence_acts((int)it->a, true);
+		fence_happens(it->a);
 		break;
 	case IT_CALM:
 		plan_calm();
@@ -450,7 +435,7 @@ world_init(const struct plan *plan)
 		n->id = n->loop.node = i;
 		plan_conf(plan, &n->conf, i);
 		n->now = &n->conf;
-		n->keys = sim_keys;
+		n->keys = sim_keys[0];
 		n->off_at = sim->now;
 		if ((plan->faults & BIT(F_DRIFT)) != 0)
 			n->ppm = (int64_t)rng_below(&sim->rng, 1001) - 500;

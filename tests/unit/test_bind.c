@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include "supervisor/bind.h"
+#include "supervisor/edge.h"
 #include "supervisor/mounts.h"
 #include "supervisor/seal.h"
 #include "supervisor/storage.h"
@@ -100,6 +101,30 @@ must_not(bool (*act)(const struct conf *, struct spawn_out *, struct err *), con
 	ck_assert(!disk_act(act, &conf, &w));
 	ck_assert_msg(strstr(w.err.text, says) != NULL, "%s", w.err.text);
 }
+
+/* The step of the engine, with a mail program that cannot be started here. */
+static bool
+restart(const struct conf *c, struct spawn_out *out, struct err *err)
+{
+	struct edge_ctx ctx = {.conf = c};
+
+	return edge_real.mta_restart(&ctx, out, err);
+}
+
+/* A daemon that was killed before the binds were made, and whose own try to make them failed. */
+START_TEST(no_mail_program_is_started_again_before_the_spool_is_at_its_usual_places)
+{
+	struct disk_work w;
+
+	conf.mta = (struct conf_mta){.name = "postfix", .config = USUAL "/no-such", .start_ms = 2000};
+	must_be_down();
+	ck_assert(!disk_act(restart, &conf, &w));
+	must_be_up();
+	must(binds_down);
+	ck_assert(rename(DISK_POINT "/postfix", DISK_POINT "/gone") == 0);
+	must_not(restart, "cannot find postfix on the spool");
+}
+END_TEST
 
 START_TEST(up_shows_the_spool_and_down_shows_what_was_there)
 {
@@ -415,6 +440,7 @@ main(void)
 		return 0;
 	tcase_add_checked_fixture(bind, world, NULL);
 	tcase_set_timeout(bind, 60);
+	tcase_add_test(bind, no_mail_program_is_started_again_before_the_spool_is_at_its_usual_places);
 	tcase_add_test(bind, up_shows_the_spool_and_down_shows_what_was_there);
 	tcase_add_test(bind, twice_is_as_good_as_once);
 	tcase_add_test(bind, half_of_them_is_neither_up_nor_down);

@@ -241,6 +241,8 @@ START_TEST(what_is_found_mounted_without_a_right_is_let_go_or_asked_to_be_fenced
 		ck_assert(!has_act(row, ACT_BIND) && !has_act(row, ACT_MTA_START) && !has_act(row, ACT_ADDRESS_UP));
 	}
 	ck_assert_int_eq(fsm_match(ROLE_JOINING, EV_FOUND_FOREIGN, &f)->next, ROLE_FAILED);
+	ck_assert_int_eq(fsm_match(ROLE_JOINING, EV_FOUND_STUCK, &f)->next, ROLE_FAILED);
+	ck_assert(has_act(fsm_match(ROLE_JOINING, EV_FOUND_STUCK, &f), ACT_ASK_FENCE));
 }
 END_TEST
 
@@ -354,6 +356,28 @@ START_TEST(every_row_has_its_sentence_and_every_name_a_word)
 }
 END_TEST
 
+START_TEST(a_row_that_only_completes_the_table_does_nothing_and_stands_last)
+{
+	const struct fsm_row *row = &fsm_table[_i];
+
+	if (!fsm_row_never(row))
+		return;
+	ck_assert_str_eq(row->when_text, FSM_NEVER);
+	ck_assert_uint_eq(row->in, IN_ANY);
+	ck_assert_int_eq(row->next, FSM_SAME);
+	ck_assert_int_eq(row->acts[0], ACT_NONE);
+}
+END_TEST
+
+START_TEST(who_ends_before_it_knows_what_it_holds_says_no_goodbye)
+{
+	struct facts f = facts_number((unsigned int)_i);
+
+	ck_assert_int_eq(has_act(fsm_match(ROLE_JOINING, EV_OP_LEAVE, &f), ACT_GOODBYE), f.holds == FACT_NO);
+	ck_assert(has_act(fsm_match(ROLE_JOINING, EV_OP_LEAVE, &f), ACT_EXIT));
+}
+END_TEST
+
 /* A level event comes again at every turn: a row that stays may only do what does no harm when done again. */
 START_TEST(level_events_that_stay_do_only_what_may_be_repeated)
 {
@@ -377,6 +401,7 @@ main(void)
 	tcase_add_loop_test(rows, the_way_up_is_storage_seal_binds_queue_mta_address, 0, n);
 	tcase_add_loop_test(rows, the_way_down_drops_the_address_first_and_the_storage_last, 0, n);
 	tcase_add_loop_test(rows, every_row_has_its_sentence_and_every_name_a_word, 0, n);
+	tcase_add_loop_test(rows, a_row_that_only_completes_the_table_does_nothing_and_stands_last, 0, n);
 	tcase_add_loop_test(rows, level_events_that_stay_do_only_what_may_be_repeated, 0, n);
 	tcase_add_loop_test(facts, a_stalled_spool_moves_only_where_the_move_can_end, 0, 400);
 	tcase_add_loop_test(facts, an_owner_that_cannot_use_the_spool_blames_nobody_else, 0, 200);
@@ -389,6 +414,7 @@ main(void)
 	tcase_add_loop_test(facts, what_cannot_let_go_never_says_that_it_did, 0, 200);
 	tcase_add_loop_test(facts, what_is_found_mounted_without_a_right_is_let_go_or_asked_to_be_fenced, 0, 200);
 	tcase_add_loop_test(facts, the_owner_fences_a_peer_that_cannot_let_go_and_keeps_its_service, 0, 200);
+	tcase_add_loop_test(facts, who_ends_before_it_knows_what_it_holds_says_no_goodbye, 0, 200);
 	tcase_add_loop_test(facts, only_who_holds_nothing_grants_or_offers, 0, 200);
 	tcase_add_loop_test(facts, a_service_that_fails_on_both_nodes_ends_stopped, 0, 200);
 	tcase_add_loop_test(facts, a_newer_tenure_of_the_peer_makes_the_owner_let_go_without_writing, 0, 200);

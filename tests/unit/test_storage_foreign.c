@@ -200,6 +200,20 @@ START_TEST(a_busy_spool_can_be_asked_at_any_time)
 }
 END_TEST
 
+START_TEST(who_mounted_it_is_known_until_it_is_let_go)
+{
+	struct disk_work w;
+
+	ck_assert(!storage_shared.mine(&conf));
+	must_up();
+	ck_assert(storage_shared.mine(&conf));
+	ck_assert_msg(disk_act(abandon, &conf, &w), "%s", w.err.text);
+	ck_assert(!storage_shared.mine(&conf));
+	ck_assert(mount(conf.storage.node_device[0], DISK_POINT, conf.storage.fstype, 0, NULL) == 0);
+	ck_assert(!storage_shared.mine(&conf));
+}
+END_TEST
+
 START_TEST(a_file_system_without_stamps_leaves_it_unknown)
 {
 	struct err err;
@@ -222,6 +236,7 @@ main(void)
 	tcase_add_test(ext4, abandoned_means_synced_is_there_and_unsynced_never_gets_there);
 	tcase_add_test(ext4, abandoning_reaches_a_spool_that_only_another_namespace_sees);
 	tcase_add_test(ext4, a_mount_by_another_node_is_noticed);
+	tcase_add_test(ext4, who_mounted_it_is_known_until_it_is_let_go);
 	tcase_add_test(ext4, our_own_writes_and_remounts_are_no_foreign_mount);
 	tcase_add_test(ext4, looking_for_another_nodes_mount_writes_nothing);
 	tcase_add_test(ext4, a_busy_spool_can_be_asked_at_any_time);
@@ -231,6 +246,7 @@ main(void)
 	tcase_add_checked_fixture(xfs, world_xfs, NULL);
 	tcase_set_timeout(xfs, 60);
 	tcase_add_test(xfs, abandoned_means_synced_is_there_and_unsynced_never_gets_there);
+	tcase_add_test(xfs, who_mounted_it_is_known_until_it_is_let_go);
 	tcase_add_test(xfs, a_file_system_without_stamps_leaves_it_unknown);
 	suite_add_tcase(suite, xfs);
 	return unit_main(suite);

@@ -269,7 +269,7 @@ START_TEST(text_and_document_are_whole_however_long)
 	ck_assert_uint_eq(len, strlen(text));
 	ck_assert_uint_eq(len, whatif_text(&w, &out, cut, sizeof(cut)));
 	ck_assert_ptr_nonnull(strstr(text, "role: standby -> acquiring"));
-	ck_assert_ptr_nonnull(strstr(text, "does: mount, seal, bind, start mta, take address"));
+	ck_assert_ptr_nonnull(strstr(text, "does: mount, seal, bind, check queue, start mta, take address"));
 	len = whatif_json(&w, &out, text, sizeof(text));
 	ck_assert_uint_eq(len, strlen(text));
 	ck_assert_uint_eq(len, whatif_json(&w, &out, NULL, 0));
