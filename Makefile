@@ -191,7 +191,7 @@ bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=
 	@tests/bench/failover --runs $(or $(RUNS),10)
 
 bench-queue: deps ## what a check of a queue costs, beside find, a bare reader and the mail program's own lister (RUNS=5, SIZES, BIG, MTA)
-	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read
+	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read $(O)/bench/cost
 	@tests/bench/queue --runs $(or $(RUNS),5) --sizes $(or $(SIZES),10000,200000) --big $(or $(BIG),1000000) \
 	    --mta $(or $(MTA),qmail,postfix,exim) --build $(O)
 

@@ -380,8 +380,12 @@ check_content(struct check *c, const struct check_asked *asked, const struct que
 void
 check_unreadable(struct check *c, const struct check_asked *asked, const char *why)
 {
-	check_find(c, 5, CLASS_REPORT, PROBLEM_BAD_RECORD, ACK_MAYBE, &asked->file, asked->key,
+	struct finding *f = check_find(c, 5, CLASS_REPORT, PROBLEM_BAD_RECORD, ACK_MAYBE, &asked->file, asked->key,
 	    "cannot be read, so nothing is known of it: %s", why);
+
+	/* Of what cannot be judged nobody may say that it is whole. */
+	if (f != NULL)
+		f->damages = true;
 }
 
 void

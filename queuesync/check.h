@@ -134,7 +134,7 @@ struct check_asked { struct queue_file file; struct queue_key key; uint32_t bit;
 bool	check_asked(struct check *, struct check_asked *ret);
 /* What became of it. file: as fstat(2) saw it. One that has vanished meanwhile is not told. */
 void	check_content(struct check *, const struct check_asked *, const struct queue_content *);
-/* It could not be read (EIO, EACCES): reported, never taken for damage. */
+/* It could not be read (EIO, EACCES): reported and left alone, but such a queue is not called whole. */
 void	check_unreadable(struct check *, const struct check_asked *, const char *why);
 /* Sorted; the caller frees them. *messages: whole ones, *files: entries seen. */
 void	check_end(struct check *, struct findings *ret, uint64_t *messages, uint64_t *files);

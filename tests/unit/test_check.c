@@ -331,6 +331,32 @@ START_TEST(less_than_half_are_no_system)
 }
 END_TEST
 
+START_TEST(wrong_owners_beyond_what_is_kept_are_counted)
+{
+	uint64_t n = 0;
+
+	for (int alike = 0; alike < 2; alike++) {
+		begin();
+		directories();
+		many(3 * CHECK_ODD_MAX, alike ? to_root : to_someone);
+		for (unsigned int i = 0; i < 3 * CHECK_ODD_MAX; i++) {
+			char name[16];
+
+			snprintf(name, sizeof name, "%u", 100000 + i);
+			add(file(TOY_NEW, "", name));
+		}
+		end();
+		n = 0;
+		for (size_t i = 0; i < findings.len; i++) {
+			ck_assert_int_eq(findings.at[i].problem, PROBLEM_WRONG_OWNER);
+			n += findings.at[i].count;
+		}
+		ck_assert_uint_eq(n, 3 * CHECK_ODD_MAX);
+		finish();
+	}
+}
+END_TEST
+
 /* ---------------------------------------------------------------- rules 5, 6, 7 */
 
 START_TEST(a_file_of_no_bytes_is_damage)
@@ -454,6 +480,7 @@ main(void)
 	tcase_add_test(tc, owners_that_differ_all_in_their_own_way_are_no_map);
 	tcase_add_test(tc, lost_modes_are_one_finding);
 	tcase_add_test(tc, less_than_half_are_no_system);
+	tcase_add_test(tc, wrong_owners_beyond_what_is_kept_are_counted);
 	tcase_add_test(tc, a_file_of_no_bytes_is_damage);
 	tcase_add_test(tc, times_of_the_future_are_mended_but_for_next_tries);
 	tcase_add_test(tc, a_clock_that_is_behind_mends_no_times);

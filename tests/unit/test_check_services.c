@@ -75,6 +75,23 @@ START_TEST(a_fast_pass_asks_only_for_suspects_and_once)
 }
 END_TEST
 
+START_TEST(what_cannot_be_read_is_left_alone_but_not_called_whole)
+{
+	struct check_asked asked;
+
+	begin_with(true);
+	directories();
+	add(file(TOY_NEW, "", "8"));
+	check_joined(check);
+	ck_assert(check_asked(check, &asked));
+	check_unreadable(check, &asked, "Input/output error");
+	check_end(check, &findings, &messages, &files);
+	ck_assert_uint_eq(only(CLASS_REPORT, PROBLEM_BAD_RECORD, "new/8")->remedies, 0);
+	ck_assert_int_eq(findings_verdict(&findings), VERDICT_DAMAGED);
+	finish();
+}
+END_TEST
+
 START_TEST(more_of_a_kind_than_are_listed_become_a_count)
 {
 	uint64_t n = 0;
@@ -217,6 +234,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_deep_pass_asks_for_every_file_once_in_the_order_of_inodes);
 	tcase_add_test(tc, a_fast_pass_asks_only_for_suspects_and_once);
+	tcase_add_test(tc, what_cannot_be_read_is_left_alone_but_not_called_whole);
 	tcase_add_test(tc, more_of_a_kind_than_are_listed_become_a_count);
 	tcase_add_test(tc, damage_beyond_the_list_is_damage);
 	tcase_add_test(tc, misplaced_files_beyond_what_is_kept_are_counted);
