@@ -129,6 +129,25 @@ is_in_spool(pid_t pid, const struct exim_instance *inst)
 	return inst->ino != 0 && stat(path, &cwd) == 0 && cwd.st_dev == inst->dev && cwd.st_ino == inst->ino;
 }
 
+/*
+ * Where the program's file may not be looked at (a container's first process, a security module): by the name under which it
+ * was run, may it be an Exim? Exim runs under those of its links, too.
+ */
+static bool
+may_be_exim(pid_t pid)
+{
+	static const char *const names[] = { "exim", "sendmail", "mailq", "rmail", "rsmtp", "runq", "newaliases" };
+	char path[48], name[64];
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	if (durable_read(path, name, sizeof name, NULL) == -1)
+		return false;			/* gone */
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 /* NO also where it is gone meanwhile. */
 static enum fact
 belongs(pid_t pid, const struct exim_instance *inst, char command[COMMAND_MAX], struct err *err)
@@ -137,9 +156,11 @@ belongs(pid_t pid, const struct exim_instance *inst, char command[COMMAND_MAX], 
 
 	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
 	if (read_link(path, exe, sizeof exe) == -1) {
-		if (errno == ENOENT || errno == ESRCH)	/* gone, or a thread of the kernel */
+		int sys = errno;
+
+		if (sys == ENOENT || sys == ESRCH || !may_be_exim(pid))	/* gone, or a thread of the kernel */
 			return FACT_NO;
-		err_set(err, errno, "whether process %d is one of Exim's cannot be told", (int)pid);
+		err_set(err, sys, "whether process %d is one of Exim's cannot be told", (int)pid);
 		return FACT_UNKNOWN;
 	}
 	if (!is_exim(exe, inst->program) || !read_command(pid, command))

@@ -267,9 +267,85 @@ def e_long(root, rnd):
     return None
 
 
+def e_whole(root, rnd):
+    """Header, body and id of a message that is whole and in input itself."""
+    path = pick(rnd, [f for f in files(root, 'input', suffix='-H') if os.path.dirname(f) == root + '/input' and
+                      os.path.exists(f[:-1] + 'D') and not os.path.exists(f[:-1] + 'J')])
+    return path and (path, path[:-1] + 'D', os.path.basename(path)[:-2])
+
+
+def e_sub(root, name):
+    if not os.path.isdir('%s/%s' % (root, name)):
+        os.makedirs('%s/%s' % (root, name))
+        os.chown('%s/%s' % (root, name), 990, 990)
+        os.chmod('%s/%s' % (root, name), 0o750)
+    return '%s/%s' % (root, name)
+
+
+def e_torn(root, rnd):
+    """Header and body in two directories, of which Exim looks into both, but not for one message."""
+    found = e_whole(root, rnd)
+    if not found:
+        return None
+    path = rnd.choice(found[:2])
+    os.rename(path, e_sub(root, 'input/' + found[2][5]) + '/' + os.path.basename(path))
+    return path + ' is in the split directory, the rest is not'
+
+
+def e_twice(root, rnd):
+    found = e_whole(root, rnd)
+    if not found:
+        return None
+    sub = e_sub(root, 'input/' + found[2][5])
+    for path in found[:2]:
+        with open(path, 'rb') as f:
+            write('%s/%s' % (sub, os.path.basename(path)), f.read(), 990, 990, 0o640)
+    return found[0] + ' is there twice'
+
+
+def e_foreign(root, rnd):
+    found = e_whole(root, rnd)
+    if not found:
+        return None
+    for path in found[:2]:
+        os.rename(path, e_sub(root, 'input/z' if found[2][5] != 'z' else 'input/y') + '/' + os.path.basename(path))
+    return found[0] + ' is in the directory of others'
+
+
+def e_renamed(root, rnd):
+    found = e_whole(root, rnd)
+    if not found:
+        return None
+    other = found[2][:-2] + 'zz'
+    if os.path.exists('%s/input/%s-H' % (root, other)):
+        return None
+    for path in found[:2]:
+        os.rename(path, '%s/input/%s%s' % (root, other, path[-2:]))
+    return found[0] + ' is called ' + other
+
+
+def e_moving(root, rnd):
+    """spool_move_message() of a frozen message, cut after the body had its second name."""
+    found = e_whole(root, rnd)
+    if not found:
+        return None
+    os.link(found[1], '%s/%s' % (e_sub(root, 'Finput'), os.path.basename(found[1])))
+    return found[1] + ' has a second name in Finput'
+
+
+def e_nul(root, rnd):
+    found = e_whole(root, rnd)
+    if found:
+        st = os.stat(found[1])
+        os.truncate(found[1], st.st_size + 700)
+        os.utime(found[1], ns=(st.st_atime_ns, st.st_mtime_ns))
+    return found and found[1] + ' ends in NUL bytes'
+
+
 COMMON = [wrong_mode, wrong_owner, far_future, strays]
 KINDS = {
     'qmail': COMMON + [q_shuffled, q_not_linked, q_no_end, q_empty, q_orphan, q_trigger, q_no_directory, misplaced],
     'postfix': COMMON + [p_renamed, p_fix, p_lost_mode, p_cut, p_orphan, p_linked, misplaced],
-    'exim': COMMON + [e_no_body, e_no_head, e_cut, e_journal, e_hints, e_long],
+    'exim': COMMON + [e_no_body, e_no_head, e_cut, e_journal, e_hints, e_long, e_torn, e_twice, e_foreign, e_renamed,
+                      e_moving, e_nul],
 }
