@@ -150,8 +150,8 @@ check-clang:    ## the whole tree compiles with clang as well, warnings as error
 check-live: all tools ## scenarios in network namespaces with real programs (root)
 	@tests/live/run
 
-check-queue: all tools ## repairs of generated queues, cut at every change (root)
-	@tests/queue/repairs --mta postfix --seeds 8
+check-queue: all tools ## repairs of generated queues, cut at every change; real queues that crashed (root)
+	@BUILD=$(CURDIR)/$(O) tests/each tests/queue/repairs tests/queue/run
 
 check-secrets: all tools ## no key and no password in anything that a run leaves (root)
 	@tests/secrets.sh $(O)
