@@ -151,6 +151,27 @@ START_TEST(names_of_any_bytes_and_lengths_are_strays_and_nothing_else)
 }
 END_TEST
 
+START_TEST(many_long_names_arrive_whole)
+{
+	char name[256];
+
+	tree(3);
+	memset(name, 'x', 250);
+	name[250] = '\0';
+	for (unsigned int i = 0; i < 600; i++)
+		write_file(in("new/%s%u", name, i), "x");
+	look();
+	ck_assert_uint_eq(findings.len, 600);
+	for (size_t i = 0; i < findings.len; i++) {
+		ck_assert_uint_ge(strlen(findings.at[i].path), 255);
+		ck_assert_int_eq(strncmp(findings.at[i].path + 4, name, 250), 0);
+		ck_assert(i == 0 || strcmp(findings.at[i - 1].path, findings.at[i].path) != 0);
+	}
+	finish();
+	untree();
+}
+END_TEST
+
 START_TEST(the_depth_of_a_tree_is_bounded_by_its_layout)
 {
 	int fd;
@@ -396,6 +417,7 @@ main(void)
 	tcase_add_test(tc, a_link_in_a_directorys_place_is_not_entered);
 	tcase_add_test(tc, a_file_a_fifo_or_a_socket_in_a_directorys_place_does_not_stop_the_scan);
 	tcase_add_test(tc, names_of_any_bytes_and_lengths_are_strays_and_nothing_else);
+	tcase_add_test(tc, many_long_names_arrive_whole);
 	tcase_add_test(tc, the_depth_of_a_tree_is_bounded_by_its_layout);
 	tcase_add_test(tc, a_hard_link_out_of_the_tree_is_told);
 	tcase_add_test(tc, what_stands_at_the_root_is_judged_as_well);
