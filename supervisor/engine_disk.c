@@ -112,7 +112,8 @@ engine_could_fence(const struct engine *en)
 {
 	const struct conf *c = en->conf;
 
-	if (!c->takeover.automatic)
+	/* as the table: asked_to_fence() */
+	if (!c->takeover.automatic || !engine_stalls_left(en))
 		return false;
 	for (size_t i = 0; i < c->fences; i++) {
 		bool all = c->fence[i].node != c->self;

@@ -235,6 +235,12 @@ problems_of_disks(const struct engine *en, struct status *st)
 		problem(st, owner ? "look at this disk and at the kernel's log: mail goes on, but what happens may not be written down" :
 		    "look at this disk and at the kernel's log: without it a new tenure could not be noted", "%s%s",
 		    owner ? "" : "this node could not take over: ", text);
+	if (!engine_stalls_left(en)) {
+		problem(st, "", "this node has given way to the disk of the spool %" PRIu64 " times in a row: it does not again, nor is %s powered off for it",
+		    en->state.stalls, st->peer);
+		advise(st, "mend the storage; 'mailpair online' here, or a spool that works for %" PRIu32 " s wherever it is, ends this",
+		    en->conf->takeover.restart_window_ms / 1000);
+	}
 	if (en->job[JOB_PROBE] != NULL && !en->probed && clock_mono_ms() - en->job_began_ms[JOB_PROBE] > en->conf->mount_ms)
 		problem(st, "look at the storage and at the kernel's log", "the look at what this node holds has not come back for %" PRIu64
 		    " s", (clock_mono_ms() - en->job_began_ms[JOB_PROBE]) / 1000);
