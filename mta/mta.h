@@ -24,9 +24,14 @@ struct mta_params {
 	const char	*probe;		/* "ADDR:PORT" or NULL */
 	const char	*const *services;	/* qmail: directories or programs, NULL-terminated; NULL or none: found */
 	const char	*run_dir;	/* for what must outlive a call (prepared.*) */
+	bool		 names_judged;	/* mailpair-queue has looked at the queue; what is wrong there still is left on purpose */
 	const char	*const *addresses;	/* service addresses without prefix, NULL-terminated */
 	uint32_t	 probe_ms;	/* limit of one dialogue */
 };
+
+/* The roots of the queues that a program has on this host. */
+#define MTA_QUEUES_MAX 32
+struct mta_queues { char root[MTA_QUEUES_MAX][512]; size_t len; };
 
 struct mta_queue_counts { uint64_t total, incoming, active, deferred, hold, corrupt, maildrop; };
 
@@ -76,6 +81,11 @@ struct mta_driver {
 	 */
 	bool	(*layout)(const struct mta_params *, const char *dir, const struct queue_owners *owners,
 		    struct queue_layout *ret, struct err *);
+	/*
+	 * Where the program has several queues (instances of Postfix): all of them, the first being what layout() means by a dir
+	 * of NULL; each goes to layout() as dir. NULL: it never has more than one. Blocks.
+	 */
+	bool	(*queues)(const struct mta_params *, struct mta_queues *ret, struct err *);
 	/*
 	 * Take the locks by which the program itself tells that it runs, without waiting, so that it cannot start
 	 * while its queue is mended. NO: it runs (or something else that would write to the queue does), with who in *err.

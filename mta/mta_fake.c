@@ -4,9 +4,12 @@
 #include "mta/mta_fake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/durable.h"
@@ -69,14 +72,21 @@ fake_running(const struct mta_params *params, pid_t *ret_pid, struct err *err)
 	return runs ? FACT_YES : FACT_NO;
 }
 
+static int fake_locked(const struct mta_params *);
+
 static bool
 fake_start(const struct mta_params *params, uint32_t limit_ms, struct spawn_out *out,
     struct err *err)
 {
 	char path[512];
+	int lock;
 
 	if (!behave(params, limit_ms, err))
 		return false;
+	lock = fake_locked(params);
+	if (lock == -1)
+		return err_set(err, 0, "the fake mail program is locked");
+	close(lock);
 	pid_path(params, path, sizeof path);
 	if (!told(params, "lie") && !durable_write(path, "4242\n", 5, 0600, err))
 		return false;
@@ -126,6 +136,59 @@ fake_count(const struct mta_params *params, struct mta_queue_counts *ret, struct
 	return true;
 }
 
+static bool
+fake_layout(const struct mta_params *params, const char *dir, const struct queue_owners *owners, struct queue_layout *ret,
+    struct err *err)
+{
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s", dir != NULL ? dir : params->run_dir);
+	if (stat(path, &st) == -1 || !S_ISDIR(st.st_mode))
+		return err_set(err, errno, "the fake queue %s cannot be opened", path);
+	*ret = (struct queue_layout){ .mta = "fake", .root = strdup(path), .owners = owners };
+	queue_place_add(ret, "", 0);
+	return true;
+}
+
+/* Its lock: a start fails while somebody has it. */
+static int
+fake_locked(const struct mta_params *params)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/fake.lock", params->run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static enum fact
+fake_lock(const struct mta_params *params, const struct queue_layout *layout, struct queue_lock *ret, struct err *err)
+{
+	pid_t pid;
+	enum fact fact = fake_running(params, &pid, err);
+	int fd;
+
+	(void)layout;
+	if (fact != FACT_NO) {
+		if (fact == FACT_YES)
+			err_set(err, 0, "the fake mail program runs");
+		return fact == FACT_YES ? FACT_NO : FACT_UNKNOWN;
+	}
+	fd = fake_locked(params);
+	if (fd == -1) {
+		err_set(err, 0, "the fake mail program is locked");
+		return FACT_NO;
+	}
+	*ret = (struct queue_lock){ .fd = { fd }, .held = 1 };
+	return FACT_YES;
+}
+
 const struct mta_driver mta_fake = {
 	.name = "fake",
 	.prepare = fake_prepare,
@@ -134,4 +197,6 @@ const struct mta_driver mta_fake = {
 	.stop = fake_stop,
 	.answers = fake_answers,
 	.count = fake_count,
+	.layout = fake_layout,
+	.lock = fake_lock,
 };

@@ -3,14 +3,15 @@
  * mta/mta.h. Runs in workers; blocks up to the limit that the caller gives.
  *
  * "postfix start" spends nearly all of its time in shell scripts that check. The same checks are
- * made by us, most of them ahead of time, and master is started directly; where Postfix's own
- * scripts know something we do not, they are run instead.
+ * made by us, most of them ahead of time, and master is started directly; directories that we do not
+ * know are made by Postfix's own post-install.
  *
  * Every function is for all instances of the host that are enabled: started in their order, stopped in
  * the opposite one.
  */
 #include "mta/mta.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@
 #include "mta/postfix_proc.h"
 #include "mta/postfix_queue.h"
 #include "mta/postfix_warm.h"
+#include "mta/queue_note.h"
 #include "mta/smtp_probe.h"
 
 #define WARM_MS 10000
@@ -118,34 +120,34 @@ check(const struct mta_params *params, struct work *work, uint64_t deadline_ms, 
 		/* Not being able to keep it costs time at the next start, and nothing now. */
 		postfix_plan_save(params, &work->plan, NULL);
 	}
+	if (work->plan.odd[0] != '\0') {
+		spawn_say(out, "warning", "\"postfix post-install\" is used because %s", work->plan.odd);
+		if (!postfix_make_missing(&work->conf, deadline_ms, err))
+			return false;
+	}
 	return postfix_check_queue(params, &work->conf, &work->plan, deadline_ms, out, err) &&
 	    postfix_chroot_refresh(&work->conf, &work->plan, deadline_ms, out, err);
 }
 
 /* How long the parts took, over all instances. */
-struct took { double check_ms, exec_ms; bool script; };
+struct took { double check_ms, exec_ms; };
 
 static bool
 start_stopped(const struct mta_params *params, struct work *work, uint64_t deadline_ms,
     struct spawn_out *out, pid_t *ret_pid, struct took *took, struct err *err)
 {
 	uint64_t began_us = clock_mono_us(), checked_us;
-	bool ok, script;
+	bool ok;
 
 	if (!check(params, work, deadline_ms, out, err) ||
 	    !postfix_orphans_end(&work->conf, deadline_ms, out, err))
 		return false;
 	checked_us = clock_mono_us();
 	took->check_ms += (double)(checked_us - began_us) / 1000;
-	script = work->plan.odd[0] != '\0';
-	if (script) {
-		spawn_say(out, "warning", "\"postfix start\" is used because %s", work->plan.odd);
-		ok = postfix_script_start(&work->conf, deadline_ms, ret_pid, err);
-	} else {
-		ok = postfix_master_start(&work->conf, deadline_ms, ret_pid, err);
-	}
+	if (params->run_dir != NULL)
+		queue_note_drop(params->run_dir, work->conf.value[PF_QUEUE_DIR]);
+	ok = postfix_master_start(&work->conf, deadline_ms, ret_pid, err);
 	took->exec_ms += (double)(clock_mono_us() - checked_us) / 1000;
-	took->script = took->script || script;
 	return ok;
 }
 
@@ -158,7 +160,10 @@ start_one(const struct mta_params *params, struct work *work, uint64_t deadline_
 		return false;
 	switch (postfix_master_alive(&work->conf, ret_pid, err)) {
 	case FACT_YES:
-		return true;
+		if (*ret_pid == 0 || postfix_is_master(&work->conf, *ret_pid))
+			return true;
+		return err_set(err, 0, "Postfix's lock is held by pid %d, which is no master: its queue may be being mended",
+		    (int)*ret_pid);
 	case FACT_NO:
 		*ret_fresh = true;
 		return start_stopped(params, work, deadline_ms, out, ret_pid, took, err);
@@ -193,7 +198,7 @@ start(const struct mta_params *params, uint32_t limit_ms, struct spawn_out *out,
 	}
 	if (ok && fresh) {
 		spawn_say(out, "check", "%.1f", took.check_ms);
-		spawn_say(out, "exec", "%s%.1f", took.script ? "script " : "", took.exec_ms);
+		spawn_say(out, "exec", "%.1f", took.exec_ms);
 	}
 	if (ok)
 		spawn_say(out, "pid", "%d", (int)first);
@@ -333,6 +338,26 @@ own_queue(const struct mta_params *params, const char *dir, struct work *work, s
 }
 
 static bool
+queues(const struct mta_params *params, struct mta_queues *ret, struct err *err)
+{
+	struct work *work = work_new(err);
+	bool ok;
+
+	if (work == NULL)
+		return false;
+	ok = postfix_instances_load(params, true, &work->all, err);
+	for (size_t i = 0; ok && i < work->all.len; i++) {
+		ok = postfix_conf_load_known(&work->all.one[i], &work->conf, err) || postfix_instance_failed(&work->all, i, err);
+		if (ok)
+			snprintf(ret->root[i], sizeof ret->root[0], "%s", work->conf.value[PF_QUEUE_DIR]);
+	}
+	if (ok)
+		ret->len = work->all.len;
+	free(work);
+	return ok;
+}
+
+static bool
 layout(const struct mta_params *params, const char *dir, const struct queue_owners *owners, struct queue_layout *ret,
     struct err *err)
 {
@@ -369,6 +394,7 @@ const struct mta_driver mta_postfix = {
 	.stop = stop,
 	.answers = answers,
 	.count = count,
+	.queues = queues,
 	.layout = layout,
 	.lock = lock,
 };

@@ -58,8 +58,8 @@ bool	postfix_plan_load(const struct mta_params *, struct postfix_plan *ret, stru
 
 /*
  * Second half: directories of the queue are there (missing ones are made as Postfix would make
- * them) and are what they must be; every message stands under the right name, else postsuper mends
- * it. Reports "made PATH", "renamed yes".
+ * them) and are what they must be; every message stands under its right name (names are only told: see
+ * names_judged in mta/mta.h). Reports "made PATH" and "warning".
  */
 bool	postfix_check_queue(const struct mta_params *, const struct postfix_conf *, const struct postfix_plan *,
 	    uint64_t deadline_ms, struct spawn_out *, struct err *);

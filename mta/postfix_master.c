@@ -153,11 +153,10 @@ postfix_master_start(const struct postfix_conf *conf, uint64_t deadline_ms, pid_
 }
 
 bool
-postfix_script_start(const struct postfix_conf *conf, uint64_t deadline_ms, pid_t *ret_pid,
-    struct err *err)
+postfix_make_missing(const struct postfix_conf *conf, uint64_t deadline_ms, struct err *err)
 {
 	char program[POSTFIX_PATH_MAX], errout[1024] = "";
-	const char *const argv[] = { program, "-c", conf->value[PF_CONFIG_DIR], "start", NULL };
+	const char *const argv[] = { program, "-c", conf->value[PF_CONFIG_DIR], "post-install", "create-missing", NULL };
 	struct env env;
 	const struct spawn_cmd cmd = { .argv = argv, .env = env.list };
 	struct err why = { 0 };
@@ -167,15 +166,10 @@ postfix_script_start(const struct postfix_conf *conf, uint64_t deadline_ms, pid_
 	env_fill(&env, conf);
 	status = spawn_run(&cmd, left_ms(deadline_ms), NULL, 0, errout, sizeof errout, &why);
 	if (status == 0)
-		return find_started(conf, ret_pid, err);
-	if (status == -1) {
-		postfix_master_stop(conf, clock_mono_ms() + TERM_MS_MAX, NULL, NULL);
-		return err_set(err, 0, "\"postfix start\" did not finish: %s", why.text);
-	}
-	for (char *p = errout; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = ' ';
-	return err_set(err, 0, "\"postfix -c %s start\" ended with status %d: %.300s",
+		return true;
+	if (status == -1)
+		return err_set(err, 0, "\"postfix post-install create-missing\" did not finish: %s", why.text);
+	return err_set(err, 0, "\"postfix -c %s post-install create-missing\" ended with status %d: %.300s",
 	    conf->value[PF_CONFIG_DIR], status, errout);
 }
 

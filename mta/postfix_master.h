@@ -24,9 +24,8 @@ bool	postfix_orphans_end(const struct postfix_conf *, uint64_t deadline_ms, stru
 bool	postfix_master_start(const struct postfix_conf *, uint64_t deadline_ms, pid_t *ret_pid,
 	    struct err *);
 
-/* Run the distribution's own "postfix start", for what our checks cannot judge. */
-bool	postfix_script_start(const struct postfix_conf *, uint64_t deadline_ms, pid_t *ret_pid,
-	    struct err *);
+/* Have Postfix itself make directories that our checks do not know; never "postfix start", which runs postsuper. */
+bool	postfix_make_missing(const struct postfix_conf *, uint64_t deadline_ms, struct err *);
 
 /* TERM to the master, TERM to each process, KILL; true once none is left and the locks are free. */
 bool	postfix_master_stop(const struct postfix_conf *, uint64_t deadline_ms, struct spawn_out *,

@@ -49,6 +49,20 @@ enabled(const struct postfix_conf *conf)
 	return strcasecmp(conf->value[PF_MULTI_ENABLE], "yes") == 0;
 }
 
+/* One whose settings cannot be told is not left out where it is to be stopped: who stops it says what is wrong. */
+static bool
+add_if_enabled(struct postfix_instances *all, const struct mta_params *one, bool even_old, struct postfix_conf *conf,
+    struct err *err)
+{
+	bool loaded = load_one(one, even_old, conf, err);
+
+	if (!loaded && !even_old)
+		return false;
+	if (!loaded || enabled(conf))
+		add(all, one, one->config);
+	return true;
+}
+
 bool
 postfix_instances_load(const struct mta_params *params, bool even_old, struct postfix_instances *ret, struct err *err)
 {
@@ -78,13 +92,13 @@ postfix_instances_load(const struct mta_params *params, bool even_old, struct po
 			ok = err_set(err, 0, "Postfix's multi_instance_directories names \"%s\", and should name absolute paths",
 			    config);
 		else
-			ok = load_one(&one, even_old, conf, err);
-		if (ok && enabled(conf))
-			add(ret, params, config);
+			ok = add_if_enabled(ret, &one, even_old, conf, err);
 	}
 	if (ok && ret->len == 0)
 		ok = err_set(err, 0, "no instance of Postfix is enabled: see multi_instance_enable in each main.cf");
 	free(conf);
+	if (!ok)
+		ret->len = 0;
 	return ok;
 }
 

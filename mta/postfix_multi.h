@@ -12,7 +12,7 @@
 #include "mta/mta.h"
 #include "mta/postfix_conf.h"
 
-#define POSTFIX_INSTANCES_MAX 32
+#define POSTFIX_INSTANCES_MAX MTA_QUEUES_MAX
 
 /*
  * The enabled ones: the configuration that was named (or Postfix's own), then those of its multi_instance_directories in

@@ -100,6 +100,15 @@ postfix_master_alive(const struct postfix_conf *conf, pid_t *ret_pid, struct err
 	return queue == FACT_NO && data == FACT_NO ? FACT_NO : FACT_UNKNOWN;
 }
 
+bool
+postfix_is_master(const struct postfix_conf *conf, pid_t pid)
+{
+	char dir[PATH_MAX], program[32];
+
+	return realpath(conf->value[PF_DAEMON_DIR], dir) != NULL && runs_from(pid, dir, program, sizeof program) &&
+	    strcmp(program, "master") == 0;
+}
+
 static bool
 belongs(pid_t pid, const struct postfix_instance *inst, char *ret_program, size_t size)
 {

@@ -29,6 +29,9 @@ struct postfix_procs { struct postfix_proc proc[POSTFIX_PROCS_MAX]; size_t len; 
  */
 enum fact postfix_master_alive(const struct postfix_conf *, pid_t *ret_pid, struct err *);
 
+/* Is that process a master of these programs? A holder of the locks may be somebody else: a repair of the queue. */
+bool	postfix_is_master(const struct postfix_conf *, pid_t);
+
 /* What makes a process one of this instance: its program's directory and its working directory. */
 struct postfix_instance {
 	char		daemon_dir[PATH_MAX];	/* without symbolic links */

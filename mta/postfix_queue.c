@@ -29,7 +29,7 @@ struct walk {
 	size_t		 steps;
 	uint64_t	 files;
 	/* names are checked when set */
-	bool		 check, message, wrong;
+	bool		 check, message, unfinished, wrong;	/* unfinished: files may be */
 	int		 depth;
 	const struct queue_note *note;		/* directories that need not be read again, or NULL */
 	struct err	*err;
@@ -79,6 +79,9 @@ walk_entry(struct walk *walk, int dir, const struct dirent *entry)
 	    walk->at))
 		return;
 	if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode))
+		return;
+	/* what is still being written was not acknowledged, and mailpair-queue leaves it alone */
+	if (walk->unfinished && (st.st_mode & S_IRWXU) != S_IRWXU && strchr(entry->d_name, '#') == NULL)
 		return;
 	if (!postfix_name_is_wrong(entry->d_name, (uint64_t)st.st_ino, walk->message, walk->depth, walk->at))
 		return;
@@ -227,9 +230,9 @@ postfix_queue_named_well(const struct postfix_conf *conf, const char *run_dir, u
 	 * those that postsuper goes through; logs have the name of their message, not of their
 	 * inode
 	 */
-	static const struct { const char *name; bool message; } queue[] = {
-		{ "bounce", false }, { "defer", false }, { "trace", false }, { "maildrop", true },
-		{ "incoming", true }, { "active", true }, { "deferred", true }, { "hold", true },
+	static const struct { const char *name; bool message, unfinished; } queue[] = {
+		{ "bounce", false, false }, { "defer", false, false }, { "trace", false, false }, { "maildrop", true, true },
+		{ "incoming", true, true }, { "active", true, false }, { "deferred", true, false }, { "hold", true, false },
 	};
 	enum fact fact = FACT_YES;
 	struct queue_note note;
@@ -241,7 +244,7 @@ postfix_queue_named_well(const struct postfix_conf *conf, const char *run_dir, u
 	for (size_t i = 0; fact == FACT_YES && i < sizeof queue / sizeof queue[0]; i++) {
 		struct walk walk = {
 			.deadline_ms = deadline_ms, .queue = queue[i].name, .err = err,
-			.check = true, .message = queue[i].message,
+			.check = true, .message = queue[i].message, .unfinished = queue[i].unfinished,
 			.depth = postfix_conf_hash_depth(conf, queue[i].name), .note = &note,
 		};
 

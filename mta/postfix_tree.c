@@ -1,10 +1,10 @@
 /*
  * mta/postfix_tree.c - the second half of the checks of "postfix start": the directories of the
  * queue, and every message under its right name. Runs in a worker; blocks in a few dozen stat(2)
- * and one pass of readdir(3) over the queue, and in postsuper where that finds something.
+ * and one pass of readdir(3) over what mailpair-queue has not just checked.
  *
  * "postfix start" runs postsuper in any case, for two things: it renames files whose name does not
- * fit their inode (done here only when there is one), and it deletes unfinished files that are a
+ * fit their inode (told here, mended by mailpair-queue), and it deletes unfinished files that are a
  * week old (not done: nothing waits for it, and in a restored queue with lost mode bits they are
  * mail). What is in active/ is not moved back to incoming/ here: qmgr does that first thing when
  * it starts.
@@ -19,8 +19,6 @@
 
 #include "common/clock.h"
 #include "mta/postfix_queue.h"
-
-#define RENAME_TRIES 2		/* a second one finishes what the first could not, "#FIX" names */
 
 static bool
 make_directory(const struct postfix_dir *dir, struct spawn_out *out, struct err *err)
@@ -69,51 +67,29 @@ check_directory(const struct postfix_conf *conf, const struct postfix_plan *plan
 }
 
 /*
- * Renaming without postsuper's -p, which deletes. Its status is told but not believed: it may
- * rename all and fail to log it. Whether the names are right is looked at again.
+ * A message under a wrong name may be put over by a new one that meets its inode and microsecond, and is delivered in spite of
+ * it. mailpair-queue mends it, with a journal and over nothing; whether it does is the operator's choice (queue-check).
  */
-static void
-rename_all(const struct postfix_conf *conf, uint64_t deadline_ms, struct spawn_out *out)
-{
-	char program[POSTFIX_PATH_MAX], errout[1024] = "";
-	const char *const argv[] = { program, "-c", conf->value[PF_CONFIG_DIR], "-s", NULL };
-	const struct spawn_cmd cmd = { .argv = argv };
-	struct err why = { 0 };
-	uint64_t now = clock_mono_ms();
-	int status;
-
-	snprintf(program, sizeof program, "%s/postsuper", conf->value[PF_COMMAND_DIR]);
-	status = spawn_run(&cmd, now < deadline_ms ? (uint32_t)(deadline_ms - now) : 0, NULL, 0,
-	    errout, sizeof errout, &why);
-	if (status != 0)
-		spawn_say(out, "warning", "\"postsuper -s\" ended with status %d: %.300s", status,
-		    status == -1 ? why.text : errout);
-}
-
 static bool
 check_names(const struct mta_params *params, const struct postfix_conf *conf, uint64_t deadline_ms,
     struct spawn_out *out, struct err *err)
 {
 	struct err why = { 0 };
 
-	for (int tries = 0; ; tries++) {
-		switch (postfix_queue_named_well(conf, params->run_dir, deadline_ms, &why)) {
-		case FACT_YES:
-			if (tries != 0)
-				spawn_say(out, "renamed", "yes");
-			return true;
-		case FACT_NO:
-			break;
-		case FACT_UNKNOWN:
-		case FACT_COUNT:
-			return err_set(err, 0, "%s", why.text);
-		}
-		if (tries == RENAME_TRIES)
-			return err_set(err, 0, "%s in %s, and \"postsuper -s\" could not mend it",
-			    why.text, conf->value[PF_QUEUE_DIR]);
-		spawn_say(out, "warning", "%s", why.text);
-		rename_all(conf, deadline_ms, out);
+	switch (postfix_queue_named_well(conf, params->run_dir, deadline_ms, &why)) {
+	case FACT_YES:
+		return true;
+	case FACT_NO:
+		break;
+	case FACT_UNKNOWN:
+	case FACT_COUNT:
+		return err_set(err, 0, "%s", why.text);
 	}
+	if (!params->names_judged)
+		return err_set(err, 0, "%s in %s: \"mailpair queue check --repair\" mends it", why.text,
+		    conf->value[PF_QUEUE_DIR]);
+	spawn_say(out, "warning", "%s in %s: \"mailpair queue check --repair\" mends it", why.text, conf->value[PF_QUEUE_DIR]);
+	return true;
 }
 
 bool

@@ -165,7 +165,7 @@ list_messages(const struct rules *rules, const struct queue_layout *layout, stru
 	ring = ring_new(&jobs, SLOTS, sizeof(struct batch), threads);
 	batch = ring_slot(ring);
 	while (check_asked(check, &asked)) {
-		uint32_t parts = check_parts(check, asked.key), first = parts & rules->message_bits;
+		uint32_t parts = check_parts(check, asked.key), first = parts & (rules->message_bits | rules->aside_bits);
 
 		/* Once a message: with the lowest of the parts that make it one. */
 		first &= ~first + 1;

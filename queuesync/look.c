@@ -15,14 +15,14 @@
 #define SCAN_THREADS 4
 
 static struct check *
-begin(const struct target *t, bool deep, struct scan_seen *seen, struct err *err)
+begin(const struct target *t, bool deep, struct queue_note *note, struct scan_seen *seen, struct err *err)
 {
 	struct check_options options = { .deep = deep, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
 	struct check *check;
 
 	digest_random(&options.seed, sizeof options.seed);
 	check = check_new(t->rules, &t->layout, &options);
-	if (!scan_queue(&t->layout, check, SCAN_THREADS, seen, err)) {
+	if (!scan_queue(&t->layout, check, SCAN_THREADS, note, seen, err)) {
 		check_free(check);
 		return NULL;
 	}
@@ -35,7 +35,24 @@ look_for_list(const struct target *t, struct err *err)
 {
 	struct scan_seen seen;
 
-	return begin(t, true, &seen, err);
+	return begin(t, true, NULL, &seen, err);
+}
+
+/*
+ * For the start that follows: the directories whose names are right (mta/queue_note.h). It costs nothing where it cannot be
+ * kept.
+ */
+static void
+leave_note(const struct target *t, const struct look *look, const struct queue_note *note)
+{
+	bool right = !look->live;
+
+	if (t->rules->name_rules == 0 || !t->own || t->params.run_dir == NULL)
+		return;
+	for (size_t i = 0; i < look->findings.len; i++)
+		right = right && (t->rules->name_rules & UINT64_C(1) << look->findings.at[i].rule) == 0;
+	if (!right || !queue_note_write(note, t->params.run_dir, t->layout.root, NULL))
+		queue_note_drop(t->params.run_dir, t->layout.root);
 }
 
 static bool
@@ -43,22 +60,27 @@ look_once(const struct target *t, const struct look_options *options, struct loo
 {
 	struct read_options reading = { .threads = READ_THREADS, .per_second = options->per_second };
 	struct scan_seen seen;
+	struct queue_note note = { 0 };
 	struct read_seen read;
 	struct check *check;
 	bool ok;
 
 	if (options->limit_ms != 0)
 		reading.until_us = clock_mono_us() + options->limit_ms * UINT64_C(1000);
-	check = begin(t, options->deep, &seen, err);
-	if (check == NULL)
+	check = begin(t, options->deep, &note, &seen, err);
+	if (check == NULL) {
+		queue_note_free(&note);
 		return false;
+	}
 	ok = read_asked(t->rules, &t->layout, check, &reading, &read, err);
 	if (ok) {
 		memset(ret, 0, sizeof *ret);
 		check_end(check, &ret->findings, &ret->messages, &ret->files);
 		ret->live = seen.moved || seen.vanished > 0 || read.vanished > 0;
 		ret->cut = read.cut;
+		leave_note(t, ret, &note);
 	}
+	queue_note_free(&note);
 	check_free(check);
 	return ok;
 }

@@ -375,6 +375,7 @@ read_file(const struct queue_layout *layout, const struct queue_file *at, struct
 }
 
 const struct rules rules_postfix = {
-	.mta = "postfix", .message_bits = MESSAGES, .name = name, .odd = odd, .place = place, .id = id_text, .path = path,
+	.mta = "postfix", .message_bits = MESSAGES, .aside_bits = CORRUPT, .list_bits = MESSAGES | CORRUPT,
+	.name_rules = UINT64_C(1) << 7 | UINT64_C(1) << 19 | UINT64_C(1) << 20, .name = name, .odd = odd, .place = place, .id = id_text, .path = path,
 	.file = file, .linked = linked, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
 };

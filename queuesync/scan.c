@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "queuesync/by_inode.h"
 #include "queuesync/scan_stat.h"
 
@@ -45,6 +46,7 @@ struct scan {
 	const struct queue_layout *layout;
 	struct check		*check;
 	struct scan_seen	*seen;
+	struct queue_note	*note;
 	struct scan_stat	*stat;
 	struct err		*err;
 	int			 root;
@@ -316,6 +318,8 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 	}
 	check_directory(s->check, at->path, at->place, &self);
 	remember(s, at->path, &st);
+	if (s->note != NULL)
+		queue_note_add(s->note, at->path, &st, clock_wall_ms());
 	s->seen->directories++;
 	directory = scan_stat_directory(s->stat, fd, at->sub);
 	ok = list_directory(s, at, directory, fd, &subs) && walk_subs(s, at, fd, &subs);
@@ -404,11 +408,11 @@ scan_free(struct scan *s)
 }
 
 bool
-scan_queue(const struct queue_layout *layout, struct check *check, unsigned int threads, struct scan_seen *ret,
-    struct err *err)
+scan_queue(const struct queue_layout *layout, struct check *check, unsigned int threads, struct queue_note *note,
+    struct scan_seen *ret, struct err *err)
 {
 	struct scan_seen seen = { 0 };
-	struct scan s = { .layout = layout, .check = check, .seen = &seen, .err = err };
+	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = note, .err = err };
 	struct stat st;
 	bool ok = true;
 

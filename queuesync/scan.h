@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "mta/queue_note.h"
 #include "queuesync/check.h"
 
 struct scan_seen {
@@ -21,8 +22,10 @@ struct scan_seen {
 
 /*
  * threads: how many ask for entries beside the caller, 0 is none. False: the queue cannot be looked at (no such
- * directory, no permission); what a single entry refuses is a finding instead.
+ * directory, no permission); what a single entry refuses is a finding instead. note: also has each directory as it was
+ * before it was read; NULL: not wanted.
  */
-bool	scan_queue(const struct queue_layout *, struct check *, unsigned int threads, struct scan_seen *ret, struct err *);
+bool	scan_queue(const struct queue_layout *, struct check *, unsigned int threads, struct queue_note *note,
+	    struct scan_seen *ret, struct err *);
 
 #endif

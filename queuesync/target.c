@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,11 +48,13 @@ target_guess(const char *dir)
 /* ---------------------------------------------------------------- one queue */
 
 static bool
-target_add(struct targets *targets, const char *mta, const struct mta_params *params, const struct target_wish *wish,
-    struct err *err)
+target_one(struct targets *targets, const char *mta, const struct mta_params *params, const struct target_wish *wish,
+    const char *dir, struct err *err)
 {
 	struct target *t = &targets->at[targets->len];
 
+	if (targets->len == TARGETS_MAX)
+		return err_set(err, 0, "there are more than %d queues here: say which with --queue", TARGETS_MAX);
 	t->driver = mta_find(mta);
 	t->rules = rules_find(mta);
 	t->params = *params;
@@ -60,10 +63,29 @@ target_add(struct targets *targets, const char *mta, const struct mta_params *pa
 		return err_set(err, 0, "--mta %s: there is no such mail program; right are: %s", mta, mta_names());
 	if (t->rules == NULL || t->driver->layout == NULL)
 		return err_set(err, 0, "the queue of %s cannot be checked by this version", mta);
-	if (!t->driver->layout(&t->params, wish->queue, wish->owners != NULL ? &targets->owners : NULL, &t->layout, err))
+	if (!t->driver->layout(&t->params, dir, wish->owners != NULL ? &targets->owners : NULL, &t->layout, err))
 		return false;
 	targets->len++;
 	return true;
+}
+
+/* The one that is named, or all that the program has here. */
+static bool
+target_add(struct targets *targets, const char *mta, const struct mta_params *params, const struct target_wish *wish,
+    struct err *err)
+{
+	const struct mta_driver *driver = mta_find(mta);
+	struct mta_queues *all;
+	bool ok;
+
+	if (wish->queue != NULL || driver == NULL || driver->queues == NULL)
+		return target_one(targets, mta, params, wish, wish->queue, err);
+	all = malloc(sizeof *all);
+	ok = all != NULL ? driver->queues(params, all, err) : err_set(err, 0, "out of memory");
+	for (size_t i = 0; ok && i < all->len; i++)
+		ok = target_one(targets, mta, params, wish, all->root[i], err);
+	free(all);
+	return ok;
 }
 
 static bool

@@ -12,7 +12,7 @@
 #include "mta/mta.h"
 #include "queuesync/check.h"
 
-#define TARGETS_MAX 16
+#define TARGETS_MAX 32
 
 /* As the command line has it; NULL: not given. */
 struct target_wish {

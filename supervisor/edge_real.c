@@ -48,7 +48,7 @@ mta_at(const struct conf *c, struct mta_at *ret)
 	}
 	ret->list[c->addresses] = NULL;
 	ret->params = (struct mta_params){ .config = c->mta.config, .probe = c->mta.probe, .run_dir = c->run_dir,
-		.addresses = ret->list, .probe_ms = c->mta.probe_ms };
+		.addresses = ret->list, .probe_ms = c->mta.probe_ms, .names_judged = true };
 }
 
 static bool

@@ -25,18 +25,61 @@ number(const char *text, const char *key)
 	return spawn_get(text, key, value, sizeof(value)) != NULL ? strtoull(value, NULL, 10) : 0;
 }
 
-bool
-queue_report_read(const char *text, struct queue_report *ret)
+/* Of one queue: up to the next one's head. */
+static bool
+one_report(const char *all, const char *next, struct queue_report *ret)
 {
 	struct queue_report r = { .verdict = "unknown" };
-	bool ok = spawn_get(text, "queue-verdict", r.verdict, sizeof(r.verdict)) != NULL;
+	char text[OUT_MAX];
+	bool ok;
 
+	snprintf(text, sizeof(text), "%.*s", next != NULL ? (int)(next + 1 - all) : OUT_MAX, all);
+	ok = spawn_get(text, "queue-verdict", r.verdict, sizeof(r.verdict)) != NULL;
 	r.messages = number(text, "queue-messages");
 	r.findings = number(text, "queue-findings");
 	r.damaged = number(text, "queue-damaged");
 	r.took_ms = (uint32_t)number(text, "queue-took");
 	spawn_get(text, "queue-text", r.text, sizeof(r.text));
 	*ret = r;
+	return ok;
+}
+
+static size_t
+badness(const char *verdict)
+{
+	static const char *const order[] = { "consistent", "repaired", "repairable", "damaged" };
+	size_t n = 0;
+
+	while (n < sizeof(order) / sizeof(order[0]) && strcmp(order[n], verdict) != 0)
+		n++;
+	return n;
+}
+
+/* Where a program has several queues there are as many reports: what is worst in any of them counts. */
+bool
+queue_report_read(const char *text, struct queue_report *ret)
+{
+	static const char head[] = "\nqueue-verdict ";
+	const char *next = strstr(text, head);
+	struct queue_report sum;
+	bool ok = one_report(text, next, &sum);
+
+	while (ok && next != NULL) {
+		struct queue_report r;
+		const char *from = next + 1;
+
+		next = strstr(from, head);
+		(void)one_report(from, next, &r);
+		sum.messages += r.messages;
+		sum.findings += r.findings;
+		sum.damaged += r.damaged;
+		sum.took_ms += r.took_ms;
+		if (badness(r.verdict) > badness(sum.verdict)) {
+			memcpy(sum.verdict, r.verdict, sizeof(sum.verdict));
+			memcpy(sum.text, r.text, sizeof(sum.text));
+		}
+	}
+	*ret = sum;
 	return ok;
 }
 

@@ -82,6 +82,24 @@ START_TEST(a_report_is_read_whole_and_text_that_is_none_gives_no_verdict)
 }
 END_TEST
 
+/* Instances of Postfix have a queue each. */
+START_TEST(of_several_queues_the_worst_is_told)
+{
+	struct queue_report r;
+
+	ck_assert(queue_report_read("queue-verdict consistent\nqueue-messages 5\nqueue-findings 0\nqueue-damaged 0\nqueue-took 3\n"
+	    "queue-verdict damaged\nqueue-messages 7\nqueue-findings 2\nqueue-damaged 1\nqueue-took 4\nqueue-text truncated at x\n"
+	    "queue-verdict repairable\nqueue-messages 1\nqueue-findings 1\nqueue-damaged 0\nqueue-took 1\nqueue-text wrong-mode at y\n",
+	    &r));
+	ck_assert_str_eq(r.verdict, "damaged");
+	ck_assert_str_eq(r.text, "truncated at x");
+	ck_assert_uint_eq(r.messages, 13);
+	ck_assert_uint_eq(r.findings, 3);
+	ck_assert_uint_eq(r.damaged, 1);
+	ck_assert_uint_eq(r.took_ms, 8);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -93,6 +111,7 @@ main(void)
 	tcase_add_test(tc, what_is_not_whole_is_mended_reported_or_refused_as_the_policy_says);
 	tcase_add_test(tc, a_check_that_could_not_be_made_holds_up_mail_only_where_the_policy_is_to_refuse);
 	tcase_add_test(tc, a_report_is_read_whole_and_text_that_is_none_gives_no_verdict);
+	tcase_add_test(tc, of_several_queues_the_worst_is_told);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }
