@@ -224,7 +224,7 @@ START_TEST(a_message_is_an_object_of_the_contract)
 	json_array(&out.json, NULL);
 	output_message_json(&out.json, "postfix", &m);
 	m.sender = strdup("");
-	m.arrived = 0;
+	m.arrived = INT64_C(253402300800);	/* no year of four digits */
 	output_message_json(&out.json, "postfix", &m);
 	json_array_end(&out.json);
 	output_end(&out);

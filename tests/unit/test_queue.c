@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "queuesync/by_inode.h"
 #include "queuesync/finding.h"
 #include "queuesync/table.h"
 #include "tests/unit/harness.h"
@@ -189,6 +190,31 @@ START_TEST(rows_are_found_by_their_key_and_never_move)
 }
 END_TEST
 
+START_TEST(the_order_of_inodes_is_that_whatever_the_order_before)
+{
+	static struct by_inode at[5000];
+
+	for (unsigned int shape = 0; shape < 4; shape++) {
+		uint64_t x = 88172645463325252u;
+
+		for (size_t i = 0; i < 5000; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			at[i] = (struct by_inode){ .ino = shape == 0 ? x : shape == 1 ? x % 50 : shape == 2 ? 7 : 5000 - i,
+			    .place = (uint16_t)(x % 3), .ref = (uint32_t)i };
+		}
+		by_inode_sort(at, 5000);
+		for (size_t i = 1; i < 5000; i++) {
+			const struct by_inode *a = &at[i - 1], *b = &at[i];
+
+			ck_assert(a->ino < b->ino || (a->ino == b->ino && (a->place < b->place ||
+			    (a->place == b->place && a->ref < b->ref))));
+		}
+	}
+	by_inode_sort(at, 0);
+	by_inode_sort(at, 1);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- findings */
 
 START_TEST(the_order_of_findings_does_not_depend_on_the_order_of_finding)
@@ -279,6 +305,7 @@ main(void)
 	tcase_add_test(tc, recipients_are_copied_without_nul);
 	tcase_add_test(tc, locks_end_with_their_descriptors);
 	tcase_add_test(tc, rows_are_found_by_their_key_and_never_move);
+	tcase_add_test(tc, the_order_of_inodes_is_that_whatever_the_order_before);
 	tcase_add_test(tc, the_order_of_findings_does_not_depend_on_the_order_of_finding);
 	tcase_add_test(tc, only_what_two_looks_agree_about_stays);
 	tcase_add_test(tc, the_verdict_is_the_worst_of_all);

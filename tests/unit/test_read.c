@@ -114,6 +114,42 @@ START_TEST(a_file_that_may_not_be_read_is_told_and_not_judged)
 }
 END_TEST
 
+/* What is read of a message makes its log suspect: that is read in a round of its own. */
+static void
+suspect_the_log(struct check *c, const struct queue_file *f, struct queue_key key, uint32_t bit,
+    const struct queue_content *content)
+{
+	struct queue_file log = { .name = f->name, .sub = "", .place = TOY_LOG };
+
+	if (bit == 1u << TOY_NEW)
+		check_ask(c, &log, key, 1u << TOY_LOG);
+	toy_content(c, f, key, bit, content);
+}
+
+START_TEST(what_is_asked_for_meanwhile_is_read_in_the_next_round)
+{
+	struct rules rules = toy_rules_any;
+	struct read_options options = { .threads = 4 };
+	struct err err;
+
+	rules.content = suspect_the_log;
+	rules.unread_bits = 1u << TOY_LOG;
+	tree(3);
+	for (unsigned int i = 0; i < 50; i++)
+		write_file(in("new/%u", 100 + i), "good");
+	write_file(in("log/117"), "bad");
+	scan_rules = &rules;
+	scan(true);
+	ck_assert(read_asked(&rules, &layout, check, &options, &got, &err));
+	check_end(check, &findings, &messages, &files);
+	ck_assert_uint_eq(got.files, 54);
+	ck_assert_uint_eq(got.vanished, 49);
+	only(CLASS_QUARANTINE, PROBLEM_BAD_RECORD, "log/117");
+	finish();
+	untree();
+}
+END_TEST
+
 START_TEST(the_time_of_access_stays)
 {
 	struct timespec past[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
@@ -323,6 +359,7 @@ main(void)
 	tcase_add_test(tc, what_is_bad_inside_is_found_under_its_path);
 	tcase_add_test(tc, what_is_not_the_file_that_was_seen_is_not_read);
 	tcase_add_test(tc, a_file_that_may_not_be_read_is_told_and_not_judged);
+	tcase_add_test(tc, what_is_asked_for_meanwhile_is_read_in_the_next_round);
 	tcase_add_test(tc, the_time_of_access_stays);
 	tcase_add_test(tc, a_throttle_holds);
 	tcase_add_test(tc, when_the_time_is_over_the_rest_is_not_read_and_that_is_told);

@@ -16,6 +16,7 @@
 
 static char root[64], outside[80];
 static struct scan_seen seen;
+static const struct rules *scan_rules = &toy_rules_any;
 
 static inline const char *
 in(const char *fmt, ...)
@@ -86,7 +87,7 @@ scan_with(unsigned int threads, bool with_root, bool deep, struct err *err)
 		queue_place_add(&layout, "", TOY_LOG + 1);
 	for (size_t i = 0; i < layout.places; i++)
 		layout.place[i].uid = layout.place[i].gid = QUEUE_ID_ANY;
-	check = check_new(&toy_rules_any, &layout, &options);
+	check = check_new(scan_rules, &layout, &options);
 	findings = (struct findings){ 0 };
 	ok = scan_queue(&layout, check, threads, NULL, &seen, err);
 	check_joined(check);
