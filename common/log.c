@@ -1,6 +1,7 @@
 /*
  * common/log.c - formats log lines and hands each, once, to the sink of this process. Used by every
- * process. Blocks only in the default sink (standard error); a daemon puts in one that does not.
+ * process. Does not block: the default sink (standard error) leaves out what a full pipe or socket would not take, and says
+ * so with the next line.
  *
  * Control characters become blanks: text that came over the network or out of a file must not be
  * able to forge a second line.
@@ -8,6 +9,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ static struct {
 	log_sink_f	*sink;
 	void		*arg;
 	enum log_level	 least;
+	unsigned long	 lost;		/* of the default sink, not told yet */
 } to = { .least = LOG_LVL_INFO };
 
 static const char *const prefix[LOG_LVL_COUNT] = {
@@ -30,15 +33,21 @@ static const char *const prefix[LOG_LVL_COUNT] = {
 	[LOG_LVL_DEBUG] = "debug: ",
 };
 
-/* One write() a line, so that lines of several processes on one terminal do not mix. */
+/* One write() a line, so that lines of several processes on one terminal do not mix. What is ready takes a line whole. */
 static void
 log_stderr(enum log_level level, const char *line)
 {
-	char buf[LOG_LINE_MAX + 16];
-	int len = snprintf(buf, sizeof(buf), "%s%s\n", prefix[level], line);
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char buf[LOG_LINE_MAX + 64];
+	int len = 0;
 
-	if (len > 0 && write(STDERR_FILENO, buf, (size_t)len) == -1)
-		return;		/* nobody is left to be told */
+	if (to.lost > 0)
+		len = snprintf(buf, sizeof(buf), "(%lu lines lost) ", to.lost);
+	len += snprintf(buf + len, sizeof(buf) - (size_t)len, "%s%s\n", prefix[level], line);
+	if (poll(&p, 1, 0) == 1 && write(STDERR_FILENO, buf, (size_t)len) == len)
+		to.lost = 0;
+	else
+		to.lost++;	/* nobody is left to be told now */
 }
 
 static void __attribute__((format(printf, 3, 0)))

@@ -1,7 +1,8 @@
 /*
  * common/log.h - log lines for operators: each has a subject, each is written once.
  *
- * Default sink: standard error. A daemon replaces the sink (log_to) by one that never blocks.
+ * Default sink: standard error; a line that it would have to wait for is lost, and counted with the next. A daemon replaces the
+ * sink (log_to) by one that keeps lines meanwhile.
  * The only global state of common/: one process has one log.
  */
 #ifndef COMMON_LOG_H

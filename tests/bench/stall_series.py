@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -85,6 +86,19 @@ class Series(Hostile, Stalls):
         return [subprocess.Popen(['nsenter', '-t', str(h.pid), '-n', sys.executable, HERE + '/beats.py', interface, '694', str(seconds), 'all'],
                                  stdout=subprocess.PIPE, env=ENV, text=True) for h in self.world.hosts.values() for interface in INTERFACES]
 
+    def metronome(self, seconds):
+        """On another processor time than the pair, in none of its cgroups."""
+        return subprocess.Popen([sys.executable, HERE + '/metronome.py', str(KEEPALIVE_MS), str(seconds)], stdout=subprocess.PIPE, env=ENV, text=True)
+
+    @staticmethod
+    def stolen():
+        """Seconds that whoever runs this virtual machine has given to others, of all its processors."""
+        with open('/proc/stat') as f:
+            return int(f.readline().split()[8]) / os.sysconf('SC_CLK_TCK')
+
+    def pauses(self):
+        return sum(h.status().get('heartbeat', {}).get('pauses', 0) for h in self.world.hosts.values())
+
     def above_warntime(self):
         """Gaps on network links, by link, that the daemons themselves saw."""
         found = {}
@@ -102,16 +116,17 @@ class Series(Hostile, Stalls):
 
     def measure(self, stall, seconds):
         stalls = SINGLE if stall == 'all' else (stall,)
-        late, silent, fenced = self.above_warntime(), self.silences(), self.fenced()
+        late, silent, fenced, pauses, stolen = self.above_warntime(), self.silences(), self.fenced(), self.pauses(), self.stolen()
         for one in stalls:
             for name in settings.NODES:
                 self.begin(one, name)
-        ears, began, turn = self.ears(seconds), time.monotonic(), 0
+        machine, ears, began, turn = self.metronome(seconds), self.ears(seconds), time.monotonic(), 0
         while time.monotonic() - began < seconds:
             self.again(stall, turn)
             turn += 1
             time.sleep(max(0, min(FLAP, began + seconds - time.monotonic())))   # tidy: the length of the measurement
         load = os.getloadavg()[0]
+        machine = json.loads(machine.communicate(timeout=60)[0])
         heard = [json.loads(p.communicate(timeout=60)[0])['gaps'] for p in ears]
         for one in reversed(stalls):
             for name in settings.NODES:
@@ -125,17 +140,28 @@ class Series(Hostile, Stalls):
         behind = [max(0, g - KEEPALIVE_MS) for g in gaps]
         return dict(stall=stall, seconds=seconds, beats=len(gaps), p50_ms=behind[len(gaps) // 2], p99_ms=behind[len(gaps) * 99 // 100],
                     max_ms=behind[-1], gap_ms=gaps[-1], late=sum(after[k] - late.get(k, 0) for k in after), silent=self.silences() - silent,
-                    fenced=self.fenced() - fenced, load=load)
+                    fenced=self.fenced() - fenced, pauses=self.pauses() - pauses, load=load, stolen_s=self.stolen() - stolen, machine_p99_ms=machine['p99_ms'],
+                    machine_max_ms=machine['max_ms'])
 
     def run(self):
         wanted = self.args.only.split(',') if self.args.only else list(PARTS)
         share = self.args.seconds / sum(PARTS[stall] for stall in wanted)
         self.start()
         for stall in wanted:
+            self.world.note('-- ' + stall)
             row = self.measure(stall, share * PARTS[stall])
             print(row, file=sys.stderr, flush=True)
             with open(self.args.out, 'a') as f:
                 f.write(json.dumps(row) + '\n')
+
+    def collect(self):
+        """What a person wants to see afterwards, beside the results."""
+        to = self.args.out + '.logs'
+        os.makedirs(to, exist_ok=True)
+        with open(to + '/timeline', 'w') as f:
+            f.writelines('%9.3f  %s\n' % ((at - self.world.began) / 1e9, text) for at, text in sorted(self.world.events))
+        for name, host in self.world.hosts.items():
+            shutil.copy2(host.dir + '/upper/var/log/syslog', '%s/%s.syslog' % (to, name))
 
 
 def main():
@@ -153,6 +179,7 @@ def main():
         series.calm()
         series.end_stalls()
         series.load.stop()
+        series.collect()
         world.end()
     return 0
 

@@ -2,6 +2,7 @@
  * tests/unit/test_common.c - laws of common/err.h, log.h and clock.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -104,6 +105,37 @@ START_TEST(nobody_can_forge_a_second_log_line)
 }
 END_TEST
 
+START_TEST(a_standard_error_that_nobody_reads_is_not_waited_for_and_losses_are_told)
+{
+	char junk[4096] = "", said[256];
+	int fd[2], real = dup(STDERR_FILENO);
+	ssize_t n;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fd[1], junk, sizeof(junk)) > 0)
+		continue;
+	ck_assert_int_eq(fcntl(fd[1], F_SETFL, 0), 0);
+	ck_assert_int_eq(dup2(fd[1], STDERR_FILENO), STDERR_FILENO);
+	log_to(NULL, NULL);
+	log_info("one");			/* would wait for ever */
+	log_info("two");
+	ck_assert_int_eq(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(fd[0], junk, sizeof(junk)) > 0)
+		continue;
+	log_warnx("three");
+	log_info("four");
+	n = read(fd[0], said, sizeof(said) - 1);
+	dup2(real, STDERR_FILENO);
+	ck_assert_int_gt(n, 0);
+	said[n] = '\0';
+	ck_assert_str_eq(said, "(2 lines lost) warning: three\nfour\n");
+	close(fd[0]);
+	close(fd[1]);
+	close(real);
+}
+END_TEST
+
 START_TEST(fatal_writes_one_line_to_standard_error_and_ends_with_two)
 {
 	char buf[256] = "";
@@ -180,6 +212,7 @@ main(void)
 	tcase_add_test(t, a_sink_gets_each_line_once_with_its_level);
 	tcase_add_test(t, levels_below_the_verbosity_are_silent);
 	tcase_add_test(t, nobody_can_forge_a_second_log_line);
+	tcase_add_test(t, a_standard_error_that_nobody_reads_is_not_waited_for_and_losses_are_told);
 	tcase_add_test(t, fatal_writes_one_line_to_standard_error_and_ends_with_two);
 	tcase_add_test(t, dates_agree_with_the_c_library_through_four_centuries);
 	tcase_add_test(t, clocks_run_forward_in_their_units);
