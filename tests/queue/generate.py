@@ -10,6 +10,8 @@ makes the same messages; names hold inode numbers and differ.
 import argparse
 import os
 import random
+import re
+import subprocess
 import sys
 
 OWNERS = {
@@ -237,6 +239,13 @@ class Exim:
 
 
 MAKERS = {'qmail': Qmail, 'postfix': Postfix, 'exim': Exim}
+
+
+def known(build):
+    """The mail programs whose queues this build can check."""
+    text = subprocess.run([build + '/mailpair-queue', '--help'], stdout=subprocess.PIPE, check=True).stdout.decode()
+    names = re.search(r'--mta NAME .*?: ([a-z, ]+)', text).group(1)
+    return [m for m in sorted(MAKERS) if m in names.split(', ') or m in names.split()]
 
 
 def generate(mta, root, count, seed=1):
