@@ -33,7 +33,7 @@ exim_spool_free(const struct exim_instance *inst, struct err *err)
 		for (size_t i = 0; i < list->len && fact == FACT_YES; i++) {
 			if (list->at[i].role == EXIM_ROLE_ASKS)
 				continue;
-			err_set(err, 0, "Exim works in this spool: %s, pid %d", role_word[list->at[i].role], (int)list->at[i].pid);
+			err_set(err, 0, "Exim runs: %s works in this spool, pid %d", role_word[list->at[i].role], (int)list->at[i].pid);
 			fact = FACT_NO;
 		}
 		break;
