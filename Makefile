@@ -42,7 +42,7 @@ OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
 PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
-UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c scribe_journal.c upkeep.c mta_contract.c),$(wildcard tests/unit/test_*.c))
+UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c scribe_journal.c upkeep.c mta_contract.c mta_qmail.c mta_qmail_found.c mta_qmail_real.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c)) \
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
@@ -78,10 +78,14 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcheck -lsubunit -lm -lrt -lpthread $(LIBS_common)
 
+# stand-ins for qmail's programs
+$(O)/tests/test_mta_qmail $(O)/tests/test_mta_qmail_found $(O)/tests/test_mta_qmail_real $(O)/tests/test_mta_contract: | $(O)/tools/qmail_send $(O)/tools/qmail_queue
+
 # small programs of the live tests: static, they run as PID 1 or inside another root
+$(O)/tools/qmail_send $(O)/tools/qmail_queue: tests/live/tools/qmail_home.h
 $(O)/tools/%: tests/live/tools/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -static -o $@ $<
 $(O)/tools/%: tests/queue/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
@@ -95,13 +99,14 @@ $(O)/bench/%: tests/bench/%.c
 PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev check
 PKG_check = clang libclang-rt-dev mandoc shellcheck socat
 PKG_live  = postfix python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi \
-            libidn12 libgnutls-dane0 libnsl2 libdb5.3
+            libidn12 libgnutls-dane0 libnsl2 libdb5.3 ucspi-tcp daemontools runit
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/event.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/sha.h /usr/include/check.h
 NEED_check = /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
 NEED_live  = /usr/sbin/postfix /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
              /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim \
-             /usr/lib/*/libidn.so.12 /usr/lib/*/libgnutls-dane.so.0 /usr/lib/*/libnsl.so.2 /usr/lib/*/libdb-5.3.so
+             /usr/lib/*/libidn.so.12 /usr/lib/*/libgnutls-dane.so.0 /usr/lib/*/libnsl.so.2 /usr/lib/*/libdb-5.3.so \
+             /usr/bin/tcpserver /usr/bin/supervise /usr/bin/runsv
 # Exim's package and Postfix's exclude each other: it is only unpacked
 EXIM       = build/exim
 

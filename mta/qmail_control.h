@@ -20,7 +20,7 @@ enum fact qmail_running(const struct qmail_conf *, pid_t *ret_pid, struct err *)
 /*
  * qmail-send first, then the listeners; true once it holds its lock and they listen. What runs already stays.
  * Deliveries that a dead qmail-send left behind are ended: the new one begins them anew, so they could only
- * deliver twice. At the deadline all is stopped again. Reports "orphans N". *ret_pid: qmail-send.
+ * deliver twice. What does not come up in time is stopped again, within the limit. Reports "orphans N". *ret_pid: qmail-send.
  */
 bool	qmail_start(const struct qmail_conf *, uint64_t deadline_ms, struct spawn_out *, pid_t *ret_pid, struct err *);
 

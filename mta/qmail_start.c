@@ -22,7 +22,7 @@
 #define BIT(part) (1u << (part))
 #define LOOK_MS 2
 #define ORPHAN_MS 500		/* between TERM and KILL for what a dead qmail-send left behind */
-#define STOP_MS 3000		/* to take back what did not come up */
+#define STOP_MS 3000		/* of the limit, to take back what did not come up */
 
 static void
 lock_path(const struct qmail_conf *conf, char *buf, size_t size)
@@ -241,16 +241,34 @@ settled(const struct qmail_conf *conf, uint64_t deadline_ms, pid_t *ret_pid, str
 	return fact;
 }
 
+static bool
+is_send(const struct qmail_conf *conf, pid_t pid)
+{
+	struct qmail_processes all = { 0 };
+	bool is = false;
+
+	if (qmail_processes_find(conf, &all, NULL))
+		for (size_t i = 0; i < all.len; i++)
+			is = is || (all.at[i].pid == pid && all.at[i].part == QMAIL_IS_SEND);
+	qmail_processes_free(&all);
+	return is;
+}
+
 bool
-qmail_start(const struct qmail_conf *conf, uint64_t deadline_ms, struct spawn_out *out, pid_t *ret_pid, struct err *err)
+qmail_start(const struct qmail_conf *conf, uint64_t limit_ms, struct spawn_out *out, pid_t *ret_pid, struct err *err)
 {
 	const struct qmail_service *svc = sender(conf);
+	uint64_t now = clock_mono_ms(), span = limit_ms > now ? limit_ms - now : 0;
+	uint64_t deadline_ms = limit_ms - (span / 3 < STOP_MS ? span / 3 : STOP_MS);
 	pid_t pid = 0;
 	bool ok = false;
 
 	switch (settled(conf, deadline_ms, &pid, err)) {
 	case FACT_YES:
-		if (pid == 0 || pid != holder(conf))
+		if (!is_send(conf, pid))
+			return err_set(err, 0, "the lock of qmail-send in %s is held by pid %d, which is no qmail-send of %s (a repair of the "
+			    "queue?)", conf->queue, (int)pid, conf->home);
+		if (pid != holder(conf))
 			return err_set(err, 0, "a qmail-send (pid %d) runs that has not its lock in %s: it has another queue", (int)pid,
 			    conf->queue);
 		/* it may have been told to go down: then it finishes, and has to come again */
@@ -268,6 +286,6 @@ qmail_start(const struct qmail_conf *conf, uint64_t deadline_ms, struct spawn_ou
 		return true;
 	}
 	/* what has begun must not come up later, when nobody expects it any more */
-	qmail_stop(conf, clock_mono_ms() + STOP_MS, NULL, NULL);
+	qmail_stop(conf, limit_ms, NULL, NULL);
 	return false;
 }

@@ -20,7 +20,12 @@
 #define BIT(part) (1u << (part))
 #define LISTENERS BIT(QMAIL_IS_LISTENER)
 #define TERM_MS_MAX 3000	/* between TERM and KILL for deliveries */
-#define LISTENER_MS 1000	/* a tcpserver dies of TERM at once */
+#define LISTENER_MS 1500	/* a tcpserver dies of TERM at once, once its supervise hears */
+/*
+ * A supervise that has just started its service is deaf for a second. Then it finds that dead, starts it once more, is deaf
+ * again, and only then hears that it has to stay down.
+ */
+#define LEAST_MS 3000
 #define LOOK_MS 50		/* how often sessions are looked at for being idle */
 #define LOOK_DELIVERIES_MS 250	/* no session is left: their end is the event */
 #define IDLE_LOOKS 2		/* without a child twice: its 250 has been sent meanwhile */
@@ -65,6 +70,20 @@ service_is_up(const struct qmail_conf *conf)
 	return false;
 }
 
+/* A supervisor was told and will send TERM itself: from us it would come first, and be an accident that it makes good. */
+static bool
+is_its_supervisors(const struct stopping *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->conf->services; i++) {
+		struct qmail_status status;
+
+		if (s->conf->service[i].supervised && qmail_service_status(&s->conf->service[i], &status, NULL) && status.watched &&
+		    status.pid == pid)
+			return true;
+	}
+	return false;
+}
+
 /* Once each. */
 static void
 tell(struct stopping *s, unsigned int parts, int signo)
@@ -75,6 +94,8 @@ tell(struct stopping *s, unsigned int parts, int signo)
 		struct qmail_process *one = &s->all.at[i];
 
 		if ((BIT(one->part) & parts) == 0 || one->told >= told)
+			continue;
+		if (signo == SIGTERM && clock_mono_ms() < s->orderly_ms && is_its_supervisors(s, one->pid))
 			continue;
 		one->told = told;
 		s->killed += qmail_process_signal(one, signo) && signo == SIGKILL;
@@ -184,8 +205,7 @@ qmail_stop(const struct qmail_conf *conf, uint64_t deadline_ms, struct spawn_out
 	uint64_t now = clock_mono_ms(), span = deadline_ms > now ? deadline_ms - now : 0;
 	struct stopping s = { .conf = conf, .orderly_ms = now + span / 4 * 3,
 		.term_ms = now + span / 4 * 3 + (span / 8 < TERM_MS_MAX ? span / 8 : TERM_MS_MAX),
-		/* also without time something has to be looked at and waited for */
-		.deadline_ms = span < LISTENER_MS ? now + LISTENER_MS : deadline_ms };
+		.deadline_ms = span < LEAST_MS ? now + LEAST_MS : deadline_ms };
 	pid_t pid = 0;
 	bool ok;
 

@@ -5,35 +5,52 @@
 #include "mta/mta_fake.h"
 #include "tests/unit/exim_box.h"
 #include "tests/unit/postfix_box.h"
+#include "tests/unit/qmail_box.h"
 
-static const struct mta_driver *const drivers[] = { &mta_postfix, &mta_fake, &mta_exim };
-static int driver_count;	/* the last ones are left out where their program is not there */
+static const struct mta_driver *drivers[4] = { &mta_postfix, &mta_fake };
+static int driver_count = 2;	/* others are added where their programs are there */
 
 static struct box box;
 static struct exim_box exim;
+static struct qbox qmail;
+static const struct mta_driver *turn;	/* whose it is */
 
 static void
 setup(void)
 {
 	box_make(&box);
-	if (driver_count == (int)(sizeof drivers / sizeof drivers[0]))
+}
+
+static void
+configure(void)
+{
+	box.params.config = turn == &mta_exim ? NULL : turn == &mta_qmail ? qmail.home : box.conf;
+	box.params.services = turn == &mta_qmail ? qmail.list : NULL;
+}
+
+/* The driver of a turn of the loop, with what the box has to have for it. */
+static const struct mta_driver *
+taken(int i)
+{
+	turn = drivers[i];
+	if (turn == &mta_exim)
 		exim_box_make(&exim, &box);
+	if (turn == &mta_qmail)
+		qbox_make(&qmail, QBOX_DIRECT);
+	configure();
+	return turn;
 }
 
 static void
 teardown(void)
 {
-	box_break(&box);
-	box.params.config = NULL;
-	box_call(&mta_exim, &box.params, box_stop_f, 4000);
-}
-
-/* The driver of a turn of the loop, with the configuration that the box has for it. */
-static const struct mta_driver *
-taken(int turn)
-{
-	box.params.config = drivers[turn] == &mta_exim ? NULL : box.conf;
-	return drivers[turn];
+	if (turn == NULL || turn == &mta_fake)
+		return;
+	configure();
+	if (turn == &mta_qmail)
+		qbox_break(&qmail);
+	else
+		box_call(turn, &box.params, box_stop_f, 4000);
 }
 
 static enum fact
@@ -241,9 +258,14 @@ run(void)
 	Suite *suite = suite_create("mta_contract");
 	TCase *tc = tcase_create("drivers");
 
-	driver_count = (int)(sizeof drivers / sizeof drivers[0]) - (exim_box_install() ? 0 : 1);
-	if (driver_count < (int)(sizeof drivers / sizeof drivers[0]))
+	if (exim_box_install())
+		drivers[driver_count++] = &mta_exim;
+	else
 		printf("skipped: Exim is neither installed nor below build/exim (make deps)\n");
+	if (qbox_tool[QBOX_TOOL_QUEUE] != -1)
+		drivers[driver_count++] = &mta_qmail;
+	else
+		printf("skipped: qmail needs " QBOX_NEEDS "\n");
 
 	tcase_set_timeout(tc, 180);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -265,5 +287,6 @@ run(void)
 int
 main(void)
 {
+	(void)qbox_possible();		/* before the box hides what was built */
 	return box_main(run);
 }
