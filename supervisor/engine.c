@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "supervisor/engine_priv.h"
+#include "supervisor/level.h"
 
 const char *
 engine_peer_name(const struct engine *en)
@@ -284,20 +285,6 @@ engine_soon(struct engine *en)
 		loop_timer_at_us(en->consider_timer, 0);
 }
 
-/* Offer one level event if it is so; forget that it was told when it is not. True: the role changed. */
-static bool
-engine_level(struct engine *en, enum fsm_event on, bool so)
-{
-	enum role before = en->role;
-
-	if (!so) {
-		en->last_row[on] = NULL;
-		return false;
-	}
-	engine_step(en, on);
-	return en->role != before;
-}
-
 /* A claim that nobody can grant any more, or that this node could not use, would only keep the peer from owning. */
 static void
 engine_drop_stale_claim(struct engine *en)
@@ -312,47 +299,50 @@ engine_drop_stale_claim(struct engine *en)
 }
 
 static bool
-engine_offer_peer_levels(struct engine *en)
+failback_due(const struct engine *en)
 {
-	uint64_t now = clock_mono_ms();
-	bool alive = engine_peer_alive(en), proven = en->proof.kind != PROOF_NONE;
-	bool silent = !proven && !en->peer_left && en->silent_ms != 0;
-	bool holding = en->role == ROLE_ACQUIRING || en->role == ROLE_ACTIVE;
-	bool vacant;
-
-	if (engine_level(en, EV_PEER_HOLDS, alive && holding && en->peer.holds == FACT_YES))
-		return true;
-	if (engine_level(en, EV_PEER_ALIVE, (alive || en->peer_left) && en->role == ROLE_JOINING))
-		return true;
-	if (engine_level(en, EV_PROOF, proven && en->proof.kind != PROOF_RELEASED))
-		return true;
-	if (engine_level(en, EV_PEER_SILENT, silent))
-		return true;
-	engine_drop_stale_claim(en);
-	if (engine_level(en, EV_AGREED, engine_agreed(en) && en->role == ROLE_STANDBY))
-		return true;
-	if (engine_level(en, EV_PEER_CLAIMS, alive && en->peer.claim != 0 && en->peer.claim != en->grant))
-		return true;
-	if (engine_level(en, EV_PEER_ASKS_FENCE, alive && en->peer.request == BEAT_ASK_FENCE && en->peer.role == ROLE_FAILED &&
-	    (en->role == ROLE_STANDBY || en->role == ROLE_ACTIVE)))
-		return true;
-	if (engine_level(en, EV_PEER_ASKS_GIVE, alive && en->peer.request == BEAT_ASK_GIVE && en->role == ROLE_ACTIVE &&
-	    !engine_busy(en)))
-		return true;
-	vacant = alive && en->role == ROLE_STANDBY && en->peer.holds == FACT_NO && en->hold.storage == FACT_NO &&
-	    (en->peer.role == ROLE_STANDBY || en->peer.role == ROLE_STOPPED || en->peer.role == ROLE_JOINING);
-	if (!vacant)
-		en->vacant_ms = 0;
-	else if (en->vacant_ms == 0)
-		en->vacant_ms = now;
-	return engine_level(en, EV_VACANT, vacant && en->claim == 0 && en->peer.claim == 0 && !engine_agreed(en));
+	return en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
+	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
+	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&
+	    clock_mono_ms() - en->standby_ms >= en->conf->takeover.failback_after_ms;
 }
 
+/* What the level events look at, as it is now. Notes since when some of it is so. */
+static struct level_view
+engine_look(struct engine *en)
+{
+	struct level_view v = { .role = en->role, .peer_role = en->peer.role, .peer_request = en->peer.request, .holds = en->hold.storage,
+		.heard = engine_peer_alive(en), .left = en->peer_left, .silent = en->silent_ms != 0, .proven = en->proof.kind != PROOF_NONE,
+		.peer_claims = en->peer.claim != 0, .busy = engine_busy(en), .interface_dead = en->interface_dead,
+		.online = !en->state.offline, .failback_due = failback_due(en) };
+
+	engine_drop_stale_claim(en);
+	v.claims = en->claim != 0;
+	v.granted = en->peer.claim == en->grant;
+	v.agreed = engine_agreed(en);
+	v.peer_holds = v.heard ? en->peer.holds : FACT_UNKNOWN;
+	v.peer_newer = engine_peer_newer(en);
+	if (!level_nobody_holds(&v))
+		en->vacant_ms = 0;
+	else if (en->vacant_ms == 0)
+		en->vacant_ms = clock_mono_ms();
+	if (v.role != ROLE_ACTIVE || v.busy)
+		return v;
+	v.stalled = engine_spool_stalled(en);
+	v.mta_down = engine_mta_down(en) && !en->state.services_stopped;
+	if (!v.mta_down)
+		en->mta_bad_ms = 0;
+	else
+		v.mta_down = engine_disk_asked(en);
+	return v;
+}
+
+/* Offers the level events that are so, and forgets that they were told where they are not. */
 void
 engine_consider(struct engine *en)
 {
-	uint64_t now = clock_mono_ms();
-	bool due;
+	enum role before = en->role;
+	struct level_view v;
 
 	if (en->considering || en->exiting || !en->probed)
 		return;
@@ -361,31 +351,19 @@ engine_consider(struct engine *en)
 		return;
 	}
 	en->considering = true;
-	if (engine_offer_peer_levels(en))
-		goto out;
-	if (en->role == ROLE_ACTIVE && !engine_busy(en)) {
-		bool down = engine_mta_down(en) && !en->state.services_stopped;
+	v = engine_look(en);
+	for (size_t i = 0; i < level_count && en->role == before; i++) {
+		enum fact so = level_so(&levels[i], &v);
 
-		if (!down)
-			en->mta_bad_ms = 0;
-		if (engine_level(en, EV_SPOOL_STALLED, engine_spool_stalled(en)))
-			goto out;
-		if (engine_level(en, EV_MTA_DOWN, down && engine_disk_asked(en)))
-			goto out;
-		if (engine_level(en, EV_INTERFACE_DEAD, en->interface_dead))
-			goto out;
+		if (so == FACT_NO)
+			en->last_row[levels[i].on] = NULL;
+		if (so != FACT_YES)
+			continue;
+		if (levels[i].on == EV_FAILBACK_DUE)
+			en->failing_back = true;
+		engine_step(en, levels[i].on);
+		v = engine_look(en);
 	}
-	/* kept away by the operator before this daemon was started */
-	if (en->role == ROLE_STANDBY && en->state.offline)
-		engine_step(en, EV_OP_STANDBY);
-	due = en->role == ROLE_STANDBY && en->conf->takeover.failback && en->conf->takeover.prefer == en->conf->self &&
-	    engine_peer_alive(en) && en->peer.role == ROLE_ACTIVE && en->request == BEAT_ASK_NOTHING &&
-	    engine_config_same(en) == FACT_YES && en->standby_ms != 0 &&
-	    now - en->standby_ms >= en->conf->takeover.failback_after_ms;
-	if (due)
-		en->failing_back = true;
-	engine_level(en, EV_FAILBACK_DUE, due);
-out:
 	en->considering = false;
 }
 
@@ -410,8 +388,7 @@ engine_facts(const struct engine *en, struct facts *ret)
 		.peer_gone = en->proof.kind == PROOF_FENCED || en->proof.kind == PROOF_VOUCHED ||
 		    en->proof.kind == PROOF_LEASE ? FACT_YES : alive ? FACT_NO : FACT_UNKNOWN,
 		.peer_holds = alive ? en->peer.holds : FACT_UNKNOWN,
-		.peer_newer = !alive ? FACT_UNKNOWN :
-		    en->peer.holds == FACT_YES && en->peer.tenure > en->own_tenure ? FACT_YES : FACT_NO,
+		.peer_newer = engine_peer_newer(en),
 		.peer_can_take = engine_peer_can_take(en) ? FACT_YES : FACT_NO,
 		.claim_wins = engine_claim_wins(en),
 		.elected = engine_elected(en),

@@ -45,6 +45,18 @@ engine_known(const struct engine *en)
 	return en->peer_known && en->peer.tenure > en->state.tenure ? en->peer.tenure : en->state.tenure;
 }
 
+/* One that cannot let go and does not know what it still has is as one that holds. */
+enum fact
+engine_peer_newer(const struct engine *en)
+{
+	const struct beat *p = &en->peer;
+	bool holds = p->holds == FACT_YES || (p->holds == FACT_UNKNOWN && p->role == ROLE_FAILED);
+
+	if (!engine_peer_alive(en))
+		return FACT_UNKNOWN;
+	return holds && p->tenure > en->own_tenure ? FACT_YES : FACT_NO;
+}
+
 enum fact
 engine_config_same(const struct engine *en)
 {

@@ -54,6 +54,7 @@ void	engine_withdraw(struct engine *);		/* take the grant or offer back, if one 
 uint64_t engine_known(const struct engine *);		/* newest tenure known, own or heard */
 enum fact engine_elected(const struct engine *);
 enum fact engine_claim_wins(const struct engine *);
+enum fact engine_peer_newer(const struct engine *);	/* it holds, or may hold, under a tenure newer than ours */
 enum fact engine_config_same(const struct engine *);
 void	engine_pulse_timer(struct engine *);
 

@@ -135,7 +135,7 @@ struct facts {
 	enum view	peer_view;
 	enum fact	peer_gone;		/* proof, see seal.h */
 	enum fact	peer_holds;
-	enum fact	peer_newer;		/* it holds under a tenure newer than ours */
+	enum fact	peer_newer;		/* it holds under a tenure newer than ours, or cannot tell whether it still does */
 	enum fact	peer_can_take;		/* alive, standby, healthy, same configuration, not failed there */
 	enum fact	claim_wins;		/* the peer's claim beats ours (or we have none) */
 	enum fact	elected;		/* of the two, this node should claim */

@@ -1,13 +1,15 @@
 /*
- * supervisor/whatif.c - see whatif.h. Pure: no clock, no file, no log. Knows what a word of the operator changes among the
- * facts and which level events follow from them; what is decided then stands in the table alone. The words stand in
- * whatif_words.c, the printing in whatif_text.c.
+ * supervisor/whatif.c - see whatif.h. Pure: no clock, no file, no log. Offers one event after the other as the engine would; which level
+ * events are so stands in level.c, and what is decided then in the table alone. The words stand in whatif_words.c, the
+ * printing in whatif_text.c.
  */
 #include "supervisor/whatif_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "supervisor/level.h"
 
 /* ---------------------------------------------------------------- steps */
 
@@ -197,39 +199,16 @@ whatif_offer(struct whatif_run *r, const char *cause, enum fsm_event on)
 	follow(r, s, row);
 }
 
-/* The level events that are so, in the order in which engine_consider() offers them. */
-static bool
-level_is_so(const struct whatif_world *w, enum fsm_event on)
+/* What the peer wants just now is left out: each is a word of the caller's. */
+static struct level_view
+look(const struct whatif_world *w)
 {
-	bool proven = w->facts.peer_gone == FACT_YES;
-	bool idle = w->role == ROLE_ACTIVE && !w->busy;
-	bool nobody = w->heard && w->facts.peer_holds == FACT_NO && w->facts.holds == FACT_NO && !w->agreed &&
-	    (w->peer_role == ROLE_STANDBY || w->peer_role == ROLE_STOPPED || w->peer_role == ROLE_JOINING);
-
-	if (on == EV_PEER_HOLDS)
-		return w->heard && (w->role == ROLE_ACQUIRING || w->role == ROLE_ACTIVE) && w->facts.peer_holds == FACT_YES;
-	if (on == EV_PEER_ALIVE)
-		return (w->heard || w->left) && w->role == ROLE_JOINING;
-	if (on == EV_PROOF)
-		return proven;
-	if (on == EV_PEER_SILENT)
-		return w->silent && !proven && !w->left;
-	if (on == EV_AGREED)
-		return w->role == ROLE_STANDBY && (w->agreed || (w->left && w->facts.peer_holds == FACT_NO));
-	if (on == EV_VACANT)
-		return w->role == ROLE_STANDBY && nobody;
-	if (on == EV_SPOOL_STALLED)
-		return idle && w->spool_stalled;
-	if (on == EV_MTA_DOWN)
-		return idle && w->mta_down && !w->facts.services_stopped;
-	if (on == EV_INTERFACE_DEAD)
-		return idle && w->interface_dead;
-	return false;
+	return (struct level_view){ .role = w->role, .peer_role = w->peer_role, .holds = w->facts.holds, .peer_holds = w->facts.peer_holds,
+		.peer_newer = w->facts.peer_newer, .heard = w->heard, .left = w->left, .silent = w->silent,
+		.proven = w->facts.peer_gone == FACT_YES, .agreed = w->agreed || (w->left && w->facts.peer_holds == FACT_NO), .busy = w->busy,
+		.stalled = w->spool_stalled, .mta_down = w->mta_down && !w->facts.services_stopped, .interface_dead = w->interface_dead,
+		.online = w->facts.online };
 }
-
-static const enum fsm_event levels[] = { EV_PEER_HOLDS, EV_PEER_ALIVE, EV_PROOF, EV_PEER_SILENT, EV_AGREED, EV_VACANT,
-	EV_SPOOL_STALLED, EV_MTA_DOWN, EV_INTERFACE_DEAD };
-#define LEVELS (sizeof(levels) / sizeof(levels[0]))
 
 /* The first step of a word bears its name. What a role has no row of its own for is not worth a step. */
 static void
@@ -253,21 +232,17 @@ whatif_settle(struct whatif_run *r)
 
 	for (int turns = 0; again && turns < WHATIF_STEPS_MAX; turns++) {
 		size_t before = r->out->steps;
+		enum role role = w->role;
 
 		w->facts.healthy = w->facts.peer_gone == FACT_YES ? FACT_YES : w->well;
-		for (size_t i = 0; i < LEVELS; i++) {
-			enum role role = w->role;
+		for (size_t i = 0; i < level_count && w->role == role; i++) {
+			struct level_view v = look(w);
 
-			if (!level_is_so(w, levels[i])) {
-				w->last[levels[i]] = NULL;
-				continue;
-			}
-			offer_level(r, levels[i]);
-			if (w->role != role)
-				break;
+			if (level_so(&levels[i], &v) == FACT_YES)
+				offer_level(r, levels[i].on);
+			else
+				w->last[levels[i].on] = NULL;
 		}
-		if (w->role == ROLE_STANDBY && !w->facts.online)
-			offer_level(r, EV_OP_STANDBY);
 		again = r->out->steps != before && r->out->steps < WHATIF_STEPS_MAX;
 	}
 }
@@ -290,10 +265,12 @@ whatif_end_actions(struct whatif_run *r, const char *cause, bool ok)
 static void
 prime(struct whatif_world *w)
 {
+	struct level_view v = look(w);
+
 	memset(w->last, 0, sizeof(w->last));
-	for (size_t i = 0; i < LEVELS; i++) {
-		if (level_is_so(w, levels[i]))
-			w->last[levels[i]] = fsm_match(w->role, levels[i], &w->facts);
+	for (size_t i = 0; i < level_count; i++) {
+		if (level_so(&levels[i], &v) == FACT_YES)
+			w->last[levels[i].on] = fsm_match(w->role, levels[i].on, &w->facts);
 	}
 }
 

@@ -120,7 +120,7 @@ pure() {
 	verdict "$1 is pure"
 }
 
-for file in supervisor/fsm.c supervisor/beat.c supervisor/beat_memory.c supervisor/pulse.c supervisor/trial.c \
+for file in supervisor/fsm.c supervisor/level.c supervisor/beat.c supervisor/beat_memory.c supervisor/pulse.c supervisor/trial.c \
     supervisor/gap.c supervisor/seal.c supervisor/status_json.c supervisor/status_text.c \
     supervisor/control_parse.c supervisor/fence_answer.c supervisor/address_frame.c \
     supervisor/link_frame.c supervisor/why.c supervisor/whatif.c supervisor/whatif_words.c \
