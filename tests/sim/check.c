@@ -48,11 +48,7 @@ check_seal(const struct node *n, uint64_t tenure)
 void
 check_order(const struct node *n, const char *what, bool wrong)
 {
-	const struct plan *p = sim->plan;
-	uint64_t excused = BIT(F_MTA_DIES) | BIT(F_MTA_BROKEN) | BIT(F_MTA_STUCK) | BIT(F_WORK_FAIL) | BIT(F_WORK_HALF) | BIT(F_WORK_HANG) |
-	    BIT(F_WORK_LATE) | BIT(F_WORK_SLOW) | BIT(F_KILL);
-
-	if (wrong && (p->faults & excused) == 0)
+	if (wrong && !n->rough)
 		sim_fail("%s %s", name(n), what);
 }
 

@@ -56,7 +56,7 @@ post(const struct link *l, const uint8_t *bytes, size_t len)
 	struct rng *r = &sim->net;
 	uint64_t delay = rng_in(r, DELAY_MIN, DELAY_MAX);
 
-	if (bad(l) && sim->plan->delay_max != 0 && rng_chance(r, 300))
+	if (bad(l) && sim->plan->delay_max != 0 && rng_chance(r, sim->plan->delays))
 		delay += rng_below(r, sim->plan->delay_max);
 	for (size_t i = 0; i < sizeof(sim->packet) / sizeof(sim->packet[0]); i++) {
 		struct packet *p = &sim->packet[i];

@@ -96,23 +96,31 @@ step_queue(struct spawn *s)
 	item_add(&s->step_slot, at > sim->now ? at : sim->now + 1, IT_STEP, CLASS_WORKER, s->node, s, 0);
 }
 
+static struct spawn *
+spawn_take(int node)
+{
+	size_t i = 0;
+
+	while (i < sim->spawns && sim->spawn[i].used)
+		i++;
+	if (i == SPAWNS) {
+		sim_fail("node %d starts more and more workers", node);
+		assert(!"workers are bounded");
+	}
+	if (i == sim->spawns)
+		sim->spawns++;
+	sim->spawn[i].used = true;
+	return &sim->spawn[i];
+}
+
 struct spawn *
 spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx, uint32_t deadline_ms,
     spawn_done_f *done, void *arg)
 {
 	struct node *n = &sim->node[loop->node];
-	struct spawn *s = NULL;
+	struct spawn *s = spawn_take(loop->node);
 	uint64_t scripted;
 
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]) && s == NULL; i++) {
-		if (!sim->spawn[i].used)
-			s = &sim->spawn[i];
-	}
-	if (s == NULL) {
-		sim_fail("node %d starts more and more workers", loop->node);
-		assert(!"workers are bounded");
-	}
-	s->used = true;
 	s->lost = s->calling = s->failed = s->alone = s->late = s->stuck = false;
 	s->phase = 0;
 	s->out.len = 0;
@@ -130,6 +138,8 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	s->end_us = sim_takes(&sim->work, s->kind->min_us, s->kind->max_us);
 	if (!sim->calm && !tries(s->kind) && rng_chance(&sim->work, sim->plan->slow))
 		s->end_us = rng_in(&sim->work, s->end_us, deadline_ms * MS);
+	if (sim->plan->slow_fence && !sim->calm && s->kind->fence)
+		s->end_us = rng_in(&sim->work, SECOND, 12 * SECOND);
 	if (sim->script != NULL && (scripted = sim->script->takes(s)) != 0)
 		s->end_us = scripted;
 	else if (s->fate == FATE_LATE)
@@ -153,7 +163,7 @@ spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const 
 {
 	struct spawn *s;
 
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		const struct spawn *o = &sim->spawn[i];
 
 		if (o->used && o->alone && !o->lost && o->node == loop->node && o->kind->work == work && !o->calling)
@@ -234,6 +244,8 @@ spawn_tell(struct spawn *s, enum spawn_end end)
 	if (!s->kind->quiet || bad || end != SPAWN_EXITED)
 		TRACE("  %s: worker %s %s%s%s", sim->node[s->node].conf.node[s->node], s->kind->name,
 	    end == SPAWN_TIMEOUT ? "timed out" : bad ? "failed: " : "is done", bad ? r.err.text : "", "");
+	if (bad || end != SPAWN_EXITED)
+		sim->node[s->node].rough = true;
 	s->calling = true;
 	s->done(s->arg, &r);
 	s->calling = false;
@@ -317,7 +329,7 @@ spawn_forget(struct spawn *s)
 void
 spawn_orphan(int node)
 {
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		struct spawn *s = &sim->spawn[i];
 
 		if (!s->used || s->node != node)
@@ -332,7 +344,7 @@ spawn_orphan(int node)
 void
 spawn_drop(int node)
 {
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		if (sim->spawn[i].used && sim->spawn[i].node == node)
 			spawn_free(&sim->spawn[i]);
 	}
@@ -342,7 +354,7 @@ spawn_drop(int node)
 bool
 spawn_in_flight(int node, spawn_work_f *work, bool claimed)
 {
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		const struct spawn *s = &sim->spawn[i];
 
 		if (s->used && s->node == node && s->kind->work == work && s->step_slot != 0 && s->phase < s->kind->phases &&
@@ -355,7 +367,7 @@ spawn_in_flight(int node, spawn_work_f *work, bool claimed)
 bool
 spawn_stuck(int node, spawn_work_f *work)
 {
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		const struct spawn *s = &sim->spawn[i];
 
 		if (s->used && s->node == node && s->kind->work == work && s->stuck && s->phase < s->kind->phases)

@@ -11,7 +11,7 @@
 #include "tests/sim/sim.h"
 
 #define LOOK_EVERY (250 * MS)
-#define GOOD_FOR (2 * SECOND)
+#define GOOD_FOR SECOND
 #define STILL_FOR (12 * SECOND)		/* longer than every wait of the engine */
 #define FAILED_FOR (25 * SECOND)	/* the peer has had the time to switch it off */
 #define LINGER_FOR (40 * SECOND)

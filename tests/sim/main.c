@@ -22,7 +22,9 @@
 #define FAILURES_TOLD 8
 #define ENOUGH 100000		/* schedules that should see every row */
 
-struct tally { _Atomic uint64_t passed, failed, events, virtual_ms; };
+#define TALES_MAX 16
+
+struct tally { _Atomic uint64_t passed, failed, events, virtual_ms, told[TALES_MAX]; };
 
 struct options {
 	uint64_t	seed, schedules;
@@ -51,16 +53,17 @@ static void
 print_plan(const struct plan *p)
 {
 	printf("  keepalive %u ms, deadtime %u ms, initdead %u ms, fence-delay %u ms, %zu links, automatic %d, fences %d, failback %d, prefer %d, "
-	    "hints %d, mended %d, absent %d, kept off %d, fence devices %d%s, stamps %d, bad ways %x%s\n", p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links,
-	    p->automatic, p->fences, p->failback, p->prefer, p->hints, p->mend, p->absent, p->keep_off, p->devices,
-	    p->mute ? " without status" : "", p->stamps, p->ways, p->liar ? ", fence devices that lie" : "");
+	    "hints %d, mended %d, absent %d, kept off %d, fence devices %d%s%s, stamps %d, brisk %d, bad ways %x, delays %u%s\n",
+	    p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links, p->automatic, p->fences, p->failback, p->prefer,
+	    p->hints, p->mend, p->absent, p->keep_off, p->devices, p->mute ? " without status" : "", p->slow_fence ? " that are slow" : "",
+	    p->stamps, p->brisk, p->ways, p->delays, p->liar ? ", fence devices that lie" : "");
 	printf("  faults:");
 	for (int f = 0; f < F_COUNT; f++) {
 		if ((p->faults & BIT(f)) != 0)
 			printf(" %s", fault_names[f]);
 	}
-	printf("\n  permille: loss %u, dup %u, corrupt %u, fail %u, half %u, hang %u, late %u, slow %u, fence %u; delay up to %" PRIu64
-	    " ms; calm at %.3f s\n", p->loss, p->dup, p->corrupt, p->fail, p->half, p->hang, p->late, p->slow, p->fence, p->delay_max / 1000,
+	printf("\n  tale: %s\n  permille: loss %u, dup %u, corrupt %u, fail %u, half %u, hang %u, late %u, slow %u, fence %u; delay up to %" PRIu64
+	    " ms; calm at %.3f s\n", p->tale == 0 ? "none" : plan_tale_name(p->tale), p->loss, p->dup, p->corrupt, p->fail, p->half, p->hang, p->late, p->slow, p->fence, p->delay_max / 1000,
 	    (double)p->calm_at / 1e6);
 	for (size_t i = 0; i < p->ops; i++) {
 		char text[160];
@@ -96,6 +99,7 @@ work(const struct options *o, struct tally *t, unsigned int job)
 		struct rng r = { .s = o->seed + i };
 
 		plan_make(&plan, o->one ? o->seed : rng_next(&r));
+		atomic_fetch_add_explicit(&t->told[plan.tale % TALES_MAX], 1, memory_order_relaxed);
 		if (run_plan(&plan, o->one && o->raw && o->verbose)) {
 			atomic_fetch_add(&t->passed, 1);
 			if (o->one && o->verbose && !o->raw)
@@ -110,6 +114,21 @@ work(const struct options *o, struct tally *t, unsigned int job)
 		atomic_fetch_add_explicit(&t->events, sim->events, memory_order_relaxed);
 		atomic_fetch_add_explicit(&t->virtual_ms, (sim->now - sim->begin) / 1000, memory_order_relaxed);
 	}
+}
+
+/* How many were never told. */
+static size_t
+report_tales(const struct tally *t)
+{
+	size_t never = 0;
+
+	printf("tales:");
+	for (size_t i = 1; i < TALES_MAX && plan_tale_name(i) != NULL; i++) {
+		printf("%s %s %" PRIu64, i == 1 ? "" : ",", plan_tale_name(i), (uint64_t)t->told[i]);
+		never += t->told[i] == 0;
+	}
+	putchar('\n');
+	return never;
 }
 
 static bool
@@ -173,9 +192,9 @@ main(int argc, char **argv)
 	work(&o, t, 0);
 	for (int status; wait(&status) > 0;)
 		failed += status != 0;
-	never = o.one ? 0 : cover_report(o.rows);
+	never = o.one ? 0 : cover_report(o.rows) + report_tales(t);
 	if (never != 0 && o.schedules >= ENOUGH && o.seconds == 0) {
-		printf("FAIL: %zu rows of the table are not as it says (see above)\n", never);
+		printf("FAIL: %zu rows of the table, or tales, are not as they should be (see above)\n", never);
 		failed++;
 	}
 	began = seconds_now() - began;

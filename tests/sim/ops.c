@@ -24,7 +24,7 @@ plan_begin(void)
 void
 op_print(const struct op *op, char *buf, size_t size)
 {
-	static const char *const names[OP_COUNT] = { "power cut", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
+	static const char *const names[OP_COUNT] = { "power cut", "power back", "reboot", "kill -9 of mailpaird", "order to end", "pause", "freeze",
 		"wall clock jump", "links cut", "links cut one way", "carrier", "mail program dies", "mail program hangs",
 		"mail program broken", "mail program stuck", "address removed", "lan dead", "disk dead", "unmount never ends", "disk full",
 		"seal spoiled", "reload", "other keys", "operator", "spool hangs", "spool read-only", "state disk hangs",
@@ -130,6 +130,15 @@ nothing(void *arg, const struct spawn_result *res)
 	(void)res;
 }
 
+/* Two are given twice as often as the others. */
+static enum command
+command_of(uint64_t choice)
+{
+	uint64_t number = choice % (COMMAND_COUNT + 2);
+
+	return number < COMMAND_COUNT ? (enum command)number : number == COMMAND_COUNT ? COMMAND_ONLINE : COMMAND_CONFIRM_DEAD;
+}
+
 /* Any command at any time; but a person who vouches for a death has looked. */
 static void
 operate(struct node *n, uint64_t choice)
@@ -142,26 +151,30 @@ operate(struct node *n, uint64_t choice)
 	if (!n->running || n->paused_until > sim->now)
 		return;
 	sim->cur = n;
-	switch (choice % 16) {
-	case 0: engine_op_switchover(en, NULL, &err); break;
-	case 1: engine_op_switchover(en, self, &err); break;
-	case 2: engine_op_switchover(en, peer, &err); break;
-	case 3: engine_op_standby(en, &err); break;
-	case 4: case 5: engine_op_online(en, &err); break;
-	case 6: engine_op_maintenance(en, true, more % 3 == 0 ? 0 : 500 + more % 8000, &err); break;
-	case 7: engine_op_maintenance(en, false, 0, &err); break;
-	case 8: case 9:
+	switch (command_of(choice)) {
+	case COMMAND_SWITCHOVER: engine_op_switchover(en, NULL, &err); break;
+	case COMMAND_TAKE: engine_op_switchover(en, self, &err); break;
+	case COMMAND_GIVE: engine_op_switchover(en, peer, &err); break;
+	case COMMAND_STANDBY: engine_op_standby(en, &err); break;
+	case COMMAND_ONLINE: engine_op_online(en, &err); break;
+	case COMMAND_MAINTENANCE: engine_op_maintenance(en, true, more % 3 == 0 ? 0 : 500 + more % 8000, &err); break;
+	case COMMAND_MAINTENANCE_END: engine_op_maintenance(en, false, 0, &err); break;
+	case COMMAND_CONFIRM_DEAD:
 		if (!sim->node[1 - n->id].power)
 			engine_op_confirm_dead(en, peer, &err);
 		break;
-	case 10: engine_op_services(en, false, &err); break;
-	case 11: engine_op_services(en, true, &err); break;
-	case 12: engine_op_cluster(en, true, &err); break;
-	case 13: engine_op_cluster(en, false, &err); break;
-	case 14: engine_op_fence(en, peer, more % 2 == 0 ? EDGE_POWER_OFF : EDGE_POWER_STATUS, nothing, NULL, &err); break;
-	case 15: engine_op_fence(en, more % 5 == 0 ? self : peer, more % 2 == 0 ? EDGE_POWER_RESET : EDGE_POWER_TEST, nothing, NULL, &err); break;
+	case COMMAND_SERVICES_STOP: engine_op_services(en, false, &err); break;
+	case COMMAND_SERVICES_START: engine_op_services(en, true, &err); break;
+	case COMMAND_CLUSTER_START: engine_op_cluster(en, true, &err); break;
+	case COMMAND_CLUSTER_STOP: engine_op_cluster(en, false, &err); break;
+	case COMMAND_FENCE: engine_op_fence(en, peer, more % 2 == 0 ? EDGE_POWER_OFF : EDGE_POWER_STATUS, nothing, NULL, &err); break;
+	case COMMAND_RESET:
+		engine_op_fence(en, more % 5 == 0 ? self : peer, more % 2 == 0 ? EDGE_POWER_RESET : EDGE_POWER_TEST, nothing, NULL, &err);
+		break;
+	case COMMAND_COUNT:
+		break;
 	}
-	TRACE("%s: the operator's command %" PRIu64 ": %s", self, choice % 16, err.text);
+	TRACE("%s: the operator's command %d: %s", self, (int)command_of(choice), err.text);
 }
 
 /* Somebody edits the file on one node: other numbers, fewer links, or a mere comment; the digest tells. */
@@ -258,6 +271,7 @@ op_on_disk(const struct op *op, struct node *n)
 static void
 op_on_surroundings(const struct op *op, struct node *n)
 {
+	n->rough = n->rough || op->kind == OP_MTA_BROKEN || op->kind == OP_MTA_DIES || op->kind == OP_MTA_STUCK;
 	if (op->kind == OP_MTA_BROKEN || op->kind == OP_MTA_DIES)
 		node_mta_kill(n);
 	if (op->kind == OP_MTA_BROKEN) {
@@ -287,9 +301,13 @@ op_on_node(const struct op *op, struct node *n)
 		item_drop(&n->power_slot);
 		item_add(&n->power_slot, sim->now + (op->kind == OP_REBOOT ? 1000 : op->a), IT_POWER_ON, CLASS_WORLD, n->id, n, 0);
 		break;
+	case OP_POWER_ON:
+		node_power_on(n);
+		break;
 	case OP_KILL:
 		if (!n->running)
 			break;
+		n->rough = true;
 		node_daemon_kill(n);
 		item_add(&n->daemon_slot, sim->now + 10 * MS + op->a / 4, IT_DAEMON, CLASS_WORLD, n->id, n, 0);
 		break;

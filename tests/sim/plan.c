@@ -100,6 +100,11 @@ draw_faults(struct rng *r)
 	unsigned int share = shares[rng_below(r, 4)];
 	uint64_t faults = 0;
 
+	if (rng_chance(r, 300)) {	/* two or three that have each other for themselves */
+		for (size_t i = rng_in(r, 1, 3); i > 0; i--)
+			faults |= BIT(rng_below(r, F_COUNT));
+		return faults;
+	}
 	for (int f = 0; f < F_COUNT; f++) {
 		if (rng_chance(r, share))
 			faults |= BIT(f);
@@ -127,49 +132,6 @@ draw_work(struct op *op, struct rng *r)
 	op->work = 1 + (int)rng_below(r, WORKS);
 	op->worker = rng_chance(r, 700) ? op->node : 1 - op->node;
 	op->late = (unsigned int)rng_below(r, 1100);
-}
-
-static void
-add_op(struct plan *p, struct op op)
-{
-	if (p->ops < OPS_MAX)
-		p->op[p->ops++] = op;
-}
-
-static void
-add_at_work(struct plan *p, struct op op, const char *work, unsigned int late)
-{
-	op.work = 1;
-	while (strcmp(work_kind_name(op.work), work) != 0)
-		op.work++;
-	op.worker = op.node;
-	op.late = late;
-	add_op(p, op);
-}
-
-/* What is met too seldom by chance alone. */
-static void
-draw_tales(struct plan *p, struct rng *r, uint64_t length)
-{
-	struct op op = { .at = rng_below(r, length), .node = (int)rng_below(r, 2), .a = draw_length(r), .b = rng_next(r) };
-
-	if ((p->faults & BIT(F_SEAL)) != 0 && rng_chance(r, 500)) {
-		op.kind = OP_SEAL;		/* the daemon is started where the seal was damaged */
-		add_op(p, op);
-		op.kind = OP_KILL;
-		op.at += op.a / 2;
-		add_op(p, op);
-		op.node = 1 - op.node;
-		add_op(p, op);
-	}
-	if ((p->faults & BIT(F_KILL)) != 0 && rng_chance(r, 300)) {
-		op.kind = OP_OPERATOR;		/* killed between mount and seal, sometimes in maintenance */
-		op.b = 6;
-		if (rng_chance(r, 500))
-			add_at_work(p, op, "mount", (unsigned int)rng_below(r, 300));
-		op.kind = OP_KILL;
-		add_at_work(p, op, "seal", (unsigned int)rng_below(r, 300));
-	}
 }
 
 static void
@@ -232,6 +194,7 @@ draw_conf(struct plan *p, struct rng *r)
 	p->failback = p->prefer != -1 && rng_chance(r, 500);
 	p->hints = !rng_chance(r, 200);
 	p->stamps = !rng_chance(r, 250);
+	p->brisk = rng_chance(r, 750);
 }
 
 /* Up to an hour; the beats of the other node meanwhile take their time, so it is rare. */
@@ -264,26 +227,16 @@ plan_make(struct plan *p, uint64_t seed)
 	p->liar = p->fences && rng_chance(&r, 20);
 	if (p->liar)
 		p->faults |= BIT(F_CUT) | BIT(F_FREEZE);
-	length = rng_in(&r, 2, rng_chance(&r, 300) ? 25 : 12) * SECOND;
+	length = p->brisk ? rng_in(&r, 1500, rng_chance(&r, 200) ? 20000 : 7000) * MS : rng_in(&r, 2, rng_chance(&r, 300) ? 25 : 12) * SECOND;
 	p->calm_at = length;
-	if (p->liar && rng_chance(&r, 500)) {
-		/* taken over while it stands still: it must notice by itself */
-		p->op[p->ops++] = (struct op){ .at = rng_in(&r, 5000, 8000) * MS, .kind = OP_PAUSE, .node = (int)rng_below(&r, 2),
-			.a = rng_in(&r, 5, 12) * SECOND, .b = rng_next(&r) };
-		p->op[p->ops] = p->op[p->ops - 1];
-		p->op[p->ops++].kind = OP_CUT;
-		if (rng_chance(&r, 300))	/* and then maintenance is on */
-			p->op[p->ops++] = (struct op){ .at = rng_in(&r, 8000, 16000) * MS, .kind = OP_OPERATOR, .node = 1 - p->op[0].node, .b = 6 };
-		if (p->calm_at < 22 * SECOND)
-			p->calm_at = 22 * SECOND;
-	}
 	draw_ops(p, &r, length);
-	draw_tales(p, &r, length);
-	p->loss = draw_rate(p, &r, F_LOSS, 400);
+	plan_tale(p, &r);
+	p->loss = draw_rate(p, &r, F_LOSS, p->heavy ? 700 : 400);
 	p->dup = draw_rate(p, &r, F_DUP, 300);
 	p->corrupt = draw_rate(p, &r, F_CORRUPT, 300);
 	p->ways = rng_chance(&r, 500) ? ~0u : (unsigned int)rng_next(&r);
 	p->delay_max = (uint64_t)draw_rate(p, &r, F_DELAY, 3000) * MS;
+	p->delays = p->heavy ? (unsigned int)rng_in(&r, 300, 950) : 300;
 	p->fail = draw_rate(p, &r, F_WORK_FAIL, 150);
 	p->half = draw_rate(p, &r, F_WORK_HALF, 150);
 	p->hang = draw_rate(p, &r, F_WORK_HANG, 100);
@@ -292,7 +245,7 @@ plan_make(struct plan *p, uint64_t seed)
 	p->fence = 100 + (unsigned int)rng_below(&r, 800);
 	p->mend = rng_chance(&r, 600);
 	p->linger = rng_chance(&r, 60);
-	if (p->fences && p->automatic && rng_chance(&r, 60))
+	if (p->keep_off == -1 && p->fences && p->automatic && rng_chance(&r, 60))
 		p->keep_off = (int)rng_below(&r, 2);
 	if (rng_chance(&r, 40))
 		p->absent = (int)rng_below(&r, 2);

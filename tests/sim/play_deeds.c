@@ -300,7 +300,7 @@ verb_mta(const struct words *w, struct err *err)
 	}
 	if (n->mta_pid == 0)
 		return err_set(err, 0, "the mail program of %s does not run", w->word[1]);
-	play.plan.faults |= BIT(F_MTA_DIES);	/* the order of steps may suffer */
+	n->rough = true;
 	if (strcmp(what, "hang") == 0)
 		n->mta_hung = true;
 	else

@@ -150,7 +150,7 @@ play_takes(const struct spawn *s)
 void
 play_fence_look(int node)
 {
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++) {
+	for (size_t i = 0; i < sim->spawns; i++) {
 		struct spawn *s = &sim->spawn[i];
 
 		if (s->used && !s->lost && s->kind->fence && s->ctx.node == node && s->phase < s->kind->phases)

@@ -76,10 +76,15 @@ enum fault {
 #define BIT(f) (UINT64_C(1) << (f))
 
 enum op_kind {
-	OP_POWER_CUT, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
+	OP_POWER_CUT, OP_POWER_ON, OP_REBOOT, OP_KILL, OP_LEAVE, OP_PAUSE, OP_FREEZE, OP_WALL, OP_CUT, OP_ONEWAY, OP_CARRIER,
 	OP_MTA_DIES, OP_MTA_HANGS, OP_MTA_BROKEN, OP_MTA_STUCK, OP_ADDRESS, OP_LAN, OP_DISK, OP_UNMOUNT, OP_FULL, OP_SEAL,
 	OP_RELOAD, OP_KEYS, OP_OPERATOR, OP_SPOOL_HANGS, OP_SPOOL_BREAKS, OP_STATE_HANGS, OP_STATE_BAD, OP_COUNT
 };
+
+/* What an operator may say: the choice of OP_OPERATOR. */
+enum command { COMMAND_SWITCHOVER, COMMAND_TAKE, COMMAND_GIVE, COMMAND_STANDBY, COMMAND_ONLINE, COMMAND_MAINTENANCE, COMMAND_MAINTENANCE_END,
+	COMMAND_CONFIRM_DEAD, COMMAND_SERVICES_STOP, COMMAND_SERVICES_START, COMMAND_CLUSTER_START, COMMAND_CLUSTER_STOP, COMMAND_FENCE,
+	COMMAND_RESET, COMMAND_COUNT };
 
 struct op {
 	uint64_t	at;		/* virtual microseconds */
@@ -97,9 +102,13 @@ struct plan {
 	uint64_t	faults;		/* BIT(enum fault) */
 	struct op	op[OPS_MAX];
 	size_t		ops;
+	size_t		tale;		/* plan_tale_name(), 0 none */
 	uint64_t	calm_at;	/* nothing goes wrong after this */
 	bool		mend;		/* an operator mends what was left behind */
 	bool		linger;		/* look on for a while after all is well */
+	bool		brisk;		/* machines boot at once, and the pair has something to do from the first second on */
+	bool		heavy;		/* beats are lost and late more often */
+	bool		slow_fence;	/* fence devices take seconds */
 	bool		liar;		/* a fence device may lie in its action and its status: no law can hold, but the pair must recover */
 	int		keep_off;	/* a node that stays without power, -1 none */
 	int		absent;		/* a node that is off at the start, -1 none */
@@ -112,6 +121,7 @@ struct plan {
 	bool		mute;		/* management controllers have no status */
 	/* how often, permille */
 	unsigned int	loss, dup, corrupt, fail, half, hang, late, slow, fence;
+	unsigned int	delays;
 	uint64_t	delay_max;
 	unsigned int	ways;		/* of which links and directions these are: bit 2 * link + sender */
 	unsigned int	pace;		/* permille of the spread of what boots and workers take: 1000 all of it */
@@ -164,6 +174,8 @@ struct spawn {
 	size_t		step_slot, deadline_slot;
 };
 
+#define SPAWNS 64
+
 struct packet { bool used; int to, link; uint64_t sent_at; uint8_t bytes[LINK_DATAGRAM_MAX]; size_t len, slot; };
 
 enum pause_kind { PAUSE_NONE, PAUSE_DAEMON, PAUSE_HOST, PAUSE_FREEZE };
@@ -206,6 +218,7 @@ struct node {
 	int		mta_pid;			/* 0: does not run */
 	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
 	bool		held;				/* a process that ignores TERM works on the spool */
+	bool		rough;				/* a step failed, or was interfered with, since it has power: their order is no law */
 	/* surroundings */
 	bool		unmount_hangs;			/* for as long as it has power */
 	bool		mta_broken, lan_dead, disk_dead, state_bad;
@@ -250,7 +263,7 @@ struct sim {
 	struct node	node[NODES], *cur;
 	bool		calm;
 
-	size_t		items;
+	size_t		items, spawns;			/* spawns: none was ever used from this one on */
 	struct wire	wire[CONF_LINKS_MAX];
 	size_t		uncut_slot[CONF_LINKS_MAX];
 
@@ -267,6 +280,7 @@ struct sim {
 	uint64_t	tenure_before;
 	int		tenure_node_before, unsynced;	/* unsynced: node + 1, 0 = none */
 	struct mail	mail[MAILS];
+	bool		mail_moves;
 	uint64_t	mails, acked, delivered;	/* messages that were made; acknowledged; of these, delivered */
 	int		pids;
 
@@ -281,7 +295,7 @@ struct sim {
 	struct item	item[512];
 	struct loop_timer timer[64];
 	struct loop_io	io[16];
-	struct spawn	spawn[64];
+	struct spawn	spawn[SPAWNS];
 	struct packet	packet[256];
 };
 
@@ -358,6 +372,10 @@ bool	plan_setup(void);			/* reads the configuration once */
 #define KEYS 7
 extern struct authkeys sim_keys[KEYS];	/* the pair's own; then those of a rotation, in order and out of it */
 extern const char *const fault_names[F_COUNT];
+
+/* tales.c */
+void	plan_tale(struct plan *, struct rng *);		/* begins one, or none */
+const char *plan_tale_name(size_t number);		/* from 1 on; NULL: no more */
 
 /* ops.c */
 void	plan_begin(void);

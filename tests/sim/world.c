@@ -98,15 +98,17 @@ due_of(const struct item *it)
 static bool
 item_next(struct item *ret)
 {
+	bool pauses = sim->node[0].paused_until != 0 || sim->node[1].paused_until != 0;
 	size_t best = sim->items;
 	uint64_t when = NEVER;
 
 	for (size_t i = 0; i < sim->items; i++) {
-		uint64_t due;
+		uint64_t due = sim->item[i].due;
 
-		if (sim->item[i].due > when)	/* it can only be later */
+		if (due > when)		/* it can only be later */
 			continue;
-		due = due_of(&sim->item[i]);
+		if (pauses)
+			due = due_of(&sim->item[i]);
 		if (due < when || (due == when && best < sim->items && sim->item[i].tie < sim->item[best].tie)) {
 			best = i;
 			when = due;
@@ -232,13 +234,20 @@ node_power_off(struct node *n, const char *why)
 	item_drop(&n->daemon_slot);
 	if (n->mta_pid != 0)
 		sim->torn = true;
-	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = n->unmount_hangs = false;
+	n->mounted = n->shut = n->binds = n->address = n->mta_hung = n->mta_stuck = n->held = n->spool_ro = n->unmount_hangs = n->rough =
+	    false;
 	n->mta_pid = 0;
 	n->paused_until = 0;
 	n->left = false;
 	disks_unsynced(n);
 	if (sim->script != NULL)
 		sim->script->power_changed(n);
+}
+
+static uint64_t
+boot_takes(uint64_t min_us, uint64_t max_us)
+{
+	return sim->plan->brisk ? rng_in(&sim->rng, min_us / 4, min_us) : sim_takes(&sim->rng, min_us, max_us);
 }
 
 void
@@ -251,7 +260,7 @@ node_power_on(struct node *n)
 	n->dark = 0;
 	n->power = true;
 	n->on_at = sim->now;
-	item_add(&n->boot_slot, sim->now + sim_takes(&sim->rng, 500 * MS, 3 * SECOND), IT_BOOT, CLASS_WORLD, n->id, n, 0);
+	item_add(&n->boot_slot, sim->now + boot_takes(500 * MS, 3 * SECOND), IT_BOOT, CLASS_WORLD, n->id, n, 0);
 	if (sim->script != NULL)
 		sim->script->power_changed(n);
 }
@@ -265,7 +274,7 @@ node_boot(struct node *n)
 	n->mono_base = MONO_AT_BOOT;
 	n->virt_base = sim->now;
 	TRACE("%s has booted", n->conf.node[n->id]);
-	item_add(&n->daemon_slot, sim->now + sim_takes(&sim->rng, 50 * MS, SECOND), IT_DAEMON, CLASS_WORLD, n->id, n, 0);
+	item_add(&n->daemon_slot, sim->now + boot_takes(50 * MS, SECOND), IT_DAEMON, CLASS_WORLD, n->id, n, 0);
 }
 
 static void
@@ -416,8 +425,6 @@ world_init(const struct plan *plan)
 		sim->timer[i].used = false;
 	for (size_t i = 0; i < sizeof(sim->io) / sizeof(sim->io[0]); i++)
 		sim->io[i].used = false;
-	for (size_t i = 0; i < sizeof(sim->spawn) / sizeof(sim->spawn[0]); i++)
-		sim->spawn[i].used = false;
 	for (size_t i = 0; i < sizeof(sim->packet) / sizeof(sim->packet[0]); i++)
 		sim->packet[i].used = false;
 	sim->trace = trace;
@@ -441,7 +448,8 @@ world_init(const struct plan *plan)
 			n->ppm = (int64_t)rng_below(&sim->rng, 1001) - 500;
 		n->wall_ms = (int64_t)rng_below(&sim->rng, 10000) - 5000;
 		if (i != plan->absent && script == NULL)
-			item_add(&n->power_slot, sim->now + rng_below(&sim->rng, 3 * SECOND), IT_POWER_ON, CLASS_WORLD, i, n, 0);
+			item_add(&n->power_slot, sim->now + rng_below(&sim->rng, plan->brisk ? 200 * MS : 3 * SECOND), IT_POWER_ON, CLASS_WORLD, i,
+			    n, 0);
 	}
 	sim->cur = &sim->node[0];
 	plan_begin();
