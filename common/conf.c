@@ -27,6 +27,10 @@ _Static_assert(
     offsetof(struct conf_fence, options_len) ==
 	offsetof(struct conf_fence, options) + sizeof(((struct conf_fence *)NULL)->options),
     "KIND_LIST: the length follows the list");
+_Static_assert(
+    offsetof(struct conf_mta, services_len) ==
+	offsetof(struct conf_mta, services) + sizeof(((struct conf_mta *)NULL)->services),
+    "KIND_LIST: the length follows the list");
 
 /* One value as libconfuse found it. */
 struct value {

@@ -94,6 +94,8 @@ enum conf_queue_check { CONF_QUEUE_MEND, CONF_QUEUE_REPORT, CONF_QUEUE_REFUSE, C
 struct conf_mta {
 	const char	*name;		/* the driver: "postfix", ... */
 	const char	*config;	/* configuration directory, NULL: the driver's default */
+	const char	*services[CONF_OPTIONS_MAX];	/* qmail: directories or programs; none: the driver finds them */
+	size_t		 services_len;
 	const char	*probe;		/* "127.0.0.1:25": where the SMTP dialogue is held; NULL: the driver finds it */
 	uint32_t	 monitor_ms;	/* default 2 s */
 	uint32_t	 probe_ms;	/* time limit of one dialogue, default 2 s */

@@ -306,20 +306,37 @@ probe_ok(const char *text)
 }
 
 static void
+check_services(const struct conf *c, struct conf_mistakes *mistakes)
+{
+	const struct conf_mta *m = &c->mta;
+
+	if (m->services_len > 0 && strcmp(m->name, "qmail") != 0)
+		conf_mistake(mistakes, conf_line(c, &m->services[0], m->line),
+		    "mta \"%s\": services are of qmail only; remove them", m->name);
+	for (size_t i = 0; i < m->services_len; i++) {
+		int line = conf_line(c, &m->services[i], m->line);
+
+		if (!conf_path_ok(m->services[i]))
+			conf_mistake(mistakes, line, "mta \"%s\": the service \"%s\" is no plain absolute path", m->name,
+			    m->services[i]);
+		for (size_t other = 0; other < i; other++)
+			if (strcmp(m->services[other], m->services[i]) == 0)
+				conf_mistake(mistakes, line, "mta \"%s\": services hold \"%s\" twice", m->name, m->services[i]);
+	}
+}
+
+static void
 check_mta(const struct conf *c, struct conf_mistakes *mistakes)
 {
 	const struct conf_mta *m = &c->mta;
 
 	if (m->name == NULL)
 		return;
-	if (strcmp(m->name, "qmail") == 0)
+	if (strcmp(m->name, "postfix") != 0 && strcmp(m->name, "exim") != 0 && strcmp(m->name, "qmail") != 0 &&
+	    strcmp(m->name, "fake") != 0)
 		conf_mistake(mistakes, m->line,
-		    "mta \"%s\" is not supported by this version of mailpair yet; "
-		    "\"postfix\" or \"exim\" is right",
-		    m->name);
-	else if (strcmp(m->name, "postfix") != 0 && strcmp(m->name, "exim") != 0 && strcmp(m->name, "fake") != 0)
-		conf_mistake(mistakes, m->line,
-		    "mta \"%s\" is not known; \"postfix\" or \"exim\" is right", m->name);
+		    "mta \"%s\" is not known; \"postfix\", \"exim\" or \"qmail\" is right", m->name);
+	check_services(c, mistakes);
 	if (m->config != NULL && !conf_path_ok(m->config))
 		conf_mistake(mistakes, conf_line(c, &m->config, m->line),
 		    "mta \"%s\": config = \"%s\" is no plain absolute path",

@@ -77,6 +77,17 @@ same_addresses(const struct conf *old, const struct conf *now, struct err *err)
 	return true;
 }
 
+static bool
+same_services(const struct conf *old, const struct conf *now, struct err *err)
+{
+	if (old->mta.services_len != now->mta.services_len)
+		return refuse_count(err, "the number of services of the mta", old->mta.services_len, now->mta.services_len);
+	for (size_t i = 0; i < now->mta.services_len; i++)
+		if (!same(old->mta.services[i], now->mta.services[i]))
+			return refuse(err, "mta: services", old->mta.services[i], now->mta.services[i]);
+	return true;
+}
+
 bool
 conf_can_reload(const struct conf *old, const struct conf *now, struct err *err)
 {
@@ -106,5 +117,5 @@ conf_can_reload(const struct conf *old, const struct conf *now, struct err *err)
 			return refuse(err, fixed[i].what, fixed[i].old, fixed[i].now);
 	if (old->self != now->self)
 		return refuse(err, "the own node", old->node[old->self], now->node[now->self]);
-	return same_binds(old, now, err) && same_addresses(old, now, err);
+	return same_binds(old, now, err) && same_addresses(old, now, err) && same_services(old, now, err);
 }

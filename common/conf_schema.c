@@ -110,6 +110,7 @@ static const struct conf_option address_options[] = {
 
 static const struct conf_option mta_options[] = {
 	TEXT("config", conf_mta, config, NULL),
+	{ "services", KIND_LIST, AT(conf_mta, services), 0, 0, NULL, NULL },
 	TEXT("probe", conf_mta, probe, NULL),
 	SPAN("monitor", conf_mta, monitor_ms, 100 * MS, 10 * MINUTE, "2s"),
 	SPAN("probe-timeout", conf_mta, probe_ms, 100 * MS, MINUTE, "2s"),

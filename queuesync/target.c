@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/conf.h"
 
 /* Directories that only this program's queue has together. */
 static const struct { const char *mta, *directory[5]; } looks[] = {
@@ -119,8 +118,9 @@ conf_add(struct targets *targets, const struct target_wish *wish, struct err *er
 		return ok;
 	}
 	conf_mistakes_free(&mistakes);
+	memcpy(targets->services, targets->conf->mta.services, sizeof targets->conf->mta.services);
 	params = (struct mta_params){ .config = wish->config != NULL ? wish->config : targets->conf->mta.config,
-	    .run_dir = targets->conf->run_dir };
+	    .services = targets->services, .run_dir = targets->conf->run_dir };
 	return target_add(targets, targets->conf->mta.name, &params, wish, err);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 #include "mta/mta.h"
 #include "queuesync/check.h"
@@ -35,6 +36,7 @@ struct targets {
 	size_t			 len;
 	struct queue_owners	 owners;	/* from the file, where one was given */
 	struct conf		*conf;		/* holds the strings of params */
+	const char		*services[CONF_OPTIONS_MAX + 1];	/* of it, for params */
 };
 
 /* False with a sentence that says what to give instead. */

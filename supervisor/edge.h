@@ -61,7 +61,8 @@ struct edge {
 	spawn_work_f	*fence_monitor;
 	/*
 	 * Every few seconds: "held", "binds", "address-I yes|no", "interfaces yes|no|unknown TEXT", "mta yes|no|unknown",
-	 * "pid N", "ready yes|no TEXT", "storage TEXT", "queue TOTAL INCOMING ACTIVE DEFERRED HOLD CORRUPT MAILDROP"
+	 * "pid N", "ready yes|no TEXT", "storage TEXT", "durable yes|no|unknown TEXT" (of an
+	 * owner whose mail program needs it, see mta.h), "queue TOTAL INCOMING ACTIVE DEFERRED HOLD CORRUPT MAILDROP"
 	 */
 	spawn_work_f	*survey;
 	/* do the disks answer? fails where one says no, and is not back where it hangs; see storage.h for owner */

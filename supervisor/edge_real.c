@@ -36,6 +36,7 @@ struct mta_at {
 	struct mta_params	 params;
 	char			 text[CONF_ADDRESSES_MAX][64];
 	const char		*list[CONF_ADDRESSES_MAX + 1];
+	const char		*services[CONF_OPTIONS_MAX + 1];
 };
 
 static void
@@ -47,8 +48,10 @@ mta_at(const struct conf *c, struct mta_at *ret)
 		ret->list[i] = ret->text[i];
 	}
 	ret->list[c->addresses] = NULL;
+	memcpy(ret->services, c->mta.services, sizeof(c->mta.services));
+	ret->services[CONF_OPTIONS_MAX] = NULL;	/* behind the last of them they are NULL already */
 	ret->params = (struct mta_params){ .config = c->mta.config, .probe = c->mta.probe, .run_dir = c->run_dir,
-		.addresses = ret->list, .probe_ms = c->mta.probe_ms, .names_judged = true };
+		.addresses = ret->list, .services = ret->services, .probe_ms = c->mta.probe_ms, .names_judged = true };
 }
 
 static bool
@@ -422,6 +425,10 @@ do_survey(const void *arg, struct spawn_out *out, struct err *err)
 		spawn_say(out, "ready", "%s %s", storage_of(ctx)->ready(c, &why) ? "yes" : "no", why.text);
 	if (storage_of(ctx)->describe(c, line, sizeof(line), &why))
 		spawn_say(out, "storage", "%s", line);
+	if (ctx->owner && at.driver->durable != NULL) {
+		why.text[0] = '\0';
+		spawn_say(out, "durable", "%s %s", fact_name(at.driver->durable(&at.params, &why)), why.text);
+	}
 	if (ctx->count_queue)
 		survey_queue(&at, out);
 	return true;

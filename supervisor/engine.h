@@ -72,9 +72,9 @@ struct engine_proof {
 };
 
 struct engine_hold {		/* what the last survey said of the own group */
-	enum fact	storage, binds, addresses, interfaces, mta, ready, prepared;
+	enum fact	storage, binds, addresses, interfaces, mta, ready, prepared, durable;
 	bool		address[CONF_ADDRESSES_MAX];
-	char		storage_text[128], interfaces_text[160], ready_text[256], prepared_text[256];
+	char		storage_text[128], interfaces_text[160], ready_text[256], prepared_text[256], durable_text[256];
 	bool		queue_known;
 	struct mta_queue_counts queue;
 };

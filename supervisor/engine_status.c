@@ -369,6 +369,9 @@ problems_of_group(const struct engine *en, struct status *st)
 			problem(st, "make room on it: mail is put off with 4xx when it is full", "%s is nearly full: %s", st->mountpoint,
 			    h->storage_text);
 		problem_queue(en, st);
+		if (h->durable == FACT_NO)
+			problem(st, "'mailpair switchover' mounts it with dirsync on the other node; or: chattr +D on that directory", "%s",
+			    h->durable_text);
 		if (h->storage != FACT_YES)
 			problem(st, "look at the storage now", "%s is not mounted", st->mountpoint);
 	}

@@ -128,6 +128,7 @@ survey_learn(struct engine *en, const char *report)
 
 	h->ready = fact_of(report, "ready", h->ready_text, sizeof(h->ready_text));
 	h->interfaces = fact_of(report, "interfaces", h->interfaces_text, sizeof(h->interfaces_text));
+	h->durable = fact_of(report, "durable", h->durable_text, sizeof(h->durable_text));
 	survey_learn_queue(en, report);
 	en->interface_dead = h->interfaces == FACT_NO;
 	if (engine_busy(en))

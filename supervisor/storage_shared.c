@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "mta/mta.h"
 #include "supervisor/storage.h"
 #include "supervisor/storage_impl.h"
 
@@ -327,6 +328,15 @@ claim(const struct storage_device *d, struct err *err)
 	return true;
 }
 
+/* Flags that the mail program needs of the file system of its queue, whatever the configuration says. */
+static unsigned long
+mail_flags(const struct conf *conf)
+{
+	const struct mta_driver *driver = conf->mta.name != NULL ? mta_find(conf->mta.name) : NULL;
+
+	return driver != NULL && driver->durable != NULL ? MS_DIRSYNC : 0;
+}
+
 static bool
 mount_it(const struct conf *conf, const struct storage_fs *fs, const char *device,
     const char *point, struct err *err)
@@ -337,7 +347,7 @@ mount_it(const struct conf *conf, const struct storage_fs *fs, const char *devic
 
 	if (!storage_options(conf->storage.options, &flags, data, err))
 		return false;
-	if (mount(device, point, fs->name, flags, data) == -1) {
+	if (mount(device, point, fs->name, flags | mail_flags(conf), data) == -1) {
 		int sys = errno;
 
 		if (sys == ENODEV)

@@ -150,7 +150,7 @@ uncomment(const char *text)
 		    strchr("#\n ", hash[1]) != NULL || hash[strlen(name) + 1] != ' ')
 			continue;
 		if (strncmp(hash + strlen(name) + 1, " = ", 3) != 0 || strcmp(name, "mx2") == 0 ||
-		    strcmp(name, "prefer") == 0 || strcmp(name, "config") == 0 || strcmp(name, "interface") == 0 ||
+		    strcmp(name, "prefer") == 0 || strcmp(name, "config") == 0 || strcmp(name, "services") == 0 || strcmp(name, "interface") == 0 ||
 		    (strcmp(name, "probe") == 0 && strstr(hash, "127.0.0.1") < strchr(hash, '\n') &&
 		    strstr(hash, "127.0.0.1") != NULL))
 			continue;

@@ -115,7 +115,9 @@ CHANGE(address_broadcast, now->address[0].bytes[3] = 255)
 CHANGE(address_multicast, now->address[1].bytes[0] = 0xff)
 CHANGE(address_of_link, now->link[0].address[0] = "192.0.2.5")
 CHANGE(mta_none, now->mta.name = NULL)
-CHANGE(mta_qmail_yet, now->mta.name = "qmail")
+CHANGE(mta_services, now->mta.services[0] = "/service/qmail-send"; now->mta.services_len = 1)
+CHANGE(mta_service_relative, now->mta.name = "qmail"; now->mta.services[0] = "qmail-send"; now->mta.services_len = 1)
+CHANGE(mta_service_twice, now->mta.name = "qmail"; now->mta.services[0] = "/a"; now->mta.services[1] = "/a"; now->mta.services_len = 2)
 CHANGE(mta_unknown, now->mta.name = "sendmail")
 CHANGE(mta_failures, now->mta.failures = 6)
 CHANGE(mta_probe_name, now->mta.probe = "localhost:25")
@@ -184,7 +186,9 @@ static const struct { void (*change)(void); int line; const char *mistake; } rul
 	{ address_multicast, 41, "address \"2001:db8::5/64\" is no address of a host" },
 	{ address_of_link, 40, "address \"192.0.2.5/24\" moves between the nodes, but link \"cross\" uses it" },
 	{ mta_none, 0, "the mta is missing" },
-	{ mta_qmail_yet, 50, "mta \"qmail\" is not supported by this version of mailpair yet" },
+	{ mta_services, 50, "mta \"postfix\": services are of qmail only" },
+	{ mta_service_relative, 50, "mta \"qmail\": the service \"qmail-send\" is no plain absolute path" },
+	{ mta_service_twice, 50, "mta \"qmail\": services hold \"/a\" twice" },
 	{ mta_unknown, 50, "mta \"sendmail\" is not known" },
 	{ mta_failures, 50, "mta \"postfix\": failures = \"6\" is above window (5)" },
 	{ mta_probe_name, 50, "mta \"postfix\": probe = \"localhost:25\" is wrong" },
@@ -333,6 +337,7 @@ CHANGE(fewer_binds, now->binds = 0)
 CHANGE(other_from, now->bind[0].from = "other")
 CHANGE(other_method, now->bind[0].symlink = true)
 CHANGE(other_address, now->address[0].text = "192.0.2.6/24")
+CHANGE(other_services, now->mta.services[0] = "/service/qmail-send"; now->mta.services_len = 1)
 CHANGE(other_interface, now->address[0].interface = "eth1")
 
 static const struct { void (*change)(void); const char *text; } fixed[] = {
@@ -351,6 +356,7 @@ static const struct { void (*change)(void); const char *text; } fixed[] = {
 	{ other_from, "bind \"/var/spool/postfix\": from cannot change" },
 	{ other_method, "bind \"/var/spool/postfix\": method cannot change" },
 	{ other_address, "a service address cannot change" },
+	{ other_services, "the number of services of the mta cannot change" },
 	{ other_interface, "address \"192.0.2.5/24\": interface cannot change" },
 };
 

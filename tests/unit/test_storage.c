@@ -2,6 +2,7 @@
  * tests/unit/test_storage.c - the driver "shared" on real block devices: taken once, let go for
  * certain.
  */
+#include "mta/qmail_queue.h"
 #include "supervisor/storage.h"
 #include "supervisor/storage_impl.h"
 #include "tests/unit/harness.h"
@@ -67,11 +68,24 @@ START_TEST(up_and_down_twice_are_as_good_as_once)
 }
 END_TEST
 
+/* The super block's options, with a comma at both ends. */
+static void
+super_options(char *buf, size_t size)
+{
+	char line[4096], options[256] = "";
+	FILE *f = fopen("/proc/self/mounts", "re");
+
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, " " DISK_POINT " ") != NULL)
+			sscanf(line, "%*s %*s %*s %255s", options);
+	fclose(f);
+	snprintf(buf, size, ",%s,", options);
+}
+
 START_TEST(the_mount_has_the_options_of_the_configuration)
 {
 	struct mounts m;
-	char line[4096], options[256] = "";
-	FILE *f;
+	char options[300];
 
 	conf.storage.options =
 	    "defaults,noatime,nodev,nosuid,noexec,errors=panic,x-systemd.device-timeout=5,_netdev";
@@ -79,15 +93,31 @@ START_TEST(the_mount_has_the_options_of_the_configuration)
 	ck_assert(mounts_read("/proc/self/mountinfo", &m, NULL));
 	ck_assert_str_eq(mounts_top(&m, DISK_POINT)->fstype, "ext4");
 	mounts_free(&m);
-	f = fopen("/proc/self/mounts", "re");
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (strstr(line, " " DISK_POINT " ") != NULL)
-			sscanf(line, "%*s %*s %*s %255s", options);
-	fclose(f);
+	super_options(options, sizeof(options));
 	ck_assert_msg(strstr(options, "noatime") && strstr(options, "nodev") &&
 			  strstr(options, "nosuid") && strstr(options, "noexec") &&
 			  strstr(options, "errors=panic"),
 	    "%s", options);
+}
+END_TEST
+
+START_TEST(a_spool_of_qmail_is_mounted_dirsync_and_no_other)
+{
+	static const char *const names[] = {"postfix", "exim", "qmail"};
+	struct disk_work w;
+	char options[300];
+
+	for (size_t i = 0; i < 3; i++) {
+		bool qmail = strcmp(names[i], "qmail") == 0;
+
+		conf.mta.name = names[i];
+		must_up();
+		super_options(options, sizeof(options));
+		ck_assert_msg((strstr(options, ",dirsync,") != NULL) == qmail, "%s: %s", names[i], options);
+		ck_assert(mkdir(DISK_POINT "/todo", 0700) == 0 || errno == EEXIST);
+		ck_assert_int_eq(qmail_queue_durable(DISK_POINT, NULL), qmail ? FACT_YES : FACT_NO);
+		must_down(&w);
+	}
 }
 END_TEST
 
@@ -451,6 +481,7 @@ main(void)
 	tcase_add_checked_fixture(ext4, world_ext4, NULL);
 	tcase_set_timeout(ext4, 60);
 	tcase_add_test(ext4, the_mount_has_the_options_of_the_configuration);
+	tcase_add_test(ext4, a_spool_of_qmail_is_mounted_dirsync_and_no_other);
 	tcase_add_test(ext4, a_missing_mountpoint_is_made_and_a_filled_one_is_reported);
 	tcase_add_test(ext4, a_mountpoint_reached_by_a_symbolic_link_is_the_same_mountpoint);
 	tcase_add_test(ext4, an_image_file_gets_a_loop_device_that_goes_with_the_mount);
