@@ -49,8 +49,9 @@ edge_hangs(const struct spawn *s)
 	if (w == sim_edge.try_spool || w == sim_edge.storage_up || w == sim_edge.seal || w == sim_edge.survey || w == sim_edge.bind)
 		return true;
 	/* these only where it is mounted */
-	return n->mounted && ((w == sim_edge.probe && s->phase == 1) || w == sim_edge.verify || w == sim_edge.mta_start || w == sim_edge.mta_restart ||
-	    w == sim_edge.abandon || (w == sim_edge.storage_down && s->phase == 1));
+	return n->mounted && ((w == sim_edge.probe && s->phase == 1) || w == sim_edge.verify || w == sim_edge.queue_check ||
+	    w == sim_edge.queue_deep || w == sim_edge.mta_start || w == sim_edge.mta_restart || w == sim_edge.abandon ||
+	    (w == sim_edge.storage_down && s->phase == 1));
 }
 
 /* Nobody can end a mail program that waits for a disk. */
@@ -390,7 +391,8 @@ do_mta_stop(const void *arg, struct spawn_out *out, struct err *err)
 	(void)out;
 	if (mta_stuck(n))
 		return err_set(err, 0, "process %d cannot be ended", n->mta_pid);
-	if (n->running && n->en.role == ROLE_RELEASING)
+	/* not of a restart that was under way already when the release began */
+	if (n->running && n->en.role == ROLE_RELEASING && n->en.act_running == ACT_MTA_STOP)
 		check_order(n, "stops its mail program while clients still come", n->address && n->mta_pid != 0);
 	node_mta_kill(n);
 	return true;
