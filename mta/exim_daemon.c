@@ -22,14 +22,15 @@
 #include "mta/exim_process.h"
 
 #define FORCE_MS_MAX 3000	/* kept of a stop's time for KILL */
-#define LOOK_MS 100		/* how often a stop looks for processes that were born meanwhile */
-#define PATIENCE_MS 1500	/* who takes or runs mail gets so long to go after TERM */
+#define LOOK_MS 20		/* how often a stop looks for processes that were born meanwhile */
+#define PATIENCE_MS 500	/* for a reception to end its message, and for who got a TERM to go */
 #define LISTEN_MS 2		/* how often a start looks whether the ports are taken */
 #define ABANDON_MS 1000
 
 /* Too large for a stack that is locked into memory. */
 struct told { pid_t pid; uint64_t at_ms; };
-struct stopping { struct exim_instance inst; struct exim_processes list, chosen; struct told told[EXIM_PROCESSES_MAX]; size_t tolds; };
+struct stopping { struct exim_instance inst; struct exim_processes list, chosen; struct told told[EXIM_PROCESSES_MAX]; size_t tolds;
+	uint64_t began_ms; };
 
 static uint32_t
 left_ms(uint64_t deadline_ms)
@@ -215,40 +216,56 @@ told_at(const struct stopping *s, pid_t pid)
 }
 
 static void
-signal_chosen(struct stopping *s, int signo, uint64_t wait_until_ms, size_t *ret_sent)
+note_chosen(struct stopping *s)
 {
 	for (size_t i = 0; i < s->chosen.len && s->tolds < EXIM_PROCESSES_MAX; i++)
 		if (told_at(s, s->chosen.at[i].pid) == 0)
 			s->told[s->tolds++] = (struct told){ s->chosen.at[i].pid, clock_mono_ms() };
-	*ret_sent = 0;
-	if (s->chosen.len > 0)
-		exim_processes_end(&s->inst, &s->chosen, signo, wait_until_ms, ret_sent);
 }
 
-/* Those of a role who got their TERM, so long ago or not at all yet. */
-enum who { DAEMONS_UNTOLD, OTHERS_UNTOLD, OTHERS_OVERDUE };
+/* Whom a round is about: the first two are told to go, the last have had their time. */
+enum who { DAEMONS, IDLE, OVERDUE };
+
+static bool
+is_chosen(const struct stopping *s, const struct exim_process *p, enum who who)
+{
+	uint64_t now = clock_mono_ms(), told = told_at(s, p->pid);
+
+	switch (p->role) {
+	case EXIM_ROLE_DAEMON:
+		return who == DAEMONS && told == 0;
+	case EXIM_ROLE_DELIVERY:
+		return false;
+	case EXIM_ROLE_RECEPTION:
+		return who == OVERDUE && now - s->began_ms >= PATIENCE_MS;
+	case EXIM_ROLE_OTHER:
+	case EXIM_ROLE_ASKS:
+		return (who == IDLE && told == 0) || (who == OVERDUE && told != 0 && now - told >= PATIENCE_MS);
+	}
+	return false;
+}
 
 static void
 choose(struct stopping *s, enum who who)
 {
-	uint64_t now = clock_mono_ms();
-
 	s->chosen.len = 0;
-	for (size_t i = 0; i < s->list.len; i++) {
-		const struct exim_process *p = &s->list.at[i];
-		uint64_t told = told_at(s, p->pid);
-		bool daemon = p->role == EXIM_ROLE_DAEMON;
+	for (size_t i = 0; i < s->list.len; i++)
+		if (is_chosen(s, &s->list.at[i], who))
+			s->chosen.at[s->chosen.len++] = s->list.at[i];
+}
 
-		if (p->role == EXIM_ROLE_DELIVERY || daemon != (who == DAEMONS_UNTOLD))
-			continue;
-		if (who == OTHERS_OVERDUE ? told != 0 && now - told >= PATIENCE_MS : told == 0)
-			s->chosen.at[s->chosen.len++] = *p;
-	}
+static void
+tell_exactly(struct stopping *s, enum who who, int signo, size_t *ret_sent)
+{
+	choose(s, who);
+	exim_processes_end_exact(&s->inst, &s->chosen, signo, ret_sent);
+	note_chosen(s);
 }
 
 /*
- * Until none is left or the time is over. The daemon first, so that nothing new is begun meanwhile. A reception that waits for
- * its client sees a TERM only when more bytes come: it has acknowledged nothing, and does not hold up a takeover.
+ * Until none is left or the time is over. The daemon first, so that nothing new is begun meanwhile. A reception may say 250 to
+ * the message that it has in hand; one that waits for its client has acknowledged nothing, does not see a TERM until more
+ * bytes come, and does not hold up a takeover.
  */
 static bool
 stop_orderly(struct stopping *s, uint64_t deadline_ms, size_t *ret_killed, struct err *err)
@@ -258,12 +275,12 @@ stop_orderly(struct stopping *s, uint64_t deadline_ms, size_t *ret_killed, struc
 	do {
 		if (exim_processes(&s->inst, &s->list, err) == FACT_UNKNOWN)
 			return false;
-		choose(s, DAEMONS_UNTOLD);
-		signal_chosen(s, SIGTERM, deadline_ms, &sent);
-		choose(s, OTHERS_UNTOLD);
-		signal_chosen(s, SIGTERM, 0, &sent);
-		choose(s, OTHERS_OVERDUE);
-		signal_chosen(s, SIGKILL, 0, &sent);
+		choose(s, DAEMONS);
+		note_chosen(s);
+		if (s->chosen.len > 0)
+			exim_processes_end(&s->inst, &s->chosen, SIGTERM, deadline_ms, &sent);
+		tell_exactly(s, IDLE, SIGTERM, &sent);
+		tell_exactly(s, OVERDUE, SIGKILL, &sent);
 		*ret_killed += sent;
 		if (s->list.len > 0)
 			exim_processes_end(&s->inst, &s->list, 0, at_most(deadline_ms, LOOK_MS), &sent);
@@ -303,6 +320,7 @@ exim_stop(const struct exim_conf *conf, uint64_t deadline_ms, struct spawn_out *
 
 	if (s == NULL)
 		return err_set(err, 0, "out of memory");
+	s->began_ms = clock_mono_ms();
 	ok = exim_instance(conf, &s->inst, err) && stop_all(s, deadline_ms, &killed, err);
 	free(s);
 	if (killed != 0 && out != NULL)

@@ -39,8 +39,9 @@ bool	exim_daemon_start(const struct exim_conf *, uint64_t deadline_ms, pid_t *re
 bool	exim_script_start(const struct exim_conf *, uint64_t deadline_ms, pid_t *ret_pid, struct err *);
 
 /*
- * TERM to the daemon, which stops listening at once; TERM to what receives or goes through the queue; deliveries under way
- * end by themselves as long as the limit allows, then KILL. True once no process is left. Reports "killed N".
+ * TERM to the daemon, which stops listening at once; TERM to what waits for a client's command or goes through the queue. A
+ * reception has half a second to say 250 to its message, deliveries under way as long as the limit allows; then KILL. True once no
+ * process is left. Reports "killed N".
  */
 bool	exim_stop(const struct exim_conf *, uint64_t deadline_ms, struct spawn_out *, struct err *);
 

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 static const char *const role_word[] = {
-	[EXIM_ROLE_DAEMON] = "its daemon", [EXIM_ROLE_DELIVERY] = "a delivery", [EXIM_ROLE_OTHER] = "a process that takes or runs mail",
+	[EXIM_ROLE_DAEMON] = "its daemon", [EXIM_ROLE_DELIVERY] = "a delivery", [EXIM_ROLE_RECEPTION] = "a reception",
+	[EXIM_ROLE_OTHER] = "a process that takes or runs mail",
 	[EXIM_ROLE_ASKS] = "a question",
 };
 

@@ -25,6 +25,7 @@
 #include "common/durable.h"
 
 #define COMMAND_MAX 4096	/* of a command line that is looked at */
+#define STOP_TRIES 50		/* so many milliseconds for a process to see that it is stopped */
 
 /* ---------------------------------------------------------------- whose is it? */
 
@@ -204,17 +205,18 @@ appends(pid_t pid, const char *fd)
 	return (value & O_APPEND) != 0;
 }
 
-static bool
-is_delivering(pid_t pid)
+/* Which message it has in hand, by the files that it has open: DELIVERY, RECEPTION, or OTHER for none. */
+static enum exim_role
+role_by_files(pid_t pid)
 {
 	char path[80], file[EXIM_PATH_MAX];
 	const struct dirent *entry;
-	bool found = false;
+	enum exim_role role = EXIM_ROLE_OTHER;
 	DIR *dir;
 
 	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
 	dir = opendir(path);
-	while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+	while (dir != NULL && role != EXIM_ROLE_DELIVERY && (entry = readdir(dir)) != NULL) {
 		size_t len;
 
 		snprintf(path, sizeof path, "/proc/%d/fd/%.20s", (int)pid, entry->d_name);
@@ -222,13 +224,13 @@ is_delivering(pid_t pid)
 			continue;
 		len = strlen(file);
 		if (len > 2 && strcmp(file + len - 2, "-J") == 0)
-			found = true;
+			role = EXIM_ROLE_DELIVERY;
 		else if (len > 2 && strcmp(file + len - 2, "-D") == 0)
-			found = appends(pid, entry->d_name);
+			role = appends(pid, entry->d_name) ? EXIM_ROLE_DELIVERY : EXIM_ROLE_RECEPTION;
 	}
 	if (dir != NULL)
 		closedir(dir);
-	return found;
+	return role;
 }
 
 /* "-bd", "-bdf", "-bw5m", "-q30m", "-qff1h", "-qGname/5m": something that stays. "-q", "-qff", "-qGname" run once. */
@@ -288,12 +290,10 @@ give_roles(struct exim_processes *list)
 
 		if (!read_command(p->pid, command))
 			command[0] = command[1] = '\0';
-		p->role = EXIM_ROLE_OTHER;
+		p->role = role_by_files(p->pid);
 		if (is_daemon(list, p, command))
 			p->role = EXIM_ROLE_DAEMON;
-		else if (is_delivering(p->pid))
-			p->role = EXIM_ROLE_DELIVERY;
-		else if (says_question(command))
+		else if (p->role == EXIM_ROLE_OTHER && says_question(command))
 			p->role = EXIM_ROLE_ASKS;
 	}
 }
@@ -407,4 +407,56 @@ exim_processes_end(const struct exim_instance *inst, const struct exim_processes
 		if (pfd[i].fd >= 0)
 			close(pfd[i].fd);
 	return left;
+}
+
+/* Its state by the letter of proc(5); 0: it is gone. */
+static char
+state_of(pid_t pid)
+{
+	char path[48], text[512], state = '\0';
+	const char *close;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (durable_read(path, text, sizeof text, NULL) != -1 && (close = strrchr(text, ')')) != NULL)
+		sscanf(close + 1, " %c", &state);
+	return state;
+}
+
+/* A stop is seen by the process when it next comes out of the kernel. */
+static bool
+await_stopped(pid_t pid)
+{
+	for (int i = 0; i < STOP_TRIES; i++) {
+		char state = state_of(pid);
+
+		if (state == 'T' || state == 't')
+			return true;
+		if (state == '\0' || state == 'Z')
+			return false;
+		poll(NULL, 0, 1);
+	}
+	return false;
+}
+
+void
+exim_processes_end_exact(const struct exim_instance *inst, const struct exim_processes *list, int signo, size_t *ret_sent)
+{
+	char command[COMMAND_MAX];
+
+	*ret_sent = 0;
+	for (size_t i = 0; i < list->len; i++) {
+		pid_t pid = list->at[i].pid;
+		int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+		if (fd == -1)
+			continue;
+		if (belongs(pid, inst, command, NULL) == FACT_YES && syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0) {
+			enum exim_role role = list->at[i].role == EXIM_ROLE_ASKS ? EXIM_ROLE_OTHER : list->at[i].role;
+
+			if (await_stopped(pid) && role_by_files(pid) == role)
+				*ret_sent += syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == 0;
+			syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
+		}
+		close(fd);
+	}
 }

@@ -17,7 +17,8 @@
 enum exim_role {
 	EXIM_ROLE_DAEMON,	/* listens, or starts queue runs */
 	EXIM_ROLE_DELIVERY,	/* has a message locked, or its journal open: ending it may deliver twice */
-	EXIM_ROLE_OTHER,	/* receives mail, goes through the queue, or is between two of these */
+	EXIM_ROLE_RECEPTION,	/* writes a message, or has yet to say 250 to it: ended now it is sent again */
+	EXIM_ROLE_OTHER,	/* waits for a client's command, goes through the queue, or is between two of these */
 	EXIM_ROLE_ASKS		/* -bP, -bp, -bV, ...: writes nothing */
 };
 
@@ -56,5 +57,11 @@ const struct exim_process *exim_daemon_of(const struct exim_processes *, const c
  */
 size_t	exim_processes_end(const struct exim_instance *, const struct exim_processes *, int signo, uint64_t deadline_ms,
 	    size_t *ret_sent);
+
+/*
+ * Send signo to those that are still of their role, and do not wait. A process may begin a message at any moment, so each is
+ * stopped first, and looked at while it cannot; who does something else by now goes on. Blocks for some milliseconds a process.
+ */
+void	exim_processes_end_exact(const struct exim_instance *, const struct exim_processes *, int signo, size_t *ret_sent);
 
 #endif

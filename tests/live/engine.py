@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE) + '/scenario']
 
 import scn                              # noqa: E402
+import mailers                          # noqa: E402
 import settings                         # noqa: E402
 import traffic                          # noqa: E402
 from hostile import Hostile, THIRD      # noqa: E402
@@ -48,7 +49,7 @@ class Engine(Judge, Hostile, Stalls):
     def before(self):
         """What has to stand in the hosts before they boot, wherever in the file it is written."""
         changes = {s.values[0]: s.values[1] for s in self.scenario.find('option')}
-        conf = settings.mailpair_conf(changes)
+        conf = settings.mailpair_conf(changes, self.world.mailer)
         wrong = {s.values[0] for s in self.scenario.find('key')}
         for name, host in self.world.hosts.items():
             host.write('/etc/mailpair/mailpair.conf', conf)
@@ -183,23 +184,30 @@ class Engine(Judge, Hostile, Stalls):
         os.unlink(self.host(name).path('/etc/daemon-off'))
 
     def master(self, name):
-        """Postfix's own first process."""
-        return self.host(name).pids('master')
+        """Postfix's own first process; of Exim all that there are."""
+        return self.host(name).pids(self.world.mailer.process)
 
     def do_kill_mta(self, step, name):
         self.masters[name] = set(self.master(name))
-        self.kill(self.master(name), signal.SIGKILL, "Postfix's master of " + name)
+        self.kill(self.master(name), signal.SIGKILL, 'the mail program of ' + name)
 
     def do_hang_mta(self, step, name):
         self.masters[name] = set(self.master(name))
-        self.kill(self.master(name), signal.SIGSTOP, "Postfix's master of " + name)
+        self.kill(self.master(name), signal.SIGSTOP, 'the mail program of ' + name)
 
     def do_break_mta(self, step, name):
-        """A mistake in its configuration: Postfix will not start any more."""
-        self.host(name).write('/etc/postfix/master.cf', 'smtp inet this is not a service\n')
+        """A mistake in its configuration: it will not start any more."""
+        self.world.mailer.break_it(self.host(name))
 
     def do_mend_mta(self, step, name):
-        self.host(name).write('/etc/postfix/master.cf', settings.master_cf())
+        self.world.mailer.mend(self.host(name))
+
+    def do_deliver(self, step, name):
+        """All that is in the queue, wherever it was to go."""
+        if not self.world.mailer.deliver:
+            raise WorldError('%s of this world delivers nothing' % self.world.mailer.name)
+        if not self.wait_until(lambda: self.world.mailer.deliver(self.host(name)) == 0, 60):
+            raise Failed('the queue did not empty')
 
     def do_hold_spool(self, step, name):
         """A process that ignores TERM works on a file of the spool."""
@@ -292,7 +300,7 @@ class Engine(Judge, Hostile, Stalls):
         return out.startswith('220')
 
     def queue_ids(self, name):
-        return traffic.queue_ids(self.host(name))
+        return self.world.mailer.ids(self.host(name))
 
     # ---- the end
     def timeline(self):
@@ -323,7 +331,11 @@ def perform(args):
         scenario = scn.load(args.scenario)
     except scn.ScenarioError as e:
         return 'broken', str(e), ''
-    world = World(args.dir, args.build)
+    try:
+        mailer = mailers.of(scenario)
+    except ValueError as e:
+        return 'broken', str(e), ''
+    world = World(args.dir, args.build, mailer)
     engine = None
     try:
         world.make()

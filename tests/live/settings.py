@@ -25,8 +25,9 @@ def quoted(text):
     return '"%s"' % text
 
 
-# (section, title, [(option, value)]): values as they are written. Timers are fast, so that a run is short.
-def sections():
+# (section, title, [(option, value)]): values as they are written. Timers are fast, so that a run is short. mailer: one of mailers.py,
+# or what has its name, bind and sub.
+def sections(mailer):
     yield 'top', None, [('pair', quoted('mail')), ('group', quoted('root')),
                         ('log', quoted('/var/log/mailpaird.log'))]
     for node in NODES:
@@ -48,10 +49,10 @@ def sections():
     yield 'storage', 'spool', [('type', quoted('shared')), ('device', quoted('/dev/san')),
                                ('mountpoint', quoted('/srv/mail')), ('fstype', quoted('ext4')),
                                ('options', quoted('noatime'))]
-    yield 'bind', '/var/spool/postfix', [('from', quoted('postfix'))]
+    yield 'bind', mailer.bind, [('from', quoted(mailer.sub))]
     yield 'address', SERVICE + '/24', [('interface', quoted('eth0'))]
     yield 'address', SERVICE6 + '/64', [('interface', quoted('eth0'))]
-    yield 'mta', 'postfix', [('monitor', '500ms'), ('probe-timeout', '500ms'), ('start-timeout', '10s'),
+    yield 'mta', mailer.name, [('monitor', '500ms'), ('probe-timeout', '500ms'), ('start-timeout', '10s'),
                              ('stop-timeout', '10s')]
     yield 'timeouts', None, [('unmount', '5s'), ('kill', '1s')]
 
@@ -75,11 +76,16 @@ class Changes(dict):
         self.used = set()
 
 
-def mailpair_conf(changes):
+class Usual:
+    """The mail program where nothing else is said."""
+    name, bind, sub = 'postfix', '/var/spool/postfix', 'postfix'
+
+
+def mailpair_conf(changes, mailer=Usual):
     """The text of mailpair.conf. ValueError when a change names no section there is."""
     changes = Changes(changes)
     lines = []
-    for section, title, options in sections():
+    for section, title, options in sections(mailer):
         body = options_of(section, title, options, changes)
         head = section + (' "%s"' % title if title else '')
         if section == 'top':

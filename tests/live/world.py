@@ -8,13 +8,13 @@ import fcntl
 import json
 import os
 import pwd
-import grp
 import shutil
 import struct
 import subprocess
 import threading
 import time
 
+import mailers
 import settings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -62,16 +62,17 @@ def loop_attach(image):
         os.close(ctl)
 
 
-def make_image(directory, image, megabytes=64):
-    """An ext4 file system that holds an empty Postfix queue."""
-    spool = directory + '/spool/postfix'
-    os.makedirs(spool)
-    os.chmod(directory + '/spool', 0o755)
-    for name, user, group, mode in settings.QUEUE_DIRS:
-        path = spool + '/' + name
-        os.mkdir(path)
-        os.chown(path, pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid)
-        os.chmod(path, mode)
+def make_dir(path, uid, gid, mode):
+    os.mkdir(path)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)
+
+
+def make_image(directory, image, mailer, megabytes=64):
+    """An ext4 file system that holds an empty queue."""
+    make_dir(directory + '/spool', 0, 0, 0o755)
+    for name, *how in mailer.dirs():
+        make_dir('%s/spool/%s' % (directory, name), *how)
     with open(image, 'wb') as f:
         f.truncate(megabytes << 20)
     run(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '1', '-N', '16384', '-J', 'size=4', '-E',
@@ -125,13 +126,11 @@ class Host:
             os.chmod(self.dir + '/upper' + d, 0o755)
         for d in ('/var/log', '/var/lib/mailpair', '/etc/mailpair', '/srv', '/srv/mail'):
             self.fresh_dir(d)
-        self.fresh_dir('/var/lib/postfix', 0o700, 'postfix')
         self.write('/etc/hostname', self.name + '\n')
         self.write('/etc/resolv.conf', '')
         self.write('/etc/hosts', '127.0.0.1 localhost\n::1 localhost\n' + ''.join(
             '%s %s\n' % (settings.lan(h)[0].split('/')[0], h) for h in settings.LAN))
-        self.write('/etc/postfix/main.cf', settings.MAIN_CF)
-        self.write('/etc/postfix/master.cf', settings.master_cf())
+        self.world.mailer.furnish(self)
         for program in ('mailpaird', 'mailpair', 'mailpair-queue'):
             source = '%s/%s' % (self.world.build, program)
             if os.path.exists(source):
@@ -236,8 +235,8 @@ class Tool:
 
 # ---------------------------------------------------------------- the world
 class World:
-    def __init__(self, directory, build):
-        self.dir, self.build = directory, build
+    def __init__(self, directory, build, mailer=mailers.MAILERS['postfix']):
+        self.dir, self.build, self.mailer = directory, build, mailer
         self.began = now_ns()
         self.changed = threading.Condition()    # power or holdings changed
         self.events = []                        # (time, text), for the timeline
@@ -265,7 +264,7 @@ class World:
         for d in ('log', 'hosts', 'bmc/mx1', 'bmc/mx2'):
             os.makedirs(self.dir + '/' + d)
         self.make_net()
-        make_image(self.dir, self.dir + '/san.img')
+        make_image(self.dir, self.dir + '/san.img', self.mailer)
         for name in settings.NODES:
             self.loop[name] = loop_attach(self.dir + '/san.img')
         self.make_cable()

@@ -57,7 +57,7 @@ class Judge:
     def do_node(self, step, name):
         pass
 
-    do_option = do_key = do_live_only = do_virtual_only = lambda self, step, *values: None
+    do_option = do_key = do_live_only = do_virtual_only = do_mail_program = lambda self, step, *values: None
 
     # ---- the clients and the operators
     def do_load_on(self, step, per_second):
@@ -163,6 +163,11 @@ class Judge:
         if self.prober.proc:
             return any(end > since and outcome == 'ok' for begin, end, outcome in self.prober.tries[-200:])
         return self.greeted()
+
+    def is_whole(self, since, name):
+        """By the deep pass; unfinished mail may wait in it."""
+        code, self.said = self.host(name).x('mailpair-queue check --deep', timeout=60)
+        return code == 0
 
     def is_acked(self, since, count):
         self.load.read()
