@@ -324,14 +324,21 @@ same_directory(const char *a, const char *b)
 	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+/* As the settings are now; as they were last known where they cannot be read any more. */
+static bool
+settings(const struct mta_params *params, struct postfix_conf *ret, struct err *err)
+{
+	return postfix_conf_load(params, ret, NULL) || postfix_conf_load_known(params, ret, err);
+}
+
 /* Is dir the queue of an instance of this host? Its settings are in work->conf then. dir NULL: of the first. */
 static bool
 own_queue(const struct mta_params *params, const char *dir, struct work *work, struct err *err)
 {
-	if (!postfix_instances_load(params, true, &work->all, err))
+	if (!postfix_instances_load(params, false, &work->all, NULL) && !postfix_instances_load(params, true, &work->all, err))
 		return false;
 	for (size_t i = 0; i < work->all.len; i++)
-		if (postfix_conf_load_known(&work->all.one[i], &work->conf, err) &&
+		if (settings(&work->all.one[i], &work->conf, err) &&
 		    (dir == NULL || same_directory(dir, work->conf.value[PF_QUEUE_DIR])))
 			return true;
 	return false;
@@ -345,9 +352,9 @@ queues(const struct mta_params *params, struct mta_queues *ret, struct err *err)
 
 	if (work == NULL)
 		return false;
-	ok = postfix_instances_load(params, true, &work->all, err);
+	ok = postfix_instances_load(params, false, &work->all, err);
 	for (size_t i = 0; ok && i < work->all.len; i++) {
-		ok = postfix_conf_load_known(&work->all.one[i], &work->conf, err) || postfix_instance_failed(&work->all, i, err);
+		ok = postfix_conf_load(&work->all.one[i], &work->conf, err) || postfix_instance_failed(&work->all, i, err);
 		if (ok)
 			snprintf(ret->root[i], sizeof ret->root[0], "%s", work->conf.value[PF_QUEUE_DIR]);
 	}
