@@ -22,6 +22,7 @@ import scn                              # noqa: E402
 import mailers                          # noqa: E402
 import settings                         # noqa: E402
 import traffic                          # noqa: E402
+from delivery import Deliveries         # noqa: E402
 from hostile import Hostile, THIRD      # noqa: E402
 from judge import Failed, Judge         # noqa: E402
 from stalls import Stalls               # noqa: E402
@@ -30,11 +31,12 @@ from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 POLL = 0.02                             # how often a claim is looked at while it is waited for
 
 
-class Engine(Judge, Hostile, Stalls):
+class Engine(Judge, Hostile, Stalls, Deliveries):
     def __init__(self, world, scenario, verbose=False):
         Judge.__init__(self, world, scenario, verbose)
         Hostile.__init__(self)
         Stalls.__init__(self)
+        Deliveries.__init__(self)
         self.load, self.prober = traffic.Load(world), traffic.Prober(world)
         self.always, self.never = set(), []
 

@@ -217,6 +217,42 @@ def p_linked(root, rnd):
     return path and path + ' is in two queues'
 
 
+def p_copied(root, rnd):
+    """A second file of the same message, as when two queues are put together."""
+    path = pick(rnd, [f for f in files(root, 'deferred') if '#' not in f and os.stat(f).st_mode & 0o777 == 0o700])
+    to = path and '%s/hold/%s' % (root, os.path.basename(path))
+    if not path or os.path.exists(to):
+        return None
+    st = os.stat(path)
+    with open(path, 'rb') as f:
+        write(to, f.read(), st.st_uid, st.st_gid, 0o700)
+    os.utime(to, ns=(st.st_atime_ns, st.st_mtime_ns))
+    return path + ' is in hold as well'
+
+
+def p_all_modes(root, rnd):
+    """As after a copy without modes."""
+    found = files(root, 'active', 'deferred', 'hold', 'incoming')
+    for path in found:
+        os.chmod(path, 0o644)
+    return 'all %d messages have lost their modes' % len(found)
+
+
+def p_no_id(root, rnd):
+    path = pick(rnd, [f for f in files(root, 'hold') if '#' not in f])
+    if path:
+        os.rename(path, path[:-len(os.path.basename(path))] + os.path.basename(path).lower() + 'x')
+    return path and path + ' has a name that is no id'
+
+
+def p_bad_log(root, rnd):
+    path = pick(rnd, files(root, 'defer'))
+    if path:
+        with open(path, 'ab') as f:
+            f.write(bytes(64))
+    return path and path + ' ends in NULs'
+
+
 # ---------------------------------------------------------------- Exim
 
 def e_no_body(root, rnd):
@@ -345,7 +381,8 @@ def e_nul(root, rnd):
 COMMON = [wrong_mode, wrong_owner, far_future, strays]
 KINDS = {
     'qmail': COMMON + [q_shuffled, q_not_linked, q_no_end, q_empty, q_orphan, q_trigger, q_no_directory, misplaced],
-    'postfix': COMMON + [p_renamed, p_fix, p_lost_mode, p_cut, p_orphan, p_linked, misplaced],
+    'postfix': COMMON + [p_renamed, p_fix, p_lost_mode, p_cut, p_orphan, p_linked, misplaced, p_copied, p_all_modes, p_no_id,
+                         p_bad_log],
     'exim': COMMON + [e_no_body, e_no_head, e_cut, e_journal, e_hints, e_long, e_torn, e_twice, e_foreign, e_renamed,
                       e_moving, e_nul],
 }

@@ -68,6 +68,7 @@ CLAIMS = [
     ('asked', 'NODE asked the fence device for TEXT'),
     ('not-asked', 'NODE never asked the fence device for TEXT'),
     ('status', 'status of NODE has TEXT = TEXT'),
+    ('delivered', 'every acknowledged message is delivered'),
 ]
 
 FORMS = [
@@ -151,6 +152,8 @@ FORMS = [
     ('memory-free', 'memory of NODE is free again'),
     ('busy', 'processors of NODE are busy'),
     ('idle', 'processors of NODE are idle'),
+    ('deliver', 'deliver mail'),
+    ('damage', 'damage the queue'),
     # what an operator does
     ('run', 'run NODE REST expect COUNT'),
     ('said', 'expect it said TEXT'),
@@ -164,6 +167,7 @@ FORMS = [
     ('never', 'never NODE takes the disk'),
     ('expect-found', 'expect queue holds every acknowledged message'),
     ('expect-single', 'expect no message twice without doubt'),
+    ('expect-once', 'expect no message delivered twice without doubt'),
     ('expect-not-refused', 'expect no connection refused since mark'),
     ('expect-not-reset', 'expect no connection reset since mark'),
     ('expect-outage', 'expect outage since mark below DURATION'),
