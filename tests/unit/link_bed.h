@@ -248,9 +248,12 @@ must_send(int from, uint8_t mark)
 static inline void
 send_until_heard(int to, uint8_t mark)
 {
+	struct err err = { 0 };
+	bool sent = false;
+
 	for (int tries = 0; end[to].len == 0 || end[to].bytes[8] != mark; tries++) {
-		ck_assert_msg(tries < 50, "beat %d never came", mark);
-		(void)send_at(1 - to, 5000, mark, NULL);
+		ck_assert_msg(tries < 50, "beat %d never came: %s", mark, sent ? "sent, not heard" : err.text);
+		sent = send_at(1 - to, 5000, mark, &err);
 		(void)wait_for(&end[to].received, end[to].received + 1, 200);
 	}
 }

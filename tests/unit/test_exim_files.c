@@ -310,7 +310,7 @@ broken(void *arg, void *buf, size_t len, uint64_t offset)
 		errno = EIO;
 		return -1;
 	}
-	memcpy(buf, WHOLE + offset, len > 10 ? 10 : len);
+	memcpy(buf, &WHOLE[offset], len > 10 ? 10 : len);
 	return len > 10 ? 10 : (ssize_t)len;
 }
 

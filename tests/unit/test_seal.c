@@ -361,8 +361,9 @@ each_look(void (*law)(const struct seal_look *, enum seal_found))
 		const char *node = nodes[x % 4];
 		const char *pair = (x /= 4) % 2 == 0 ? "mail" : "other";
 		bool released = (x /= 2) % 2 == 0;
-		struct seal_look l = {.pair = "mail", .self = "mx1", .peer = "mx2",
-		    .boot = boots[(x /= 2) % 2], .touched = (enum fact)((x /= 2) % 3)};
+		const char *boot = boots[(x /= 2) % 2];
+		enum fact touched = (enum fact)((x /= 2) % 3);
+		struct seal_look l = {.pair = "mail", .self = "mx1", .peer = "mx2", .boot = boot, .touched = touched};
 		int unread = (int)((x /= 3) % 3);
 
 		for (size_t n = 0; n < TENURES * TENURES * TENURES; n++) {

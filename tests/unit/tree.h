@@ -18,7 +18,7 @@ static char root[64], outside[80];
 static struct scan_seen seen;
 static const struct rules *scan_rules = &toy_rules_any;
 
-static inline const char *
+__attribute__((format(printf, 1, 2))) static inline const char *
 in(const char *fmt, ...)
 {
 	static char path[4][1200];
