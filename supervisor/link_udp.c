@@ -27,6 +27,7 @@ struct udp {
 	struct udp_socket	 sock;
 	struct loop_io		*io;
 	bool			 refused;	/* said so, and nothing was heard since */
+	bool			 no_way;	/* the kernel may keep that answer for a connected socket although there is a way now */
 	uint8_t			 last[LINK_DATAGRAM_MAX];	/* what we sent last */
 	size_t			 last_len;
 	uint32_t		 drops;		/* the kernel's counter, as it was read last; it wraps */
@@ -59,31 +60,36 @@ same_host(const struct sockaddr *a, const struct sockaddr_storage *b)
 	return false;
 }
 
+struct said {
+	struct sock_extended_err	e;
+	struct sockaddr_in6		offender;
+};
+
+/* What an entry of the error queue says; zeros where it says nothing. */
+static struct said
+said_by(struct msghdr *msg)
+{
+	struct said said = { .e = { .ee_errno = 0 } };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			memcpy(&said, CMSG_DATA(c), len < sizeof(said) ? len : sizeof(said));
+	}
+	return said;
+}
+
 /*
  * "Port unreachable" says that the peer's kernel lives and its daemon does not, but only when the
  * peer itself said it: a firewall between the nodes may use the same words.
  */
 static bool
-refused_by_peer(struct msghdr *msg, const struct sockaddr_storage *peer)
+refused_by_peer(const struct said *said, const struct sockaddr_storage *peer)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-		struct {
-			struct sock_extended_err	e;
-			struct sockaddr_in6		offender;
-		} said = { .e = { .ee_errno = 0 } };
-		size_t len = c->cmsg_len - CMSG_LEN(0);
-
-		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
-		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
-			continue;
-		memcpy(&said, CMSG_DATA(c), len < sizeof(said) ? len : sizeof(said));
-		if (said.e.ee_errno == ECONNREFUSED &&
-		    (said.e.ee_origin == SO_EE_ORIGIN_ICMP ||
-			said.e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
-		    same_host((const struct sockaddr *)&said.offender, peer))
-			return true;
-	}
-	return false;
+	return said->e.ee_errno == ECONNREFUSED && (said->e.ee_origin == SO_EE_ORIGIN_ICMP || said->e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+	    same_host((const struct sockaddr *)&said->offender, peer);
 }
 
 /* Empty the error queue: while something is in it the socket counts as ready for ever. */
@@ -98,10 +104,13 @@ udp_errors(struct link *l, struct udp *u)
 		struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 		    .msg_controllen = sizeof(control) };
+		struct said said;
 
 		if (recvmsg(u->sock.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
 			break;
-		refused = refused || refused_by_peer(&msg, &u->sock.to);
+		said = said_by(&msg);
+		refused = refused || refused_by_peer(&said, &u->sock.to);
+		u->no_way = u->no_way || said.e.ee_errno == ENETUNREACH || said.e.ee_errno == EHOSTUNREACH;
 	}
 	if (refused && !u->refused) {
 		u->refused = true;
@@ -188,6 +197,10 @@ udp_send(struct link *l, const uint8_t *bytes, size_t len, struct err *err)
 	struct err why;
 
 	udp_count_drops(l, u);
+	if (u->no_way && to == NULL) {
+		u->no_way = false;
+		(void)connect(u->sock.fd, (const struct sockaddr *)&u->sock.to, u->sock.to_len);
+	}
 	/* The first try may only bring the news of an earlier beat that was refused. */
 	for (int i = 0; i < 2 && n == -1; i++)
 		n = sendto(u->sock.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, to,

@@ -152,7 +152,7 @@ FORMS = [
     ('memory-free', 'memory of NODE is free again'),
     ('busy', 'processors of NODE are busy'),
     ('idle', 'processors of NODE are idle'),
-    ('deliver', 'deliver mail'),
+    ('deliver-mail', 'deliver mail'),
     ('damage', 'damage the queue'),
     # what an operator does
     ('run', 'run NODE REST expect COUNT'),
