@@ -1,6 +1,6 @@
 """The mail programs of the live world: what a host needs of each, what its queue looks like, and which mail is in it.
 
-A scenario has Postfix unless it says "mail program exim". Exim is the machine's own, or what "make deps" unpacked below
+A scenario has Postfix unless it says "mail program exim" (or qmail, see qmail.py). Exim is the machine's own, or what "make deps" unpacked below
 build/exim: its package and Postfix's exclude each other.
 """
 import grp
@@ -11,12 +11,21 @@ import shutil
 
 import settings
 import traffic
+from qmail import Qmail
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 
 
-class Postfix:
+class Mailer:
+    """What most of them need nothing for."""
+    boot = ''                           # a line of the host's init
+
+    def fill(self, spool):
+        """Files that an empty queue has."""
+
+
+class Postfix(Mailer):
     """Keeps everything in its queue."""
     name, bind, sub = 'postfix', '/var/spool/postfix', 'postfix'
     process = 'master'
@@ -82,7 +91,7 @@ begin retry
 """
 
 
-class Exim:
+class Exim(Mailer):
     """Delivers about half at once into a maildir on the same disk, and the rest at "deliver everything"."""
     name, bind, sub = 'exim', '/var/spool/exim4', 'exim4'
     process = 'exim4'
@@ -149,7 +158,7 @@ class Exim:
         return int(said) if code == 0 and said.strip().isdigit() else None
 
 
-MAILERS = {m.name: m for m in (Postfix(), Exim())}
+MAILERS = {m.name: m for m in (Postfix(), Exim(), Qmail())}
 
 
 def of(scenario):

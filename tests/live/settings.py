@@ -175,6 +175,7 @@ QUEUE_DIRS = ([(d, 'postfix', 'root', 0o700) for d in
 # The only thing that a host's init runs: keeps the daemon running as a service manager would.
 RC = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C
+%s
 while :; do
     if [ ! -e /etc/daemon-off ]; then
         %s/usr/local/sbin/mailpaird -f </dev/null >>/var/log/mailpaird.console 2>&1

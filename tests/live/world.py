@@ -73,6 +73,7 @@ def make_image(directory, image, mailer, megabytes=64):
     make_dir(directory + '/spool', 0, 0, 0o755)
     for name, *how in mailer.dirs():
         make_dir('%s/spool/%s' % (directory, name), *how)
+    mailer.fill(directory + '/spool')
     with open(image, 'wb') as f:
         f.truncate(megabytes << 20)
     run(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '1', '-N', '16384', '-J', 'size=4', '-E',
@@ -145,7 +146,7 @@ class Host:
         self.world.new_stack(self)
         log = open('%s/log/boot-%s' % (self.world.dir, self.name), 'ab')
         preload = 'LD_PRELOAD=/usr/local/lib/wallclock.so ' if self.clock else ''
-        self.write('/etc/rc.live', settings.RC % preload, 0o755)
+        self.write('/etc/rc.live', settings.RC % (self.world.mailer.boot, preload), 0o755)
         self.proc = subprocess.Popen(
             [self.world.tool('host'), self.name, '/run/netns/' + self.netns, self.dir, self.world.loop[self.name][0],
              self.world.tty[self.name], '%s/bmc/%s' % (self.world.dir, self.name), '/etc/rc.live'],

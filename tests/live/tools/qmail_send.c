@@ -196,6 +196,16 @@ place(unsigned long long n)
 	return -1;
 }
 
+/* What qmail-start does once for all; we still have to remove what is qmailq's. */
+static void
+as_owner_of(const char *dir)
+{
+	struct stat st;
+
+	if (stat(dir, &st) == -1 || setegid(st.st_gid) == -1 || seteuid(st.st_uid) == -1)
+		_exit(111);
+}
+
 /* "TB\0..." of the envelope: its first recipient; the message becomes S5. */
 static void
 preprocess(unsigned long long n)
@@ -219,6 +229,7 @@ preprocess(unsigned long long n)
 		if (*at == 'T')
 			recipient = at;
 	}
+	as_owner_of("info");
 	umask(077);
 	snprintf(path, sizeof path, "info/%llu/%llu", n % SPLIT, n);
 	unlink(path);
@@ -232,6 +243,8 @@ preprocess(unsigned long long n)
 	put(fd, recipient, strlen(recipient) + 1);
 	fsync(fd);
 	close(fd);
+	if (seteuid(0) == -1 || setegid(0) == -1)
+		_exit(111);
 	snprintf(path, sizeof path, "intd/%llu", n);
 	unlink(path);
 	snprintf(path, sizeof path, "todo/%llu", n);
