@@ -432,6 +432,22 @@ qmail_process_signal(const struct qmail_process *process, int signo)
 	return sent;
 }
 
+enum fact
+qmail_process_rests(const struct qmail_process *process)
+{
+	char path[48], children[64], state[1024], *at;
+	size_t len;
+
+	/* in this order: with its last child, dead ones too, its waiting for one has ended, and it sleeps again only for something else */
+	snprintf(path, sizeof path, "task/%d/children", process->pid);
+	if (!proc_read(process->pid, path, children, sizeof children, &len))
+		return FACT_UNKNOWN;
+	if (len != 0)
+		return FACT_NO;
+	return proc_read(process->pid, "stat", state, sizeof state, &len) && (at = strrchr(state, ')')) != NULL &&
+	    strncmp(at, ") S", 3) == 0 ? FACT_YES : FACT_NO;
+}
+
 void
 qmail_processes_await(const struct qmail_processes *all, uint64_t until_ms)
 {

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "common/fact.h"
 #include "mta/qmail_conf.h"
 
 enum qmail_part {
@@ -52,6 +53,12 @@ const struct qmail_process *qmail_process_of(const struct qmail_processes *, uns
 
 /* Exactly this process, if it is still the same. False: it is gone. */
 bool	qmail_process_signal(const struct qmail_process *, int signo);
+
+/*
+ * Does it wait, and for no child? So does a session between two commands, with all its answers given, and so it does not
+ * from DATA until its 250 is sent. UNKNOWN: this kernel lists no children.
+ */
+enum fact qmail_process_rests(const struct qmail_process *);
 
 /* Wait until at least one of them has ended, or until the time (clock_mono_ms). */
 void	qmail_processes_await(const struct qmail_processes *, uint64_t until_ms);

@@ -26,9 +26,9 @@
  * again, and only then hears that it has to stay down.
  */
 #define LEAST_MS 3000
-#define LOOK_MS 50		/* how often sessions are looked at for being idle */
+#define LOOK_MS 10		/* how often sessions are looked at for being idle */
 #define LOOK_DELIVERIES_MS 250	/* no session is left: their end is the event */
-#define IDLE_LOOKS 2		/* without a child twice: its 250 has been sent meanwhile */
+#define IDLE_LOOKS 10		/* without a child for so long: its 250 has been sent meanwhile */
 
 enum { TOLD_NOTHING, TOLD_TERM, TOLD_KILL };
 
@@ -102,9 +102,28 @@ tell(struct stopping *s, unsigned int parts, int signo)
 	}
 }
 
+/* Nothing is under way between it and its client. Where the kernel does not tell: it had no child at several looks. */
+static bool
+is_idle(struct qmail_process *one)
+{
+	switch (qmail_process_rests(one)) {
+	case FACT_YES:
+		return true;
+	case FACT_NO:
+		if (!one->pop)
+			return false;
+		break;
+	case FACT_UNKNOWN:
+	case FACT_COUNT:
+		break;
+	}
+	one->idle = one->parent_of_one && !one->pop ? 0 : one->idle + 1;
+	return one->idle >= IDLE_LOOKS;
+}
+
 /*
  * A session is ended when it takes no message: then it would only go on to take another one. What it is taking is
- * finished, since qmail-queue needs nobody.
+ * finished, and acknowledged.
  */
 static void
 end_idle_sessions(struct stopping *s)
@@ -114,8 +133,7 @@ end_idle_sessions(struct stopping *s)
 
 		if (one->part != QMAIL_IS_SESSION || one->told != TOLD_NOTHING)
 			continue;
-		one->idle = one->parent_of_one && !one->pop ? 0 : one->idle + 1;
-		if (one->idle >= IDLE_LOOKS) {
+		if (is_idle(one)) {
 			one->told = TOLD_TERM;
 			qmail_process_signal(one, SIGTERM);
 		}

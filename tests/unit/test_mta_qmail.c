@@ -171,6 +171,70 @@ START_TEST(a_message_that_is_being_taken_is_finished_and_an_idle_session_is_ende
 }
 END_TEST
 
+/* One line, one reply; false: the connection was ended. */
+static bool
+exchange(int fd, const char *line, const char *code)
+{
+	char reply[256];
+	ssize_t n;
+
+	if (line != NULL && send(fd, line, strlen(line), MSG_NOSIGNAL) == -1)
+		return false;
+	n = recv(fd, reply, sizeof reply - 1, 0);
+	ck_assert(n <= 0 || strncmp(reply, code, 3) == 0);
+	return n > 0;
+}
+
+/* In a child: message after message in one session until it is ended. */
+static void
+send_without_pause(void)
+{
+	static const char *const talk[] = { "MAIL FROM:<a@box.test>\r\n", "RCPT TO:<b@example.test>\r\n" };
+	int fd = box_connect(), acked = 0;
+	bool more = exchange(fd, NULL, "220");
+
+	while (more) {
+		more = exchange(fd, talk[0], "250") && exchange(fd, talk[1], "250") && exchange(fd, "DATA\r\n", "354");
+		if (!more)
+			break;
+		more = exchange(fd, "Subject: x\r\n\r\nhello\r\n.\r\n", "250");
+		ck_assert_msg(more, "ended between the last dot and the 250");
+		box_write(qbox_path(&q, "acked"), "%d\n", ++acked);
+	}
+	close(fd);
+}
+
+static bool
+is_acking(void *arg)
+{
+	(void)arg;
+	return access(qbox_path(&q, "acked"), F_OK) == 0;
+}
+
+START_TEST(sessions_that_send_without_pause_are_ended_between_two_messages)
+{
+	struct said *said;
+	pid_t child[4];
+
+	begin((enum qbox_how)_i);
+	start();
+	await_supervisors();
+	for (size_t i = 0; i < 4; i++) {
+		child[i] = fork();
+		if (child[i] == 0) {
+			send_without_pause();
+			_exit(0);
+		}
+	}
+	await(is_acking, NULL, "messages are taken");
+	said = stop(QBOX_PATIENCE_MS);
+	for (size_t i = 0; i < 4; i++)
+		await_child(child[i]);
+	ck_assert_str_eq(box_said(said, "killed"), "");
+	ck_assert_uint_lt(said->took_ms, QBOX_PATIENCE_MS / 4);
+}
+END_TEST
+
 START_TEST(a_client_that_never_ends_its_message_is_cut_off_and_nothing_is_acknowledged)
 {
 	struct said *said;
@@ -199,6 +263,7 @@ run(void)
 	tcase_add_loop_test(tc, what_hears_no_term_is_killed_and_told, 0, QBOX_HOWS);
 	tcase_add_loop_test(tc, in_a_hurry_nothing_is_waited_for, 0, QBOX_HOWS);
 	tcase_add_loop_test(tc, a_message_that_is_being_taken_is_finished_and_an_idle_session_is_ended, 0, QBOX_HOWS);
+	tcase_add_loop_test(tc, sessions_that_send_without_pause_are_ended_between_two_messages, 0, QBOX_HOWS);
 	tcase_add_test(tc, a_client_that_never_ends_its_message_is_cut_off_and_nothing_is_acknowledged);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
