@@ -37,7 +37,8 @@ enum beat_flag {
 	BEAT_LEAVING = 2,	/* said goodbye: no more beats will come */
 	BEAT_MAINTENANCE = 4,
 	BEAT_GAVE_UP = 8,	/* a service failed here beyond its restart budget (S12) */
-	BEAT_CAN_FENCE = 16	/* could power the receiver off by itself: automatic, and the devices answer as far as is known */
+	BEAT_CAN_FENCE = 16,	/* could power the receiver off by itself: automatic, and the devices answer as far as is known */
+	BEAT_UNSERVED = 32	/* owns the spool, and the mail program does not serve: stopped by the operator, down, or without an answer */
 };
 
 /* How a disk of the sender does; what a later release may add reads as unknown. */

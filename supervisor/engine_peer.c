@@ -151,6 +151,7 @@ beat_fill(struct engine *en, struct beat *b)
 	uint64_t now_us = clock_mono_us();
 	bool well = en->hold.ready == FACT_YES && en->hold.interfaces != FACT_NO && en->hold.prepared != FACT_NO &&
 	    engine_disk_good(en, DISK_STATE) != FACT_NO && engine_disk_good(en, DISK_SPOOL) != FACT_NO;
+	bool unserved = en->role == ROLE_ACTIVE && (en->state.services_stopped || engine_mta_down(en));
 
 	*b = (struct beat){
 		.session = en->session,
@@ -162,7 +163,7 @@ beat_fill(struct engine *en, struct beat *b)
 		.request = en->request,
 		.flags = (uint8_t)((well ? BEAT_HEALTHY : 0) | (en->goodbye ? BEAT_LEAVING : 0) |
 		    (en->state.maintenance ? BEAT_MAINTENANCE : 0) | (en->state.gave_up ? BEAT_GAVE_UP : 0) |
-		    (engine_could_fence(en) ? BEAT_CAN_FENCE : 0)),
+		    (engine_could_fence(en) ? BEAT_CAN_FENCE : 0) | (unserved ? BEAT_UNSERVED : 0)),
 		.tenure = en->state.tenure,
 		.released = en->state.released,
 		.claim = en->claim,

@@ -315,6 +315,8 @@ problems_of_peer(const struct engine *en, struct status *st)
 	if (alive && en->peer.role == ROLE_STANDBY && (en->peer.flags & BEAT_HEALTHY) == 0 &&
 	    en->peer.state_disk.how <= BEAT_DISK_GOOD && en->peer.spool_disk.how <= BEAT_DISK_GOOD)
 		problem(st, "see 'mailpair status' there", "%s is not well: it could not take over", st->peer);
+	if (alive && en->peer.role == ROLE_ACTIVE && (en->peer.flags & BEAT_UNSERVED) != 0)
+		problem(st, "see 'mailpair status' there", "%s owns the spool, but its mail program does not serve", st->peer);
 	if (alive && en->peer.role == ROLE_STOPPED && (en->peer.flags & BEAT_GAVE_UP) == 0) {
 		problem(st, "", "%s is kept from owning (standby): a failure of this node could not be caught", st->peer);
 		advise(st, "'mailpair online' on %s lets it own again", st->peer);
