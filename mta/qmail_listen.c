@@ -1,11 +1,12 @@
 /*
- * mta/qmail_listen.c - the listening sockets of one process: by its descriptors and its network namespace's
- * tables. Runs in workers; blocks on /proc.
+ * mta/qmail_listen.c - the sockets of one process, by its descriptors and its network namespace's tables: where it
+ * listens, and whether its client can reach it still. Runs in workers; blocks on /proc.
  */
 #include "mta/qmail_process.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define SOCKETS_MAX 64
+#define STATE_ESTABLISHED 0x01
 #define STATE_LISTEN 0x0a
 
 struct sockets { unsigned long long inode[SOCKETS_MAX]; size_t len; };
@@ -72,7 +74,7 @@ address_text(const char *hex, char ret[64])
 }
 
 static size_t
-table_read(pid_t pid, const char *name, const struct sockets *sockets, struct qmail_listen *ret, size_t room)
+table_read(pid_t pid, const char *name, const struct sockets *sockets, unsigned int wanted, struct qmail_listen *ret, size_t room)
 {
 	char path[64], line[512], hex[40];
 	unsigned long long inode;
@@ -84,7 +86,7 @@ table_read(pid_t pid, const char *name, const struct sockets *sockets, struct qm
 	stream = fopen(path, "re");
 	while (stream != NULL && len < room && fgets(line, sizeof line, stream) != NULL) {
 		if (sscanf(line, " %*d: %39[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*u %*d %llu", hex, &port, &state, &inode) != 4 ||
-		    state != STATE_LISTEN || port == 0 || port > UINT16_MAX || !is_among(sockets, inode))
+		    state != wanted || port == 0 || port > UINT16_MAX || !is_among(sockets, inode))
 			continue;
 		ret[len].port = (uint16_t)port;
 		address_text(hex, ret[len].address);
@@ -95,16 +97,65 @@ table_read(pid_t pid, const char *name, const struct sockets *sockets, struct qm
 	return len;
 }
 
-size_t
-qmail_process_listens(pid_t pid, struct qmail_listen ret[QMAIL_LISTENS_MAX])
+static size_t
+ends_of(pid_t pid, unsigned int state, struct qmail_listen ret[QMAIL_LISTENS_MAX])
 {
 	struct sockets sockets;
 	size_t len = 0;
 
 	sockets_of(pid, &sockets);
 	if (sockets.len != 0) {
-		len = table_read(pid, "tcp", &sockets, ret, QMAIL_LISTENS_MAX);
-		len += table_read(pid, "tcp6", &sockets, ret + len, QMAIL_LISTENS_MAX - len);
+		len = table_read(pid, "tcp", &sockets, state, ret, QMAIL_LISTENS_MAX);
+		len += table_read(pid, "tcp6", &sockets, state, ret + len, QMAIL_LISTENS_MAX - len);
 	}
 	return len;
+}
+
+size_t
+qmail_process_listens(pid_t pid, struct qmail_listen ret[QMAIL_LISTENS_MAX])
+{
+	return ends_of(pid, STATE_LISTEN, ret);
+}
+
+static const void *
+address_bytes(const struct sockaddr *sa)
+{
+	if (sa != NULL && sa->sa_family == AF_INET)
+		return &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+	if (sa != NULL && sa->sa_family == AF_INET6)
+		return &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+	return NULL;
+}
+
+/* By one of our interfaces. */
+static bool
+is_held(const struct ifaddrs *list, const char *address)
+{
+	const char *plain = strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address;
+	char text[64];
+
+	for (; list != NULL; list = list->ifa_next) {
+		const void *bytes = address_bytes(list->ifa_addr);
+
+		if (bytes != NULL && inet_ntop(list->ifa_addr->sa_family, bytes, text, sizeof text) != NULL && strcmp(text, plain) == 0)
+			return true;
+	}
+	/* the rest of 127.0.0.0/8 stands in no list */
+	return strncmp(plain, "127.", 4) == 0;
+}
+
+bool
+qmail_process_is_cut_off(pid_t pid)
+{
+	struct qmail_listen end[QMAIL_LISTENS_MAX];
+	size_t len = ends_of(pid, STATE_ESTABLISHED, end);
+	struct ifaddrs *list = NULL;
+	bool off = false;
+
+	if (len == 0 || getifaddrs(&list) == -1)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		off = off || !is_held(list, end[i].address);
+	freeifaddrs(list);
+	return off;
 }

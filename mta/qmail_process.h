@@ -68,6 +68,9 @@ struct qmail_listen { char address[64]; uint16_t port; };
 #define QMAIL_LISTENS_MAX 16
 size_t	qmail_process_listens(pid_t, struct qmail_listen ret[QMAIL_LISTENS_MAX]);
 
+/* Has it a connection to an address that this host has no longer? Then nothing comes from its client any more. */
+bool	qmail_process_is_cut_off(pid_t);
+
 /* Was it started by qmail_service_launch() for this service? By its environment. */
 bool	qmail_process_is_of(pid_t, const struct qmail_service *);
 

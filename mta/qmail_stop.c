@@ -26,6 +26,7 @@
  * again, and only then hears that it has to stay down.
  */
 #define LEAST_MS 3000
+#define CUT_OFF_MS 1000		/* for qmail-queue to finish what had come whole when the address went */
 #define LOOK_MS 10		/* how often sessions are looked at for being idle */
 #define LOOK_DELIVERIES_MS 250	/* no session is left: their end is the event */
 #define IDLE_LOOKS 10		/* without a child for so long: its 250 has been sent meanwhile */
@@ -35,7 +36,7 @@ enum { TOLD_NOTHING, TOLD_TERM, TOLD_KILL };
 struct stopping {
 	const struct qmail_conf	*conf;
 	struct qmail_processes	 all;
-	uint64_t		 orderly_ms, term_ms, deadline_ms;
+	uint64_t		 cut_off_ms, orderly_ms, term_ms, deadline_ms;
 	size_t			 killed;
 };
 
@@ -123,7 +124,8 @@ is_idle(struct qmail_process *one)
 
 /*
  * A session is ended when it takes no message: then it would only go on to take another one. What it is taking is
- * finished, and acknowledged.
+ * finished, and acknowledged; but where the service address has gone, only what had come whole before: the 250 still
+ * gets through then, and nothing more comes from the client.
  */
 static void
 end_idle_sessions(struct stopping *s)
@@ -133,7 +135,7 @@ end_idle_sessions(struct stopping *s)
 
 		if (one->part != QMAIL_IS_SESSION || one->told != TOLD_NOTHING)
 			continue;
-		if (is_idle(one)) {
+		if (is_idle(one) || (clock_mono_ms() >= s->cut_off_ms && qmail_process_is_cut_off(one->pid))) {
 			one->told = TOLD_TERM;
 			qmail_process_signal(one, SIGTERM);
 		}
@@ -221,7 +223,7 @@ bool
 qmail_stop(const struct qmail_conf *conf, uint64_t deadline_ms, struct spawn_out *out, struct err *err)
 {
 	uint64_t now = clock_mono_ms(), span = deadline_ms > now ? deadline_ms - now : 0;
-	struct stopping s = { .conf = conf, .orderly_ms = now + span / 4 * 3,
+	struct stopping s = { .conf = conf, .cut_off_ms = now + CUT_OFF_MS, .orderly_ms = now + span / 4 * 3,
 		.term_ms = now + span / 4 * 3 + (span / 8 < TERM_MS_MAX ? span / 8 : TERM_MS_MAX),
 		.deadline_ms = span < LEAST_MS ? now + LEAST_MS : deadline_ms };
 	pid_t pid = 0;
