@@ -87,6 +87,12 @@ check_journal(void *arg, const struct journal_event *ev)
 	n->seen_role = n->en.role;
 }
 
+static bool
+may_grant(enum role role)
+{
+	return role == ROLE_JOINING || role == ROLE_STANDBY || role == ROLE_STOPPED;
+}
+
 static void
 check_engine(const struct node *n)
 {
@@ -102,6 +108,9 @@ check_engine(const struct node *n)
 		sim_fail("S3: %s believes in tenure %" PRIu64 ", which was never sealed", name(n), en->own_tenure);
 	if (en->hooks > sizeof(en->hook_queue) / sizeof(en->hook_queue[0]) || en->queue_at > en->queue_len)
 		sim_fail("a queue of %s is overfull", name(n));
+	/* so engine_agreed() of the other need not ask; it does all the same (tests/unit/test_agreed.c) */
+	if (en->grant != 0 && may_grant(en->role) && en->hold.storage != FACT_NO)
+		sim_fail("S10: %s has given its word, and may hold the disk", name(n));
 	if (en->role == ROLE_STANDBY && en->act_child == NULL && en->hold.storage == FACT_NO && n->mounted)
 		sim_fail("S10: %s says that it holds nothing, but the disk is mounted there", name(n));
 }

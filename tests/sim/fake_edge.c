@@ -160,6 +160,7 @@ do_storage_up(const void *arg, struct spawn_out *out, struct err *err)
 	check_mount(n);
 	n->mounted = true;
 	n->shut = n->spool_ro = false;
+	n->look = LOOK_NONE;
 	n->mount_gen = ++sim->mount_gen;
 	return true;
 }
@@ -349,36 +350,12 @@ mta_begin(struct node *n, struct spawn_out *out, struct err *err)
 }
 
 static bool
-do_queue_check(const void *arg, struct spawn_out *out, struct err *err)
-{
-	const struct edge_ctx *ctx = arg;
-	const struct node *n = here(ctx);
-
-	if (!ctx->with_services || n->mta_pid != 0)
-		return true;
-	if (!n->binds || n->shut)
-		return err_set(err, 0, "the queue is not there");
-	spawn_say(out, "queue-verdict", "%s", sim->torn ? "repaired" : "consistent");
-	sim->torn = false;
-	return true;
-}
-
-static bool
-do_queue_deep(const void *arg, struct spawn_out *out, struct err *err)
-{
-	(void)arg;
-	(void)err;
-	spawn_say(out, "queue-verdict", "consistent");
-	return true;
-}
-
-static bool
 do_mta_start(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
 
 	if (ctx->with_services && here(ctx)->mta_pid == 0)
-		check_order(here(ctx), "starts its mail program on a torn queue that nobody has looked at", sim->torn);
+		queue_begins(here(ctx), ctx->conf->mta.queue_check);
 	return !ctx->with_services || mta_begin(here(ctx), out, err);
 }
 
@@ -395,6 +372,7 @@ do_mta_stop(const void *arg, struct spawn_out *out, struct err *err)
 	if (n->running && n->en.role == ROLE_RELEASING && n->en.act_running == ACT_MTA_STOP)
 		check_order(n, "stops its mail program while clients still come", n->address && n->mta_pid != 0);
 	node_mta_kill(n);
+	n->look = LOOK_NONE;
 	return true;
 }
 
@@ -534,8 +512,8 @@ do_hook(const void *arg, struct spawn_out *out, struct err *err)
 }
 
 const struct edge sim_edge = {
-	.probe = do_probe, .storage_up = do_storage_up, .seal = do_seal, .bind = do_bind, .queue_check = do_queue_check,
-	.queue_deep = do_queue_deep, .mta_start = do_mta_start,
+	.probe = do_probe, .storage_up = do_storage_up, .seal = do_seal, .bind = do_bind, .queue_check = queue_work_check,
+	.queue_deep = queue_work_deep, .mta_start = do_mta_start,
 	.address_up = do_address_up, .address_probe = do_address_probe, .address_down = do_address_down,
 	.mta_stop = do_mta_stop, .unbind = do_unbind, .storage_down = do_storage_down, .abandon = do_abandon,
 	.mta_restart = do_mta_restart, .verify = do_verify, .save = do_save, .power = fence_work_power,
@@ -549,7 +527,7 @@ static const struct work_kind kinds[] = {
 	{ "mount", do_storage_up, 2, 5000, 100000, true, false, false },
 	{ "seal", do_seal, 3, 2000, 20000, true, false, false },
 	{ "bind", do_bind, 1, 500, 5000, false, false, false },
-	{ "check queue", do_queue_check, 1, 10000, 200000, false, false, false },
+	{ "check queue", queue_work_check, 1, 10000, 200000, false, false, false },
 	{ "start mta", do_mta_start, 1, 20000, 400000, false, false, false },
 	{ "take address", do_address_up, 1, 500, 5000, false, false, false },
 	{ "drop address", do_address_down, 1, 500, 5000, false, false, false },
@@ -568,7 +546,7 @@ static const struct work_kind kinds[] = {
 	{ "prepare", do_prepare, 1, 20000, 200000, false, false, true },
 	{ "announce", do_nothing, 1, 1000, 2000, false, false, true },
 	{ "hook", do_hook, 1, 2000, 50000, false, false, true },
-	{ "deep queue check", do_queue_deep, 1, 200000, 3000000, false, false, true },
+	{ "deep queue check", queue_work_deep, 1, 200000, 3000000, false, false, true },
 	{ "try the state disk", do_try_state, 1, 1000, 20000, false, false, true },
 	{ "try the spool", do_try_spool, 1, 1000, 30000, false, false, true },
 };

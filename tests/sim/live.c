@@ -104,6 +104,8 @@ mend(void)
 		}
 		if (n->en.state.maintenance || n->en.peer_maintenance)
 			engine_op_maintenance(&n->en, false, 0, &err);
+		if (n->en.state.gave_up)
+			sim->torn = false;
 		if (n->en.state.offline || n->en.state.gave_up || n->en.role == ROLE_STOPPED ||
 		    (n->en.role == ROLE_FAILED && sim->now - sim->begin > sim->plan->calm_at + FAILED_FOR))
 			engine_op_online(&n->en, &err);

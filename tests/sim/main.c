@@ -53,10 +53,10 @@ static void
 print_plan(const struct plan *p)
 {
 	printf("  keepalive %u ms, deadtime %u ms, initdead %u ms, fence-delay %u ms, %zu links, automatic %d, fences %d, failback %d, prefer %d, "
-	    "hints %d, mended %d, absent %d, kept off %d, fence devices %d%s%s, stamps %d, brisk %d, bad ways %x, delays %u%s\n",
+	    "hints %d, mended %d, absent %d, kept off %d, fence devices %d%s%s, stamps %d, brisk %d, queue check %d, bad ways %x, delays %u%s\n",
 	    p->keepalive_ms, p->deadtime_ms, p->initdead_ms, p->fence_delay_ms, p->links, p->automatic, p->fences, p->failback, p->prefer,
 	    p->hints, p->mend, p->absent, p->keep_off, p->devices, p->mute ? " without status" : "", p->slow_fence ? " that are slow" : "",
-	    p->stamps, p->brisk, p->ways, p->delays, p->liar ? ", fence devices that lie" : "");
+	    p->stamps, p->brisk, (int)p->queue_check, p->ways, p->delays, p->liar ? ", fence devices that lie" : "");
 	printf("  faults:");
 	for (int f = 0; f < F_COUNT; f++) {
 		if ((p->faults & BIT(f)) != 0)

@@ -75,6 +75,7 @@ plan_conf(const struct plan *p, struct conf *ret, int self)
 	ret->takeover.automatic = p->automatic;
 	ret->takeover.failback = p->failback;
 	ret->takeover.prefer = p->prefer;
+	ret->mta.queue_check = p->queue_check;
 	ret->takeover.hints = p->hints;
 	ret->takeover.fence_delay_ms = p->fence_delay_ms;
 	plan_fences(p, ret);
@@ -195,6 +196,7 @@ draw_conf(struct plan *p, struct rng *r)
 	p->hints = !rng_chance(r, 200);
 	p->stamps = !rng_chance(r, 250);
 	p->brisk = rng_chance(r, 750);
+	p->queue_check = rng_chance(r, 600) ? CONF_QUEUE_MEND : rng_chance(r, 300) ? CONF_QUEUE_REPORT : CONF_QUEUE_REFUSE;
 }
 
 /* Up to an hour; the beats of the other node meanwhile take their time, so it is rare. */

@@ -1,8 +1,8 @@
 /*
  * tests/sim/sim.h - two production engines in one process, in a world that is made up from one number.
  *
- * fake_clock.c, fake_loop.c, fake_spawn.c and fake_link.c stand for the files of the same names, fake_edge.c and
- * fake_fence.c for everything the engine does to the world. world.c has the machines and the queue of what happens next,
+ * fake_clock.c, fake_loop.c, fake_spawn.c and fake_link.c stand for the files of the same names, fake_edge.c,
+ * fake_fence.c and fake_queue.c for everything the engine does to the world. world.c has the machines and the queue of what happens next,
  * plan.c what will go wrong, ops.c does that, check.c the laws, live.c what must be so once nothing goes wrong any more. play.h is the same world with a
  * script in the place of chance: scenarios in virtual time.
  *
@@ -117,6 +117,7 @@ struct plan {
 	size_t		links;
 	bool		automatic, fences, failback, hints, stamps;	/* stamps: the file system notes who mounted it (ext4, not xfs) */
 	int		prefer;
+	enum conf_queue_check queue_check;
 	int		devices;	/* of each node: plan_fences() */
 	bool		mute;		/* management controllers have no status */
 	/* how often, permille */
@@ -183,6 +184,8 @@ enum pause_kind { PAUSE_NONE, PAUSE_DAEMON, PAUSE_HOST, PAUSE_FREEZE };
 enum fence_device { FENCE_BMC, FENCE_OUTLET_A, FENCE_OUTLET_B, FENCE_DEVICES };
 struct answer { int code; const char *out; };	/* of a fence agent: exit status and output */
 
+enum queue_look { LOOK_NONE, LOOK_IN_VAIN, LOOK_DONE };	/* in vain: without a verdict */
+
 struct node {
 	int		id;
 	/* power and boot */
@@ -218,6 +221,7 @@ struct node {
 	int		mta_pid;			/* 0: does not run */
 	bool		mta_hung, mta_stuck;		/* stuck: cannot even be killed */
 	bool		held;				/* a process that ignores TERM works on the spool */
+	enum queue_look	look;				/* at the queue, since it was mounted or its mail program was stopped */
 	bool		rough;				/* a step failed, or was interfered with, since it has power: their order is no law */
 	/* surroundings */
 	bool		unmount_hangs;			/* for as long as it has power */
@@ -272,7 +276,7 @@ struct sim {
 	size_t		seal_len;
 	uint64_t	fired;				/* ops that waited for a worker, by their bit */
 	bool		full, thief;			/* thief: a third host has the service address */
-	bool		torn;			/* the queue: its mail program died with its kernel, and nobody has looked since */
+	bool		torn;			/* the queue: its mail program died with its kernel, and nobody has mended it since */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
 	char		seal_before[600];		/* what stays there if the power of this node fails before the seal is synced */
@@ -363,6 +367,11 @@ void	fence_device_set(const struct conf_fence *, int node, bool on);
 void	fence_later(const struct conf_fence *, int node, bool on, uint64_t us);
 void	fence_happens(uint64_t what);		/* IT_FENCED */
 void	fence_acts(int node, bool off);		/* the machine itself */
+
+/* fake_queue.c */
+bool	queue_work_check(const void *, struct spawn_out *, struct err *);
+bool	queue_work_deep(const void *, struct spawn_out *, struct err *);
+void	queue_begins(const struct node *, enum conf_queue_check);
 
 /* plan.c */
 void	plan_make(struct plan *, uint64_t seed);

@@ -30,5 +30,6 @@ mutants: export M_CFLAGS = $(CFLAGS)
 mutants: export M_LDFLAGS = $(LDFLAGS) $(SIM_LDFLAGS)
 mutants: export M_LIBS = $(LIBS_common)
 mutants: export M_OBJECTS = $(SIM_SRC:%.c=$(O)/%.o)
-mutants: $(O)/simulator ## small mistakes in the engine: each must be noticed by the simulator
+mutants: export TABLE ?=
+mutants: $(O)/simulator ## small mistakes in the engine: each must be noticed by the simulator (NAMES, SCHEDULES, TABLE=file for what was measured)
 	@tests/sim/mutants/run $(O) $(or $(SCHEDULES),200000) $(NAMES)
