@@ -37,7 +37,8 @@ SRC_common = $(wildcard common/*.c)
 SRC_mta    = $(wildcard mta/*.c)
 SRC_supervisor = $(filter-out $(MAINS),$(wildcard supervisor/*.c))
 SRC_queuesync = $(filter-out $(MAINS),$(wildcard queuesync/*.c))
-SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_queuesync) $(SRC_supervisor)
+SRC_configsync = $(filter-out $(MAINS),$(wildcard configsync/*.c))
+SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_queuesync) $(SRC_configsync) $(SRC_supervisor)
 OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
 PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue

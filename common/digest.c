@@ -50,6 +50,33 @@ digest_sha256_fd(int fd, uint8_t ret_digest[DIGEST_LEN])
 	return n == 0;
 }
 
+struct digest_stream { SHA256_CTX ctx; };
+
+struct digest_stream *
+digest_stream_new(void)
+{
+	struct digest_stream *s = malloc(sizeof *s);
+
+	if (s == NULL)
+		abort();
+	SHA256_Init(&s->ctx);
+	return s;
+}
+
+void
+digest_stream_add(struct digest_stream *s, const void *bytes, size_t len)
+{
+	SHA256_Update(&s->ctx, bytes, len);
+}
+
+void
+digest_stream_end(struct digest_stream *s, uint8_t ret_digest[DIGEST_LEN])
+{
+	SHA256_Final(ret_digest, &s->ctx);
+	OPENSSL_cleanse(s, sizeof(*s));
+	free(s);
+}
+
 /* One of the two passes: H(key xor pad, bytes). */
 static void
 hmac_pass(const uint8_t key[BLOCK], uint8_t pad, const void *bytes, size_t len,

@@ -128,7 +128,9 @@ for file in supervisor/fsm.c supervisor/level.c supervisor/beat.c supervisor/bea
     common/conf_lex.c common/json.c common/utf8.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
     mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c mta/qmail_record.c \
     queuesync/finding.c queuesync/table.c \
-    queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c; do
+    queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c \
+    configsync/arena.c configsync/entry.c configsync/acl.c configsync/manifest.c configsync/manifest_wire.c configsync/glob.c \
+    configsync/scope.c configsync/report.c configsync/diff*.c; do
 	pure "$file"
 done
 
