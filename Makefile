@@ -50,7 +50,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-queue check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-peers bench-queue bench-stalls
+        check-clang check-queue check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -199,6 +199,10 @@ docs: docs/fsm.md queuesync/RULES.md ## print the generated documents anew
 bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=10)
 	@$(MAKE) --no-print-directory -j2 all tools
 	@tests/bench/failover --runs $(or $(RUNS),10)
+
+bench-takeover: deps ## outages with a full queue of Postfix against an empty one, in one run (RUNS=6, MESSAGES=200000)
+	@$(MAKE) --no-print-directory -j2 all tools
+	@tests/bench/takeover --runs $(or $(RUNS),6) --messages $(or $(MESSAGES),200000) --build $(O)
 
 bench-queue: deps ## what a check of a queue costs, beside find, a bare reader and the mail program's own lister (RUNS=5, SIZES, BIG, MTA)
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read $(O)/bench/cost

@@ -58,6 +58,11 @@ struct rules {
 	const char	*mta;
 	uint32_t	 message_bits;	/* a message is there when one of these parts is */
 	uint64_t	 name_rules;	/* rules, one bit a number, without whose findings no name is wrong: a start need not look again */
+	/*
+	 * Of an entry only place, sub, name and the inode that its directory gives are known: can none of name_rules have anything to
+	 * say of it? In doubt false. Called from several threads at once. NULL: that cannot be told by names.
+	 */
+	bool	(*named)(const struct queue_layout *, const struct queue_file *);
 	uint32_t	 unread_bits;	/* parts that the deep pass need not open */
 	uint32_t	 aside_bits;	/* parts that are listed, too, but are no whole messages */
 	uint32_t	 list_bits;	/* parts that are read for "queue list"; 0: all */

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/digest.h"
+#include "queuesync/names.h"
 #include "queuesync/read.h"
 #include "queuesync/scan.h"
 
@@ -15,14 +16,14 @@
 #define SCAN_THREADS 4
 
 static struct check *
-begin(const struct target *t, bool deep, struct queue_note *note, struct scan_seen *seen, struct err *err)
+begin(const struct target *t, bool deep, uint64_t until_us, struct queue_note *note, struct scan_seen *seen, struct err *err)
 {
 	struct check_options options = { .deep = deep, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
 	struct check *check;
 
 	digest_random(&options.seed, sizeof options.seed);
 	check = check_new(t->rules, &t->layout, &options);
-	if (!scan_queue(&t->layout, check, SCAN_THREADS, note, seen, err)) {
+	if (!scan_queue(&t->layout, check, SCAN_THREADS, until_us, note, seen, err)) {
 		check_free(check);
 		return NULL;
 	}
@@ -35,7 +36,7 @@ look_for_list(const struct target *t, struct err *err)
 {
 	struct scan_seen seen;
 
-	return begin(t, true, NULL, &seen, err);
+	return begin(t, true, 0, NULL, &seen, err);
 }
 
 /*
@@ -63,11 +64,17 @@ look_once(const struct target *t, const struct look_options *options, struct loo
 	struct queue_note note = { 0 };
 	struct read_seen read;
 	struct check *check;
+	uint64_t began_us = clock_mono_us(), until_us = 0;
 	bool ok;
 
 	if (options->limit_ms != 0)
-		reading.until_us = clock_mono_us() + options->limit_ms * UINT64_C(1000);
-	check = begin(t, options->deep, &note, &seen, err);
+		reading.until_us = began_us + options->limit_ms * UINT64_C(1000);
+	if (options->names_ms != 0 && names_right(t->rules, &t->layout, &note))
+		until_us = began_us + options->names_ms * UINT64_C(1000);
+	else
+		queue_note_free(&note);
+	/* what the names were judged by is older, and so it is what a change since would show against */
+	check = begin(t, options->deep, until_us, until_us != 0 ? NULL : &note, &seen, err);
 	if (check == NULL) {
 		queue_note_free(&note);
 		return false;
@@ -77,7 +84,7 @@ look_once(const struct target *t, const struct look_options *options, struct loo
 		memset(ret, 0, sizeof *ret);
 		check_end(check, &ret->findings, &ret->messages, &ret->files);
 		ret->live = seen.moved || seen.vanished > 0 || read.vanished > 0;
-		ret->cut = read.cut;
+		ret->cut = seen.cut || read.cut;
 		leave_note(t, ret, &note);
 	}
 	queue_note_free(&note);

@@ -48,6 +48,7 @@ static const char help[] =
     "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
+    "  --names-first T   check: where all names are right, ask for owners, modes and sizes for so long at most (Postfix)\n"
     "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
     "  --run-dir DIR     where mailpaird keeps what it knows of the program's settings (else the program is asked)\n"
     "  --json            one JSON document on standard output\n"
@@ -311,6 +312,15 @@ per_second(const char *text, uint32_t *ret)
 	return true;
 }
 
+static bool
+duration(const char *option, const char *text, uint32_t *ret_ms)
+{
+	if (conf_duration(text, ret_ms) && *ret_ms > 0)
+		return true;
+	complain("%s %s: no duration; 30s or 5min is right", option, text);
+	return false;
+}
+
 /* What one option sets. False: its value is wrong, and that was said. */
 static bool
 option_set(struct arguments *args, int option, const char *value)
@@ -328,11 +338,8 @@ option_set(struct arguments *args, int option, const char *value)
 	case 'b': args->brief = true; return true;
 	case 'r': args->repair = true; return true;
 	case 't': return per_second(value, &args->look.per_second);
-	case 'l':
-		if (conf_duration(value, &args->look.limit_ms) && args->look.limit_ms > 0)
-			return true;
-		complain("--timeout %s: no duration; 30s or 5min is right", value);
-		return false;
+	case 'l': return duration("--timeout", value, &args->look.limit_ms);
+	case 'N': return duration("--names-first", value, &args->look.names_ms);
 	default: return false;		/* getopt has said it */
 	}
 }
@@ -347,6 +354,7 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 		{ "run-dir", required_argument, NULL, 'R' }, { "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
 		{ "brief", no_argument, NULL, 'b' }, { "repair", no_argument, NULL, 'r' },
 		{ "throttle", required_argument, NULL, 't' }, { "timeout", required_argument, NULL, 'l' },
+		{ "names-first", required_argument, NULL, 'N' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
 	};
 	int option;

@@ -113,7 +113,7 @@ output_report_text(FILE *to, const struct report *r)
 	if (r->live)
 		fputs("  It was being worked on: only what a second look has confirmed is listed.\n", to);
 	if (r->cut)
-		fputs("  The time was over before all files were read.\n", to);
+		fputs("  The time was over before all files were looked at.\n", to);
 	for (size_t i = 0; i < r->findings->len; i++)
 		finding_text(to, &r->findings->at[i]);
 	if (r->run != NULL)
@@ -138,7 +138,8 @@ output_report_brief(FILE *to, const struct report *r)
 			worst = f;
 	}
 	fprintf(to, "queue-verdict %s\nqueue-messages %" PRIu64 "\nqueue-findings %" PRIu64 "\nqueue-damaged %" PRIu64
-	    "\nqueue-took %" PRIu64 "\n", verdict_word(r->verdict), r->messages, findings, damaged, r->took_ms);
+	    "\nqueue-took %" PRIu64 "\nqueue-cut %s\n", verdict_word(r->verdict), r->messages, findings, damaged, r->took_ms,
+	    r->cut ? "yes" : "no");
 	if (worst != NULL)
 		fprintf(to, "queue-text %s %s%s: %s\n", problem_word(worst->problem), worst->path[0] != '\0' ? "at " : "",
 		    utf8_shown(worst->path, path, sizeof path), utf8_shown(worst->detail, detail, sizeof detail));

@@ -144,6 +144,22 @@ place(const struct queue_layout *layout, const struct queue_file *file, char *wa
 	return false;
 }
 
+/* What Postfix would not open is none of its files, but for what an interrupted postsuper leaves. */
+static bool
+named(const struct queue_layout *layout, const struct queue_file *file)
+{
+	uint32_t part = PART(postfix_kind(layout, file));
+	char want[CHECK_SUB_MAX];
+	struct postfix_id id;
+
+	if ((part & (MESSAGES | LOGS)) == 0)
+		return true;
+	if (!postfix_name_legal(file->name))
+		return strchr(file->name, '#') == NULL;
+	return postfix_id_parse(file->name, &id) && place(layout, file, want) &&
+	    ((part & MESSAGES) == 0 || !is_misnamed(file, postfix_key(&id)));
+}
+
 /* ---------------------------------------------------------------- one file */
 
 void
@@ -376,6 +392,7 @@ read_file(const struct queue_layout *layout, const struct queue_file *at, struct
 
 const struct rules rules_postfix = {
 	.mta = "postfix", .message_bits = MESSAGES, .aside_bits = CORRUPT, .list_bits = MESSAGES | CORRUPT,
-	.name_rules = UINT64_C(1) << 7 | UINT64_C(1) << 19 | UINT64_C(1) << 20, .name = name, .odd = odd, .place = place, .id = id_text, .path = path,
+	.name_rules = UINT64_C(1) << 7 | UINT64_C(1) << 19 | UINT64_C(1) << 20, .named = named,
+	.name = name, .odd = odd, .place = place, .id = id_text, .path = path,
 	.file = file, .linked = linked, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
 };

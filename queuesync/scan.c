@@ -47,6 +47,7 @@ struct scan {
 	struct check		*check;
 	struct scan_seen	*seen;
 	struct queue_note	*note;
+	uint64_t		 until_us;
 	struct scan_stat	*stat;
 	struct err		*err;
 	int			 root;
@@ -211,8 +212,10 @@ static void
 hand_over(struct scan *s, const struct at *at, struct scan_directory *directory, struct list *files)
 {
 	by_inode_sort(files->entry, files->entries);
-	for (size_t i = 0; i < files->entries; i++)
+	for (size_t i = 0; i < files->entries && !s->seen->cut; i++) {
 		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref);
+		s->seen->cut = s->until_us != 0 && i % 64 == 0 && clock_mono_us() >= s->until_us;
+	}
 	s->seen->entries += files->entries;
 	files->entries = files->len = 0;
 }
@@ -232,9 +235,10 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 	const struct queue_place *place = &s->layout->place[at->place];
 	bool places_below = has_places_below(s->layout, at->path);
 	struct list files = { 0 };
-	ssize_t got;
+	ssize_t got = 0;
 
-	while ((got = syscall(SYS_getdents64, fd, s->buffer, BUFFER_BYTES)) > 0) {
+	/* after the end of the time only directories are wanted */
+	while ((!s->seen->cut || at->level < place->depth) && (got = syscall(SYS_getdents64, fd, s->buffer, BUFFER_BYTES)) > 0) {
 		for (ssize_t n = 0; n < got;) {
 			const struct dirent_raw *d = (const struct dirent_raw *)(void *)(s->buffer + n);
 
@@ -408,11 +412,11 @@ scan_free(struct scan *s)
 }
 
 bool
-scan_queue(const struct queue_layout *layout, struct check *check, unsigned int threads, struct queue_note *note,
+scan_queue(const struct queue_layout *layout, struct check *check, unsigned int threads, uint64_t until_us, struct queue_note *note,
     struct scan_seen *ret, struct err *err)
 {
 	struct scan_seen seen = { 0 };
-	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = note, .err = err };
+	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = note, .until_us = until_us, .err = err };
 	struct stat st;
 	bool ok = true;
 
@@ -425,10 +429,11 @@ scan_queue(const struct queue_layout *layout, struct check *check, unsigned int 
 	}
 	s.device = st.st_dev;
 	s.buffer = need(malloc(BUFFER_BYTES));
-	s.stat = scan_stat_new(check, st.st_dev, threads);
+	seen.cut = until_us != 0 && clock_mono_us() >= until_us;
+	s.stat = scan_stat_new(check, st.st_dev, threads, until_us);
 	for (size_t i = 0; ok && i < layout->places; i++)
 		ok = walk_place(&s, (uint16_t)i);
-	ok = scan_stat_end(s.stat, layout->root, &seen.vanished, ok ? err : NULL) && ok;
+	ok = scan_stat_end(s.stat, layout->root, &seen.vanished, &seen.cut, ok ? err : NULL) && ok;
 	seen.moved = has_moved(&s);
 	scan_free(&s);
 	if (ok)

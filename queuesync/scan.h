@@ -17,15 +17,17 @@
 struct scan_seen {
 	uint64_t directories, entries;
 	uint64_t vanished;	/* entries that were gone when they were looked at */
+	bool	 cut;		/* the time was over before all files were asked about; all directories were */
 	bool	 moved;		/* a directory was changed meanwhile: someone works on this queue */
 };
 
 /*
  * threads: how many ask for entries beside the caller, 0 is none. False: the queue cannot be looked at (no such
  * directory, no permission); what a single entry refuses is a finding instead. note: also has each directory as it was
- * before it was read; NULL: not wanted.
+ * before it was read; NULL: not wanted. until_us: on clock_mono_us(), files are asked about until then; 0: no end. The check is told
+ * of files place by place, so that what it says of a part in order to another is true of those that it was told of.
  */
-bool	scan_queue(const struct queue_layout *, struct check *, unsigned int threads, struct queue_note *note,
+bool	scan_queue(const struct queue_layout *, struct check *, unsigned int threads, uint64_t until_us, struct queue_note *note,
 	    struct scan_seen *ret, struct err *);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "queuesync/ring.h"
 
 #define SLICE_ENTRIES 256u
@@ -24,6 +25,8 @@ struct scan_directory { int fd; unsigned int users; char *sub; };
 struct slice {
 	struct scan_directory	*directory;
 	dev_t			 device;
+	uint64_t		 until_us;	/* nothing is asked after that; 0: no end */
+	bool			 late;
 	unsigned int		 len, used;	/* used: bytes of names */
 	struct queue_file	 file[SLICE_ENTRIES];
 	int			 sys[SLICE_ENTRIES];
@@ -35,7 +38,8 @@ struct scan_stat {
 	dev_t		 device;
 	struct ring	*ring;
 	struct slice	*filling;		/* NULL: none */
-	uint64_t	 vanished;
+	uint64_t	 vanished, until_us;
+	bool		 cut;			/* what comes behind a slice that was too late is not told either */
 	int		 refused;		/* errno of the first entry that we may not ask about */
 	char		 refused_path[CHECK_PATH_MAX];
 };
@@ -99,7 +103,8 @@ ask_slice(void *arg, void *slot)
 	struct slice *slice = slot;
 
 	(void)arg;
-	for (unsigned int i = 0; i < slice->len; i++)
+	slice->late = slice->until_us != 0 && clock_mono_us() >= slice->until_us;
+	for (unsigned int i = 0; i < slice->len && !slice->late; i++)
 		slice->sys[i] = ask(slice->directory->fd, slice->device, &slice->file[i]);
 }
 
@@ -136,9 +141,11 @@ static void
 tell_slice(void *arg, void *slot)
 {
 	struct slice *slice = slot;
+	struct scan_stat *s = arg;
 
-	for (unsigned int i = 0; i < slice->len; i++)
-		tell(arg, &slice->file[i], slice->sys[i]);
+	s->cut = s->cut || slice->late;
+	for (unsigned int i = 0; i < slice->len && !s->cut; i++)
+		tell(s, &slice->file[i], slice->sys[i]);
 	scan_stat_directory_done(slice->directory);
 	slice->len = 0;
 }
@@ -152,6 +159,7 @@ slice_new(struct scan_stat *s, struct scan_directory *directory)
 
 	slice->directory = directory;
 	slice->device = s->device;
+	slice->until_us = s->until_us;
 	slice->len = slice->used = 0;
 	directory->users++;
 	return slice;
@@ -179,19 +187,20 @@ scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t pl
 }
 
 struct scan_stat *
-scan_stat_new(struct check *check, dev_t device, unsigned int threads)
+scan_stat_new(struct check *check, dev_t device, unsigned int threads, uint64_t until_us)
 {
 	struct scan_stat *s = need(calloc(1, sizeof *s));
 	struct ring_jobs jobs = { .work = ask_slice, .take = tell_slice, .arg = s };
 
 	s->check = check;
 	s->device = device;
+	s->until_us = until_us;
 	s->ring = ring_new(&jobs, SLICES, sizeof(struct slice), threads);
 	return s;
 }
 
 bool
-scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, struct err *err)
+scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, bool *ret_cut, struct err *err)
 {
 	bool ok;
 
@@ -199,6 +208,7 @@ scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, str
 		ring_push(s->ring);
 	ring_end(s->ring, NULL);
 	*ret_vanished = s->vanished;
+	*ret_cut = *ret_cut || s->cut;
 	ok = s->refused == 0 || err_set(err, s->refused, "%s/%s cannot be looked at", root, s->refused_path);
 	free(s);
 	return ok;

@@ -13,13 +13,16 @@
 struct scan_stat;
 struct scan_directory;		/* counted: its descriptor is open as long as entries of it wait */
 
-/* Entries on other devices than this are told as mounts. */
-struct scan_stat *scan_stat_new(struct check *, dev_t, unsigned int threads);
+/* Entries on other devices than this are told as mounts. until_us: on clock_mono_us(), nothing is asked after that; 0: no end. */
+struct scan_stat *scan_stat_new(struct check *, dev_t, unsigned int threads, uint64_t until_us);
 struct scan_directory *scan_stat_directory(struct scan_stat *, int fd, const char *sub);	/* takes fd; copies sub */
 void	scan_stat_directory_done(struct scan_directory *);
 /* May tell the check of entries that were added before. */
 void	scan_stat_add(struct scan_stat *, struct scan_directory *, uint16_t place, const char *name);
-/* Tells the rest, and frees. False: entries may not be asked about; err (may be NULL) says which. */
-bool	scan_stat_end(struct scan_stat *, const char *root, uint64_t *ret_vanished, struct err *err);
+/*
+ * Tells the rest, and frees. False: entries may not be asked about; err (may be NULL) says which. *ret_cut becomes true where the
+ * time was over: of all entries in their order the check was told of those before one, and of none behind it.
+ */
+bool	scan_stat_end(struct scan_stat *, const char *root, uint64_t *ret_vanished, bool *ret_cut, struct err *err);
 
 #endif

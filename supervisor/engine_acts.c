@@ -125,7 +125,7 @@ learn_storage_down(struct engine *en, bool ok)
 	en->hold.storage_text[0] = '\0';
 	/* "services stop" is about this tenure: the next one serves mail, unless this was the undoing of a try */
 	if (ok && en->intent != INTENT_UNDO)
-		en->state.services_stopped = false;
+		en->state.services_stopped = en->queue_refused = false;
 	if (ok && en->own_tenure != 0) {
 		en->state.released = en->own_tenure;
 		en->own_tenure = 0;
@@ -226,6 +226,7 @@ act_done(void *arg, const struct spawn_result *res)
 	bool ok = res->end == SPAWN_EXITED && res->code == 0;
 	struct journal_event ev = { .kind = JOURNAL_STEP, .ok = ok, .transition = en->trans_id,
 		.took_ms = (uint32_t)(clock_mono_ms() - en->act_began_ms), .wall_ms = clock_wall_ms() };
+	bool refused = !ok && act == ACT_QUEUE_CHECK && engine_queue_refused(en, res);
 	bool current = en->queue_at < en->queue_len && en->queue[en->queue_at] == act && en->queue_ran;
 
 	en->act_child = NULL;
@@ -247,7 +248,8 @@ act_done(void *arg, const struct spawn_result *res)
 		if (!ok) {
 			if (en->act_error[0] == '\0')
 				snprintf(en->act_error, sizeof(en->act_error), "%s: %.460s", ev.name, ev.text);
-			if (!engine_act_forgiven(act))
+			/* the spool stays, so that its queue can be mended; the peer would refuse it as well */
+			if (!engine_act_forgiven(act) && !(refused && en->role == ROLE_ACQUIRING))
 				en->queue_failed = true;
 			if (en->role != ROLE_RELEASING)
 				en->queue_at = en->queue_len;

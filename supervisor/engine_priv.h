@@ -102,6 +102,8 @@ bool	engine_disk_says_peer(const struct engine *, enum engine_disk_id, char *buf
 /* engine_queue.c */
 void	engine_queue_start(struct engine *);
 void	engine_queue_checked(struct engine *, const struct spawn_result *);	/* the one before a start */
+/* Was the start refused because of the queue? Then the services count as stopped until the operator starts them. */
+bool	engine_queue_refused(struct engine *, const struct spawn_result *);
 void	engine_queue_leave(struct engine *);		/* the spool goes: nobody may read in it any more */
 
 /* engine_ops.c */

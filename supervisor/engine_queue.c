@@ -26,9 +26,9 @@ tell(struct engine *en, const char *pass, const struct queue_report *r)
 		engine_event(en, "queue", false, "the %s check of the queue of %s could not be made: %s", pass,
 		    en->conf->mta.name, r->text);
 	else
-		engine_event(en, "queue", clean || strcmp(r->verdict, "repaired") == 0, "the queue of %s is %s (%s check, %" PRIu64
-		    " messages, %" PRIu64 " findings, %" PRIu32 " ms)%s%s", en->conf->mta.name, r->verdict, pass, r->messages,
-		    r->findings, r->took_ms, r->text[0] != '\0' ? ": " : "", r->text);
+		engine_event(en, "queue", clean || strcmp(r->verdict, "repaired") == 0, "the queue of %s is %s (%s check, %s%" PRIu64
+		    " messages, %" PRIu64 " findings, %" PRIu32 " ms)%s%s", en->conf->mta.name, r->verdict, pass,
+		    r->cut ? "all names and the files of " : "", r->messages, r->findings, r->took_ms, r->text[0] != '\0' ? ": " : "", r->text);
 	if (!clean)
 		engine_hook(en, "queue", r->text[0] != '\0' ? r->text : r->verdict);
 }
@@ -50,6 +50,19 @@ engine_queue_checked(struct engine *en, const struct spawn_result *res)
 	tell(en, "fast", &r);
 	if (en->queue_timer != NULL)
 		loop_timer_in(en->queue_timer, DEEP_AFTER_MS);
+}
+
+bool
+engine_queue_refused(struct engine *en, const struct spawn_result *res)
+{
+	char value[8] = "";
+
+	if (spawn_get(res->out, "queue-refused", value, sizeof(value)) == NULL || strcmp(value, "yes") != 0)
+		return false;
+	en->state.services_stopped = true;
+	en->queue_refused = true;
+	engine_save(en);
+	return true;
 }
 
 static void

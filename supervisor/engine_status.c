@@ -195,7 +195,11 @@ problems_of_ownership(const struct engine *en, struct status *st)
 		problem(st, "mend it; the next try is made by itself", "the last try to own failed: %s", en->last_error);
 	if (en->state.maintenance || en->peer_maintenance)
 		problem_maintenance(en, st);
-	if (en->state.services_stopped && en->role == ROLE_ACTIVE)
+	if (en->state.services_stopped && en->role == ROLE_ACTIVE && en->queue_refused)
+		problem(st, "'mailpair queue check' says what; 'mailpair queue check --repair' mends what can be mended; then 'mailpair services "
+		    "start'", "MAIL IS NOT SERVED: the queue of %s is %s and queue-check is \"refuse\": %s", en->conf->mta.name,
+		    en->queue_fast.verdict, en->queue_fast.text);
+	else if (en->state.services_stopped && en->role == ROLE_ACTIVE)
 		problem(st, "'mailpair services start'", "the mail services were stopped by the operator");
 }
 

@@ -14,6 +14,7 @@
 
 #define OUT_MAX 8192
 #define DEEP_FILES_PER_SECOND "2000"	/* so that the mail beside it does not notice */
+#define START_LOOK "250ms"	/* mail waits so long for owners, modes and sizes; the deep pass looks at the rest */
 
 /* ---------------------------------------------------------------- reports, pure */
 
@@ -30,7 +31,7 @@ static bool
 one_report(const char *all, const char *next, struct queue_report *ret)
 {
 	struct queue_report r = { .verdict = "unknown" };
-	char text[OUT_MAX];
+	char text[OUT_MAX], value[8];
 	bool ok;
 
 	snprintf(text, sizeof(text), "%.*s", next != NULL ? (int)(next + 1 - all) : OUT_MAX, all);
@@ -39,6 +40,7 @@ one_report(const char *all, const char *next, struct queue_report *ret)
 	r.findings = number(text, "queue-findings");
 	r.damaged = number(text, "queue-damaged");
 	r.took_ms = (uint32_t)number(text, "queue-took");
+	r.cut = spawn_get(text, "queue-cut", value, sizeof(value)) != NULL && strcmp(value, "yes") == 0;
 	spawn_get(text, "queue-text", r.text, sizeof(r.text));
 	*ret = r;
 	return ok;
@@ -74,6 +76,7 @@ queue_report_read(const char *text, struct queue_report *ret)
 		sum.findings += r.findings;
 		sum.damaged += r.damaged;
 		sum.took_ms += r.took_ms;
+		sum.cut = sum.cut || r.cut;
 		if (badness(r.verdict) > badness(sum.verdict)) {
 			memcpy(sum.verdict, r.verdict, sizeof(sum.verdict));
 			memcpy(sum.text, r.text, sizeof(sum.text));
@@ -91,6 +94,7 @@ queue_report_say(const struct queue_report *r, struct spawn_out *out)
 	spawn_say(out, "queue-findings", "%" PRIu64, r->findings);
 	spawn_say(out, "queue-damaged", "%" PRIu64, r->damaged);
 	spawn_say(out, "queue-took", "%" PRIu32, r->took_ms);
+	spawn_say(out, "queue-cut", "%s", r->cut ? "yes" : "no");
 	if (r->text[0] != '\0')
 		spawn_say(out, "queue-text", "%s", r->text);
 }
@@ -133,12 +137,12 @@ program(char *buf, size_t size)
 	return "mailpair-queue";
 }
 
-/* One run; *ret says "unknown" and why where there is no verdict. False then. */
+/* One run with two arguments more, if not NULL; *ret says "unknown" and why where there is no verdict. False then. */
 static bool
-run(const struct conf *c, const char *more, bool nice, uint32_t limit_ms, struct queue_report *ret)
+run(const struct conf *c, const char *more, const char *value, bool nice, uint32_t limit_ms, struct queue_report *ret)
 {
 	char path[512], out[OUT_MAX] = "", errout[512] = "";
-	const char *argv[16] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name, "--run-dir", c->run_dir };
+	const char *argv[17] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name, "--run-dir", c->run_dir };
 	struct spawn_cmd cmd = { .argv = argv, .nice = nice };
 	struct err why = { 0 };
 	uint64_t began = clock_mono_ms();
@@ -151,13 +155,16 @@ run(const struct conf *c, const char *more, bool nice, uint32_t limit_ms, struct
 	}
 	if (more != NULL)
 		argv[n++] = more;
+	if (value != NULL)
+		argv[n++] = value;
 	if (nice) {
 		argv[n++] = "--throttle";
 		argv[n++] = DEEP_FILES_PER_SECOND;
 	}
 	argv[n] = NULL;
 	status = spawn_run(&cmd, limit_ms, out, sizeof(out), errout, sizeof(errout), &why);
-	if ((status == 0 || status == 1) && queue_report_read(out, ret))
+	/* 2: no problem, but not everything was looked at; or no report */
+	if (status >= 0 && status <= 2 && queue_report_read(out, ret))
 		return true;
 	errout[strcspn(errout, "\n")] = '\0';
 	*ret = (struct queue_report){ .verdict = "unknown", .took_ms = (uint32_t)(clock_mono_ms() - began) };
@@ -171,31 +178,34 @@ queue_check(const struct conf *c, const struct mta_driver *driver, const struct 
     struct spawn_out *out, struct err *err)
 {
 	uint64_t deadline = clock_mono_ms() + limit_ms, now;
+	bool whole = c->mta.queue_check == CONF_QUEUE_REFUSE, ok = true, refused = false;
 	struct queue_report report;
 	struct err ignored;
 	pid_t pid;
-	bool ok = true;
 
 	/* a supervisor that was restarted: what runs goes on as it runs */
 	if (driver->running(params, &pid, &ignored) == FACT_YES)
 		return true;
-	(void)run(c, NULL, false, limit_ms, &report);
+	(void)run(c, whole ? NULL : "--names-first", whole ? NULL : START_LOOK, false, limit_ms, &report);
 	switch (queue_judge(c->mta.queue_check, &report)) {
 	case QUEUE_GO:
 		break;
 	case QUEUE_MEND:
 		now = clock_mono_ms();
 		/* one that was begun has to be ended before anybody touches the queue: it goes on where it stopped */
-		ok = run(c, "--repair", false, now < deadline ? (uint32_t)(deadline - now) : 0, &report);
+		ok = run(c, "--repair", NULL, false, now < deadline ? (uint32_t)(deadline - now) : 0, &report);
 		if (!ok)
 			err_set(err, 0, "the queue of %s could not be mended: %s", c->mta.name, report.text);
 		break;
 	case QUEUE_REFUSE:
+		refused = true;
 		ok = err_set(err, 0, "the queue of %s is %s and queue-check is \"refuse\": %s", c->mta.name, report.verdict,
 		    report.text);
 		break;
 	}
 	queue_report_say(&report, out);
+	if (refused)
+		spawn_say(out, "queue-refused", "yes");
 	return ok;
 }
 
@@ -203,7 +213,7 @@ bool
 queue_check_deep(const struct conf *c, uint32_t limit_ms, struct spawn_out *out, struct err *err)
 {
 	struct queue_report report;
-	bool ok = run(c, "--deep", true, limit_ms, &report);
+	bool ok = run(c, "--deep", NULL, true, limit_ms, &report);
 
 	queue_report_say(&report, out);
 	return ok || err_set(err, 0, "%s", report.text);

@@ -17,6 +17,7 @@ struct queue_report {
 	char		verdict[16];	/* of the contract; "unknown" where the check could not be made, "" before the first */
 	uint64_t	messages, findings, damaged;	/* findings but "wait" and "report"; messages that cannot be made whole */
 	uint32_t	took_ms;
+	bool		cut;		/* not every file was looked at, but every name */
 	char		text[256];	/* the worst finding, or why there is no verdict; "" = none */
 };
 
@@ -33,9 +34,10 @@ void	queue_report_say(const struct queue_report *, struct spawn_out *);
 enum queue_go queue_judge(enum conf_queue_check, const struct queue_report *);
 
 /*
- * Before a start: the fast pass, and what policy says about its verdict. A running mail program's queue is left
- * alone. Reports "queue-verdict", "queue-messages", "queue-findings", "queue-damaged", "queue-took", "queue-text".
- * False: the mail program must not be started, because of the policy or because a repair was begun and did not end.
+ * Before a start: the fast pass, of a large queue perhaps not to its end where policy is not to refuse, and what policy says about its verdict. A running mail program's queue is left
+ * alone. Reports "queue-verdict", "queue-messages", "queue-findings", "queue-damaged", "queue-took", "queue-cut", "queue-text".
+ * False: the mail program must not be started, because of the policy ("queue-refused yes") or because a repair was begun
+ * and did not end.
  */
 bool	queue_check(const struct conf *, const struct mta_driver *, const struct mta_params *, uint32_t limit_ms,
 	    struct spawn_out *, struct err *);

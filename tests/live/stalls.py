@@ -159,6 +159,11 @@ class Stalls:
         self.host(name).x('mkdir -p /etc/mailpair/hooks.d')
         self.host(name).write('/etc/mailpair/hooks.d/10-ask', '#!/bin/sh\nexec getent hosts mail.example.net\n', 0o755)
 
+    def do_noting_hooks(self, step, name):
+        """Each event and its text, a line in /var/log/hooks."""
+        self.host(name).x('mkdir -p /etc/mailpair/hooks.d')
+        self.host(name).write('/etc/mailpair/hooks.d/20-note', '#!/bin/sh\necho "$MAILPAIR_EVENT $MAILPAIR_REASON" >>/var/log/hooks\n', 0o755)
+
     # ---- memory
     def do_memory_short(self, step, name):
         """Every process of the host shares a little memory with one that takes it, again and again."""

@@ -39,14 +39,17 @@ def run(args, text=None, check=True, timeout=30):
 
 
 # ---------------------------------------------------------------- the shared disk
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LO_AUTOCLEAR = 0x4C82, 0x4C0A, 4
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LO_AUTOCLEAR, LO_DIRECT_IO = 0x4C82, 0x4C0A, 4, 16
 
 
-def loop_attach(image):
-    """A loop device on the image that frees itself after its last user; (path, descriptor to keep)."""
+def loop_attach(image, direct=False):
+    """
+    A loop device on the image that frees itself after its last user; (path, descriptor to keep). direct: this machine's own
+    cache is not used, so that what is mounted anew is cold. Not for images on a tmpfs.
+    """
     back = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     ctl = os.open('/dev/loop-control', os.O_RDWR | os.O_CLOEXEC)
-    info = struct.pack('=5Q4I64s64s32s2Q', 0, 0, 0, 0, 0, 0, 0, 0, LO_AUTOCLEAR, b'mailpair-live', b'', b'', 0, 0)
+    info = struct.pack('=5Q4I64s64s32s2Q', 0, 0, 0, 0, 0, 0, 0, 0, LO_AUTOCLEAR | LO_DIRECT_IO * direct, b'mailpair-live', b'', b'', 0, 0)
     try:
         for _ in range(100):            # others may take the free one between the two calls
             path = '/dev/loop%d' % fcntl.ioctl(ctl, LOOP_CTL_GET_FREE)
@@ -68,7 +71,7 @@ def make_dir(path, uid, gid, mode):
     os.chmod(path, mode)
 
 
-def make_image(directory, image, mailer, megabytes=64):
+def make_image(directory, image, mailer, megabytes=64, inodes=16384, journal=4):
     """An ext4 file system that holds an empty queue."""
     make_dir(directory + '/spool', 0, 0, 0o755)
     for name, *how in mailer.dirs():
@@ -76,7 +79,7 @@ def make_image(directory, image, mailer, megabytes=64):
     mailer.fill(directory + '/spool')
     with open(image, 'wb') as f:
         f.truncate(megabytes << 20)
-    run(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '1', '-N', '16384', '-J', 'size=4', '-E',
+    run(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '1', '-N', str(inodes), '-J', 'size=%d' % journal, '-E',
          'lazy_itable_init=0,nodiscard', '-d', directory + '/spool', image])
 
 
@@ -236,8 +239,10 @@ class Tool:
 
 # ---------------------------------------------------------------- the world
 class World:
-    def __init__(self, directory, build, mailer=mailers.MAILERS['postfix']):
+    def __init__(self, directory, build, mailer=mailers.MAILERS['postfix'], san=None):
+        """san: a finished image on a real disk (make_image) instead of a small empty one in memory."""
         self.dir, self.build, self.mailer = directory, build, mailer
+        self.san, self.direct = san or directory + '/san.img', san is not None
         self.began = now_ns()
         self.changed = threading.Condition()    # power or holdings changed
         self.events = []                        # (time, text), for the timeline
@@ -265,9 +270,10 @@ class World:
         for d in ('log', 'hosts', 'bmc/mx1', 'bmc/mx2'):
             os.makedirs(self.dir + '/' + d)
         self.make_net()
-        make_image(self.dir, self.dir + '/san.img', self.mailer)
+        if not self.direct:
+            make_image(self.dir, self.san, self.mailer)
         for name in settings.NODES:
-            self.loop[name] = loop_attach(self.dir + '/san.img')
+            self.loop[name] = loop_attach(self.san, self.direct)
         self.make_cable()
         for name in settings.NODES:
             self.hosts[name] = Host(self, name)

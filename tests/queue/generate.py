@@ -8,7 +8,9 @@ numbers below (written to FILE for --owners) and modes as the program gives them
 makes the same messages; names hold inode numbers and differ.
 """
 import argparse
+import grp
 import os
+import pwd
 import random
 import re
 import subprocess
@@ -27,6 +29,17 @@ SPLIT = 23
 def owners_text(mta):
     return ''.join('%s %s %d\n' % (kind, name, number) for kind, names in sorted(OWNERS[mta].items())
                    for name, number in sorted(names.items()))
+
+
+def own_numbers():
+    """Queues of Postfix from now on with the accounts of this machine, where it has them."""
+    try:
+        user, drop = pwd.getpwnam('postfix'), grp.getgrnam('postdrop')
+    except KeyError:
+        return
+    Postfix.user, Postfix.group, Postfix.drop = user.pw_uid, user.pw_gid, drop.gr_gid
+    OWNERS['postfix'] = {'user': {'root': 0, 'postfix': user.pw_uid},
+                         'group': {'root': 0, 'postfix': user.pw_gid, 'postdrop': drop.gr_gid}}
 
 
 def make_dir(path, uid, gid, mode):
@@ -132,8 +145,9 @@ def record(kind, text):
 class Postfix:
     user, group, drop = 102, 106, 107
 
-    def __init__(self, root):
-        self.root, self.made = root, set()
+    def __init__(self, root, later=None):
+        """later: every message is deferred, and tried again within an hour after that second."""
+        self.root, self.later, self.made = root, later, set()
 
     def tree(self):
         make_dir(self.root, 0, 0, 0o755)
@@ -163,8 +177,9 @@ class Postfix:
         return out, offset
 
     def message(self, words, number):
-        rnd, kind = words.random, number % 10
+        rnd, kind = words.random, 3 + number % 7 if self.later else number % 10
         queue = ('incoming', 'active', 'hold')[kind] if kind < 3 else 'deferred'
+        tried = self.later + number % 3600 if self.later else NOW
         usec = rnd.randrange(0, 1000000)
         rcpts = [words.address(number * 10 + i) for i in range(1 + rnd.randrange(3))]
         done = 1 if kind == 4 and len(rcpts) > 1 else 0
@@ -179,7 +194,7 @@ class Postfix:
                  record('E', ''))
         os.fchown(fd, self.user, self.group)
         os.fchmod(fd, 0o700)
-        os.utime(fd, (NOW, NOW))
+        os.utime(fd, (tried, tried))
         os.close(fd)
         os.rename(temporary, self.hashed(queue, name) if queue == 'deferred' else '%s/%s/%s' % (self.root, queue, name))
         if queue == 'deferred':

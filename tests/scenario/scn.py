@@ -148,6 +148,7 @@ FORMS = [
     ('names-silent', 'names are not answered on NODE'),
     ('names-answered', 'names are answered on NODE'),
     ('curious-hooks', 'hooks of NODE ask for a name'),
+    ('noting-hooks', 'hooks of NODE write down what they are called for'),
     ('memory-short', 'memory of NODE is short'),
     ('memory-free', 'memory of NODE is free again'),
     ('busy', 'processors of NODE are busy'),

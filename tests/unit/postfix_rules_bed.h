@@ -162,6 +162,19 @@ read_one(struct check *check, struct check_asked *asked)
 	opened++;
 }
 
+/* A law of every look: what the rules of names have something to say of is not taken for right by the names alone. */
+static inline void
+names_suffice(void)
+{
+	bool right = true;
+
+	for (size_t i = 0; i < entries; i++)
+		right = right && (QUEUE_TYPE(queue[i].file.mode) == QUEUE_DIRECTORY || rules_postfix.named(&layout, &queue[i].file));
+	for (size_t i = 0; i < found.len; i++)
+		ck_assert_msg(!right || (rules_postfix.name_rules & UINT64_C(1) << found.at[i].rule) == 0,
+		    "every name is right, and rule %u says of %s: %s", found.at[i].rule, found.at[i].path, found.at[i].detail);
+}
+
 static inline void
 look(bool deep)
 {
@@ -197,6 +210,7 @@ look(bool deep)
 	} while (more);
 	check_end(check, &found, &messages, &files);
 	check_free(check);
+	names_suffice();
 }
 
 /* The only finding of a rule and class; NULL: there is none. */

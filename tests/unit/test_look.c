@@ -4,6 +4,7 @@
  */
 #include "queuesync/look.h"
 
+#include "common/clock.h"
 #include "queuesync/list.h"
 #include "queuesync/output.h"
 #include "tests/unit/tree.h"
@@ -81,6 +82,92 @@ START_TEST(a_message_that_leaves_meanwhile_makes_for_a_second_look)
 	ck_assert_uint_eq(look.messages, 29);
 	findings_free(&look.findings);
 	queue_layout_free(&t.layout);
+	untree();
+}
+END_TEST
+
+/* ---------------------------------------------------------------- names first */
+
+static uint64_t later_us;
+static const char *wrong_name;
+
+/* Judges a name by its inode, and holds up the look until the time of the files is over. */
+static bool
+toy_named(const struct queue_layout *l, const struct queue_file *file)
+{
+	char path[512];
+	struct stat st;
+
+	while (clock_mono_us() < later_us)
+		;
+	ck_assert_int_eq(stat(in("%s", queue_file_path(l, file, path, sizeof path)), &st), 0);
+	return file->ino == st.st_ino && (wrong_name == NULL || strcmp(file->name, wrong_name) != 0);
+}
+
+static bool
+toy_by_third(const struct queue_layout *l, const struct queue_file *file, char *want)
+{
+	snprintf(want, CHECK_SUB_MAX, "%llu", strtoull(file->name, NULL, 10) % l->split);
+	return l->place[file->place].kind != TOY_CUR || strcmp(want, file->sub) == 0;
+}
+
+static void
+look_names_first(const char *wrong, struct look *look)
+{
+	struct look_options options = { .names_ms = 1 };
+	struct rules rules;
+	struct target t = toy_target(&rules);
+	struct err err;
+
+	t.layout.place[TOY_CUR].hash = QUEUE_POSTFIX;	/* the only one whose names say enough */
+	rules.place = toy_by_third;
+	rules.named = toy_named;
+	wrong_name = wrong;
+	later_us = clock_mono_us() + 2000;
+	ck_assert_msg(look_at(&t, &options, look, &err), "%s", err.text);
+	queue_layout_free(&t.layout);
+}
+
+START_TEST(where_all_names_are_right_mail_does_not_wait_for_every_file)
+{
+	struct look look;
+
+	tree(30);
+	write_file(in("new/stray"), "x");
+	look_names_first(NULL, &look);
+	ck_assert(look.cut);
+	ck_assert_uint_eq(look.findings.len, 0);
+	ck_assert_uint_eq(look.files, 0);
+	untree();
+}
+END_TEST
+
+START_TEST(one_name_that_may_be_wrong_makes_for_a_look_at_every_file)
+{
+	struct look look;
+
+	tree(30);
+	write_file(in("new/stray"), "x");
+	look_names_first("17", &look);
+	ck_assert(!look.cut);
+	ck_assert_uint_eq(look.findings.len, 1);
+	ck_assert_uint_eq(look.files, 31);
+	findings_free(&look.findings);
+	untree();
+}
+END_TEST
+
+START_TEST(directories_are_looked_at_whatever_the_time)
+{
+	struct look look;
+
+	tree(30);
+	ck_assert_int_eq(rmdir(in("log")), 0);
+	ck_assert_int_eq(chmod(in("cur/2"), 0777), 0);
+	look_names_first(NULL, &look);
+	ck_assert(look.cut);
+	ck_assert_uint_eq(look.findings.len, 2);
+	findings_free(&look.findings);
 	untree();
 }
 END_TEST
@@ -248,6 +335,9 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_queue_at_rest_is_looked_at_once);
 	tcase_add_test(tc, a_message_that_leaves_meanwhile_makes_for_a_second_look);
+	tcase_add_test(tc, where_all_names_are_right_mail_does_not_wait_for_every_file);
+	tcase_add_test(tc, one_name_that_may_be_wrong_makes_for_a_look_at_every_file);
+	tcase_add_test(tc, directories_are_looked_at_whatever_the_time);
 	tcase_add_test(tc, whose_queue_a_tree_is_follows_from_its_directories);
 	tcase_add_test(tc, a_report_is_one_document_with_the_words_of_the_contract);
 	tcase_add_test(tc, nothing_that_a_terminal_obeys_is_shown);

@@ -75,6 +75,9 @@ START_TEST(a_report_is_read_whole_and_text_that_is_none_gives_no_verdict)
 	ck_assert_uint_eq(r.damaged, 1);
 	ck_assert_uint_eq(r.took_ms, 38);
 	ck_assert_str_eq(r.text, "todo/2567: cut off");
+	ck_assert(!r.cut);
+	ck_assert(queue_report_read("queue-verdict consistent\nqueue-took 251\nqueue-cut yes\n", &r));
+	ck_assert(r.cut);
 	ck_assert(!queue_report_read("mailpair-queue: no such directory\n", &r));
 	ck_assert_str_eq(r.verdict, "unknown");
 	ck_assert(!queue_report_read("", &r));
@@ -88,7 +91,7 @@ START_TEST(of_several_queues_the_worst_is_told)
 	struct queue_report r;
 
 	ck_assert(queue_report_read("queue-verdict consistent\nqueue-messages 5\nqueue-findings 0\nqueue-damaged 0\nqueue-took 3\n"
-	    "queue-verdict damaged\nqueue-messages 7\nqueue-findings 2\nqueue-damaged 1\nqueue-took 4\nqueue-text truncated at x\n"
+	    "queue-verdict damaged\nqueue-messages 7\nqueue-findings 2\nqueue-damaged 1\nqueue-took 4\nqueue-text truncated at x\nqueue-cut yes\n"
 	    "queue-verdict repairable\nqueue-messages 1\nqueue-findings 1\nqueue-damaged 0\nqueue-took 1\nqueue-text wrong-mode at y\n",
 	    &r));
 	ck_assert_str_eq(r.verdict, "damaged");
@@ -97,6 +100,7 @@ START_TEST(of_several_queues_the_worst_is_told)
 	ck_assert_uint_eq(r.findings, 3);
 	ck_assert_uint_eq(r.damaged, 1);
 	ck_assert_uint_eq(r.took_ms, 8);
+	ck_assert(r.cut);
 }
 END_TEST
 

@@ -3,6 +3,21 @@
  */
 #include "tests/unit/postfix_rules_bed.h"
 
+/* As the directories tell them: no mode, no owner, no size. */
+START_TEST(the_names_of_a_whole_queue_are_right_by_themselves)
+{
+	whole_queue();
+	text_len = 0;
+	add(POSTFIX_PLACE_INCOMING, "", "607871.4711", 0x99, QUEUE_REGULAR | 0600);	/* being written */
+	add(POSTFIX_PLACE_HOLD, "", "4jX4l72SYYzm", 0x98, READY);				/* a long id holds no inode */
+	for (size_t i = 0; i < entries; i++) {
+		struct queue_file seen = { .name = queue[i].name, .sub = queue[i].sub, .place = queue[i].file.place, .ino = queue[i].file.ino };
+
+		ck_assert_msg(rules_postfix.named(&layout, &seen), "%s/%s", paths[seen.place], seen.name);
+	}
+}
+END_TEST
+
 START_TEST(a_queue_as_postfix_leaves_it_has_nothing_to_find)
 {
 	whole_queue();
@@ -309,6 +324,7 @@ main(void)
 	TCase *tc = tcase_create("rules");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, the_names_of_a_whole_queue_are_right_by_themselves);
 	tcase_add_test(tc, a_queue_as_postfix_leaves_it_has_nothing_to_find);
 	tcase_add_test(tc, what_a_crash_leaves_waits_and_is_not_opened);
 	tcase_add_test(tc, unfinished_files_of_eight_days_are_put_aside);

@@ -89,7 +89,7 @@ scan_with(unsigned int threads, bool with_root, bool deep, struct err *err)
 		layout.place[i].uid = layout.place[i].gid = QUEUE_ID_ANY;
 	check = check_new(scan_rules, &layout, &options);
 	findings = (struct findings){ 0 };
-	ok = scan_queue(&layout, check, threads, NULL, &seen, err);
+	ok = scan_queue(&layout, check, threads, 0, NULL, &seen, err);
 	check_joined(check);
 	return ok;
 }
