@@ -1,5 +1,5 @@
 /*
- * common/journal.h - /var/lib/mailpair/journal.db; the only file pair that uses sqlite3. Blocks.
+ * common/journal.h - /var/lib/mailpair/journal.db, the events of it. Blocks.
  *
  * Mode 0640 root:mailpair. Write-ahead log. A database that is locked is waited for (2 s, then err.sys is EBUSY). One that is
  * spoilt (no database, cut, damaged, without our tables) is moved aside and begun anew where the caller wants that: its three

@@ -86,7 +86,7 @@ library() {
 library 'event(2/|\.h)' common/loop
 library 'openssl/' common/digest common/channel
 library 'confuse\.h' common/conf
-library 'sqlite3\.h' common/journal
+library 'sqlite3\.h' common/db
 library 'inotifytools/' configsync/watch
 library 'systemd/' supervisor/notify
 library 'check\.h' 'tests/unit/*'
@@ -95,7 +95,7 @@ library 'check\.h' 'tests/unit/*'
 
 calls='(^|[^A-Za-z0-9_.>])(clock_(mono|boot|wall)_[a-z]+|log_(err|warnx?|info|debug)|fatalx?|time|f?printf|'
 calls=$calls'f?puts|f?open|fdopen|read|write|close|f?stat|socket|send|recv|getenv|digest_random)[ \t]*[(]'
-headers='["/](log|loop|spawn|spawn_kid|journal|durable)[.]h"|'
+headers='["/](log|loop|spawn|spawn_kid|db|journal|durable)[.]h"|'
 headers=$headers'<(unistd|fcntl|time|poll|dirent|syslog|signal|mntent|netdb|sqlite3)[.]h>|'
 headers=$headers'<sys/(socket|stat|time|select|epoll|wait|ioctl|un|random|mman)[.]h>|<(net|linux|event2|openssl)/'
 

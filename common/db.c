@@ -1,0 +1,390 @@
+/*
+ * common/db.c - an sqlite3 database: opened with care, brought up to date, asked; and what tells one that a power cut or a disk
+ * has spoilt. Used by common/journal.c and by configsync/store*.c.
+ */
+#include "common/db.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct db {
+	sqlite3	*sql;
+	char	 name[32], path[PATH_MAX];
+	bool	 spoilt;	/* found damaged on the way */
+	char	 why[256];	/* spoilt: what was wrong */
+	dev_t	 dev;		/* which file it is */
+	ino_t	 ino;
+};
+
+struct db_query {
+	struct db	*db;
+	sqlite3_stmt	*st;
+	const char	*what;
+};
+
+/* Always false; remembers damage. */
+static bool
+db_fail(struct db *db, const char *what, struct err *err)
+{
+	int code = db->sql != NULL ? sqlite3_errcode(db->sql) : SQLITE_NOMEM;
+	const char *why = db->sql != NULL ? sqlite3_errmsg(db->sql) : "out of memory";
+
+	/* a constraint is none of ours: the tables are somebody else's */
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_CONSTRAINT)
+		db->spoilt = true;
+	if (db->spoilt && db->why[0] == '\0')
+		snprintf(db->why, sizeof(db->why), "cannot %s: %s", what, why);
+	err_set(err, 0, "%s %s: cannot %s: %s", db->name, db->path, what, why);
+	if (err != NULL)		/* for those who ask; SQLite's own words are better than the system's */
+		err->sys = code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO;
+	return false;
+}
+
+/* What SQLite would not mind. */
+bool
+db_spoil(struct db *db, struct err *err, const char *why)
+{
+	db->spoilt = true;
+	snprintf(db->why, sizeof(db->why), "%s", why);
+	return err_set(err, 0, "%s %s: %s", db->name, db->path, why);
+}
+
+static bool
+db_fail_tables(struct db *db, const char *what, struct err *err)
+{
+	db->spoilt = db->spoilt || sqlite3_errcode(db->sql) == SQLITE_ERROR;
+	return db_fail(db, what, err);
+}
+
+bool
+db_spoilt(const struct db *db)
+{
+	return db->spoilt;
+}
+
+const char *
+db_why(const struct db *db)
+{
+	return db->why;
+}
+
+/* ---------------------------------------------------------------- sentences */
+
+bool
+db_exec(struct db *db, const char *sql, const char *what, struct err *err)
+{
+	return sqlite3_exec(db->sql, sql, NULL, NULL, NULL) == SQLITE_OK || db_fail(db, what, err);
+}
+
+bool
+db_begin(struct db *db, struct err *err)
+{
+	return db_exec(db, "BEGIN IMMEDIATE", "write", err);
+}
+
+void
+db_rollback(struct db *db)
+{
+	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool
+db_commit(struct db *db, struct err *err)
+{
+	if (db_exec(db, "COMMIT", "write", err))
+		return true;
+	db_rollback(db);
+	return false;
+}
+
+bool
+db_prepare(struct db *db, const char *sql, const char *what, struct db_query **ret, struct err *err)
+{
+	struct db_query *q;
+	sqlite3_stmt *st;
+
+	if (sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL) != SQLITE_OK)
+		return db_fail_tables(db, what, err);
+	if ((q = malloc(sizeof(*q))) == NULL)
+		abort();
+	*q = (struct db_query){ .db = db, .st = st, .what = what };
+	*ret = q;
+	return true;
+}
+
+void
+db_bind(struct db_query *q, int i, int64_t value)
+{
+	sqlite3_bind_int64(q->st, i, value);
+}
+
+void
+db_bind_text(struct db_query *q, int i, const char *text)
+{
+	sqlite3_bind_text(q->st, i, text, -1, SQLITE_STATIC);
+}
+
+void
+db_bind_bytes(struct db_query *q, int i, const void *bytes, size_t len)
+{
+	sqlite3_bind_blob64(q->st, i, bytes != NULL ? bytes : "", len, SQLITE_STATIC);	/* NULL would be no bytes but NULL */
+}
+
+void
+db_bind_null(struct db_query *q, int i)
+{
+	sqlite3_bind_null(q->st, i);
+}
+
+enum db_answer
+db_step(struct db_query *q, struct err *err)
+{
+	int code = sqlite3_step(q->st);
+
+	if (code == SQLITE_ROW || code == SQLITE_DONE)
+		return code == SQLITE_ROW ? DB_ROW : DB_DONE;
+	db_fail(q->db, q->what, err);
+	return DB_FAILED;
+}
+
+void
+db_reset(struct db_query *q)
+{
+	sqlite3_reset(q->st);
+	sqlite3_clear_bindings(q->st);
+}
+
+bool
+db_run(struct db_query *q, struct err *err)
+{
+	enum db_answer answer;
+
+	while ((answer = db_step(q, err)) == DB_ROW)
+		;
+	db_reset(q);
+	return answer == DB_DONE;
+}
+
+void
+db_query_close(struct db_query *q)
+{
+	if (q == NULL)
+		return;
+	sqlite3_finalize(q->st);
+	free(q);
+}
+
+int64_t
+db_column(struct db_query *q, int i)
+{
+	return sqlite3_column_int64(q->st, i);
+}
+
+bool
+db_column_null(struct db_query *q, int i)
+{
+	return sqlite3_column_type(q->st, i) == SQLITE_NULL;
+}
+
+void
+db_column_text(struct db_query *q, int i, char *buf, size_t size)
+{
+	const unsigned char *text = sqlite3_column_text(q->st, i);
+
+	snprintf(buf, size, "%s", text != NULL ? (const char *)text : "");
+}
+
+const void *
+db_column_bytes(struct db_query *q, int i, size_t *ret_len)
+{
+	const void *bytes = sqlite3_column_blob(q->st, i);
+
+	*ret_len = (size_t)sqlite3_column_bytes(q->st, i);
+	return bytes != NULL ? bytes : "";
+}
+
+int64_t
+db_last_id(const struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->sql);
+}
+
+int
+db_changes(const struct db *db)
+{
+	return sqlite3_changes(db->sql);
+}
+
+/* ---------------------------------------------------------------- open and close */
+
+#define READ_VERSION "read its version"
+
+/* The number that sql asks for, which has the part's name as ?1. */
+static bool
+db_number(struct db *db, const char *sql, const char *part, int *ret, struct err *err)
+{
+	struct db_query *q;
+	enum db_answer answer;
+
+	if (!db_prepare(db, sql, READ_VERSION, &q, err))
+		return false;
+	if (part != NULL)
+		db_bind_text(q, 1, part);
+	if ((answer = db_step(q, err)) == DB_ROW)
+		*ret = (int)db_column(q, 0);
+	else if (answer == DB_DONE)
+		db_fail(db, READ_VERSION, err);
+	db_query_close(q);
+	return answer == DB_ROW;
+}
+
+static bool
+db_version(struct db *db, const char *part, int *ret, struct err *err)
+{
+	int parts;
+
+	if (part == NULL)
+		return db_number(db, "PRAGMA user_version", NULL, ret, err);
+	if (!db_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'part' AND ?1 != ''", part, &parts, err))
+		return false;
+	*ret = 0;			/* the table comes with the first part */
+	return parts == 0 ||
+	    db_number(db, "SELECT coalesce((SELECT version FROM part WHERE name = ?1), 0)", part, ret, err);
+}
+
+static bool
+db_version_set(struct db *db, const char *part, int version, struct err *err)
+{
+	struct db_query *q;
+	char sql[64];
+	bool ok;
+
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version);
+	if (part == NULL)
+		return db_exec(db, sql, "set its version", err);
+	if (!db_exec(db, "CREATE TABLE IF NOT EXISTS part (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+	    "set its version", err) ||
+	    !db_prepare(db, "INSERT OR REPLACE INTO part (name, version) VALUES (?1, ?2)", "set its version", &q, err))
+		return false;
+	db_bind_text(q, 1, part);
+	db_bind(q, 2, version);
+	ok = db_run(q, err);
+	db_query_close(q);
+	return ok;
+}
+
+/* Bring the schema up to date, whole or not at all. */
+static bool
+db_migrate(struct db *db, const struct db_options *o, struct err *err)
+{
+	int version;
+
+	if (!db_begin(db, err))		/* so that two who open at once do not both do it */
+		return false;
+	if (!db_version(db, o->part, &version, err))
+		goto undo;
+	for (; version < o->steps; version++) {
+		if (sqlite3_exec(db->sql, o->schema[version], NULL, NULL, NULL) != SQLITE_OK) {
+			db_fail_tables(db, "make its tables", err);
+			goto undo;
+		}
+		if (!db_version_set(db, o->part, version + 1, err))
+			goto undo;
+	}
+	return db_commit(db, err);
+undo:
+	db_rollback(db);
+	return false;
+}
+
+static bool
+db_setup(struct db *db, const struct db_options *o, struct err *err)
+{
+	int version, on = 1;
+
+	sqlite3_busy_timeout(db->sql, o->patience_ms);
+	if (!db_version(db, o->part, &version, err))
+		return false;
+	if (version > o->steps)
+		return err_set(err, 0, "%s %s: made by a newer mailpair (version %d, known is %d): "
+		    "install that one, or move the file aside", db->name, db->path, version, o->steps);
+	if (version < 0)
+		return db_spoil(db, err, "its version is no version");
+	if (!o->write)
+		return version > 0 ||
+		    err_set(err, 0, "%s %s: nothing was written into it yet", db->name, db->path);
+	/* counts for a fresh file only, before its first table; and would write something at every open */
+	if (version == 0 && o->part == NULL && !db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", "set it up", err))
+		return false;
+	if (!db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576",
+	    "set it up", err))
+		return false;
+	/* Readers that may not write into the directory need the -wal and -shm files to be there. */
+	sqlite3_file_control(db->sql, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
+	return version == o->steps || db_migrate(db, o, err);
+}
+
+/* Empty (a single byte is that, too) although a log lies beside it: SQLite would take it for a fresh one and remove the log. */
+static bool
+db_was_cut(const struct db *db, off_t size)
+{
+	char wal[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", db->path);
+	return size >= 0 && size <= 1 && stat(wal, &st) == 0;
+}
+
+struct db *
+db_open(const struct db_options *o, bool *ret_ok, struct err *err)
+{
+	int flags = o->write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	struct db *db = calloc(1, sizeof(*db));
+	struct stat st = { .st_size = -1 };
+
+	if (db == NULL)
+		abort();
+	snprintf(db->path, sizeof(db->path), "%s", o->path);
+	snprintf(db->name, sizeof(db->name), "%s", o->name);
+	if (stat(o->path, &st) == 0) {
+		db->dev = st.st_dev;
+		db->ino = st.st_ino;
+	}
+	if (o->write && db_was_cut(db, st.st_size))
+		*ret_ok = db_spoil(db, err, "it is empty, but its log is there");
+	else if (sqlite3_open_v2(o->path, &db->sql, flags, NULL) != SQLITE_OK)
+		*ret_ok = db_fail(db, "open it", err);
+	else
+		*ret_ok = db_setup(db, o, err);
+	return db;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	sqlite3_close_v2(db->sql);
+	free(db);
+}
+
+void
+db_leave(struct db *db)
+{
+	if (db != NULL && db->sql != NULL)
+		sqlite3_db_config(db->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	db_close(db);
+}
+
+bool
+db_in_place(const struct db *db)
+{
+	struct stat st;
+
+	return stat(db->path, &st) == 0 && st.st_dev == db->dev && st.st_ino == db->ino;
+}
