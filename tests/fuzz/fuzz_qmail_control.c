@@ -1,0 +1,55 @@
+/*
+ * tests/fuzz/fuzz_qmail_control.c - "NAME\n" and any bytes as the control file of that name, as users/assign and as aliases. Twice
+ * the same; what is refused has a sentence, a line that there is, and a value without control characters; what is
+ * taken has no NUL and no carriage return where qmail would read it.
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/qmail_control.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void
+judge(bool ok, const struct control_fault *fault, const char *text, size_t len)
+{
+	unsigned int lines = 1;
+
+	if (ok)
+		return;
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	assert(fault->right[0] != '\0' && fault->line <= lines);
+	for (const char *c = fault->value; *c != '\0'; c++)
+		assert(isprint((unsigned char)*c));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	const uint8_t *newline = memchr(bytes, '\n', len);
+	size_t n = newline != NULL ? (size_t)(newline - bytes) : len;
+	struct control_fault fault = { 0 }, again = { 0 };
+	char name[64], *text;
+	bool ok;
+
+	snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), (const char *)bytes);
+	if (newline != NULL)
+		n++;
+	/* of its very size, so that a byte too far is seen */
+	text = malloc(len - n + (len == n));
+	assert(text != NULL);
+	memcpy(text, bytes + n, len - n);
+	ok = control_check(name, text, len - n, &fault);
+	assert(ok == control_check(name, text, len - n, &again) && memcmp(&fault, &again, sizeof fault) == 0);
+	judge(ok, &fault, text, len - n);
+	assert(!ok || control_known(name) || (memchr(text, '\0', len - n) == NULL && memchr(text, '\r', len - n) == NULL));
+	judge(assign_check(text, len - n, &fault), &fault, text, len - n);
+	judge(aliases_check(text, len - n, &fault), &fault, text, len - n);
+	free(text);
+	return 0;
+}
