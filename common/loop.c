@@ -1,6 +1,6 @@
 /*
- * common/loop.c - the event loop over libevent's core. Used by the supervisor's main process; the
- * only file that knows libevent. Nothing here blocks but loop_run() itself.
+ * common/loop.c - the event loop over libevent's core. Used by the supervisor's main process and
+ * by all that use channels. Nothing here blocks but loop_run() itself.
  *
  * Every trampoline ends with the call of the owner's function and touches nothing after it, since
  * the owner may have freed the object. In a forked child all calls become harmless: the child's
@@ -74,8 +74,11 @@ loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
-	if (!loop->forked)
+	if (!loop->forked) {
+		/* what libevent's buffers hold is let go in the turn after they were freed, and leaks without it */
+		event_base_loop(loop->base, EVLOOP_NONBLOCK);
 		event_base_free(loop->base);
+	}
 	free(loop);
 }
 
@@ -97,6 +100,12 @@ void
 loop_forked(struct loop *loop)
 {
 	loop->forked = true;
+}
+
+struct event_base *
+loop_base(struct loop *loop)
+{
+	return loop->base;
 }
 
 static short

@@ -1,6 +1,6 @@
 /*
- * common/loop.h - descriptors, timers and signals of one process; the only file pair that uses
- * libevent. Replaced whole in simulation.
+ * common/loop.h - descriptors, timers and signals of one process, on libevent's core. Replaced whole
+ * in simulation. Besides, only common/channel_stream.c uses libevent, for its buffers and TLS.
  *
  * Callbacks run one after the other in the thread that called loop_run(). None may block. All
  * objects may be freed from within any callback, their own included.
@@ -32,6 +32,9 @@ void		 loop_stop(struct loop *);	/* the running callback is the last one */
  * child must not run the loop.
  */
 void		 loop_forked(struct loop *);
+
+struct event_base;
+struct event_base *loop_base(struct loop *);	/* libevent's own, for common/channel_stream.c */
 
 /* Watch fd until freed; level-triggered. The fd stays the caller's; free the watch before close(). */
 struct loop_io	*loop_io_new(struct loop *, int fd, unsigned int want, loop_io_f *, void *arg);

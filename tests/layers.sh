@@ -83,8 +83,8 @@ library() {
 	verdict "<$header...> stands in$(printf ' %s' "$@") only"
 }
 
-library 'event(2/|\.h)' common/loop
-library 'openssl/' common/digest common/channel
+library 'event(2/|\.h)' common/loop common/channel_stream
+library 'openssl/' common/digest common/channel_tls tests/unit/tls_peer
 library 'confuse\.h' common/conf
 library 'sqlite3\.h' common/db
 library 'inotifytools/' configsync/watch
@@ -125,7 +125,7 @@ for file in supervisor/fsm.c supervisor/level.c supervisor/beat.c supervisor/bea
     supervisor/control_parse.c supervisor/fence_answer.c supervisor/address_frame.c \
     supervisor/link_frame.c supervisor/why.c supervisor/whatif.c supervisor/whatif_words.c \
     supervisor/whatif_text.c supervisor/replay.c common/conf_check.c common/conf_check_net.c common/conf_diff.c \
-    common/conf_lex.c common/json.c common/utf8.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
+    common/conf_lex.c common/json.c common/utf8.c common/channel_key.c common/channel_wire.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
     mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c mta/qmail_record.c \
     queuesync/finding.c queuesync/table.c \
     queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c \
