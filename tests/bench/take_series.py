@@ -2,6 +2,7 @@
 import argparse
 import os
 import re
+import shutil
 import sys
 import time
 
@@ -18,14 +19,26 @@ BLOCKS_KB, FILES = 10, 2.1              # of a message of Postfix: itself and th
 FIRST_TRY = 3600                        # seconds from now: nothing of it comes due while we measure
 
 
+def mounted(directory, image):
+    at = directory + '/disk'
+    os.mkdir(at)
+    run(['mount', '-o', 'loop,noatime', image, at])
+    return at
+
+
+def unseal(directory, image):
+    """The hosts of a new world know nothing of the owners in the last one."""
+    at = mounted(directory, image)
+    shutil.rmtree(at + '/.mailpair', ignore_errors=True)
+    run(['umount', at])
+
+
 def make_disk(directory, image, messages, room):
     """An ext4 with so many deferred messages of Postfix, and room for so many: the same file system whatever is in it."""
     work = directory + '/make'
     os.mkdir(work)
     make_image(work, image, mailers.MAILERS['postfix'], 512 + room * BLOCKS_KB // 1024, int(room * FILES) + 20000, 64)
-    at = directory + '/disk'
-    os.mkdir(at)
-    run(['mount', '-o', 'loop,noatime', image, at])
+    at = mounted(directory, image)
     generate.own_numbers()
     maker, words = generate.Postfix(at + '/postfix', int(time.time()) + FIRST_TRY), generate.Words(1)
     for number in range(messages):
@@ -57,7 +70,9 @@ class Takeovers(Bench):
             if how == 'kill':
                 self.cut(a.name)
                 return
-            code, text = a.x(['/usr/local/sbin/mailpair', 'switchover'], 60)
+            code, end = 3, time.monotonic() + 10
+            while code == 3 and time.monotonic() < end:         # a host that has just booted may not be well for a moment
+                code, text = a.x(['/usr/local/sbin/mailpair', 'switchover'], 60)
             if code != 0:
                 raise RuntimeError('mailpair switchover: exit %s: %s' % (code, text))
         self.steps = lambda: dict(event=how, messages=self.args.messages, check_ms=self.step_ms(b, 'check queue'), start_ms=self.step_ms(
@@ -86,6 +101,7 @@ def main():
     args.series = 'queue of %d' % args.messages
     world = World(args.dir, args.build, san=args.san)
     bench = None
+    unseal(args.dir, args.san)
     try:
         world.make()
         bench = Takeovers(world, args)
