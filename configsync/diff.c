@@ -249,13 +249,16 @@ struct rows
 rows_judged(const struct diff_input *in)
 {
 	struct rows rows = rows_of(in);
+	bool more;
 
 	mark_own(in, &rows);
 	for (size_t i = 0; i < rows.len; i++)
 		judge(&rows.at[i], in);
 	judge_unknown(&rows);
-	while (judge_hard_links(&rows) | judge_places(&rows))	/* each only ever adds conflicts */
-		;
+	do {			/* each only ever adds conflicts */
+		more = judge_hard_links(&rows);
+		more = judge_places(&rows) || more;
+	} while (more);
 	return rows;
 }
 
