@@ -262,6 +262,28 @@ START_TEST(what_came_before_a_pause_waits_for_its_end_and_no_silence_is_judged_m
 }
 END_TEST
 
+START_TEST(an_end_of_a_pause_needs_no_further_word_of_the_peer)
+{
+	uint64_t began;
+
+	bed_new("127.0.0.1");
+	mx2.setup.limits.idle_ms = 60000;
+	mx2.setup.limits.keepalive_ms = 15000;
+	bed_up();
+	mx1.then = pause_each;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(channel_send(mx2.ch, 16, &i, sizeof(i)), CHANNEL_SENT);
+	UNTIL(mx1.messages == 1);
+	began = clock_mono_ms();
+	for (int i = 2; i <= 3; i++) {
+		channel_resume(mx1.ch);
+		UNTIL(mx1.messages == i);
+	}
+	ck_assert_uint_lt(clock_mono_ms() - began, 5000);
+	bed_free();
+}
+END_TEST
+
 START_TEST(a_stream_without_messages_lives_on_and_who_stood_still_blames_nobody)
 {
 	bed_new("127.0.0.1");
@@ -454,6 +476,7 @@ main(void)
 	tcase_add_loop_test(tc, a_channel_may_be_freed_and_closed_in_any_of_its_callbacks, 0, 16);
 	tcase_add_test(tc, a_full_queue_refuses_and_says_when_there_is_room);
 	tcase_add_test(tc, what_came_before_a_pause_waits_for_its_end_and_no_silence_is_judged_meanwhile);
+	tcase_add_test(tc, an_end_of_a_pause_needs_no_further_word_of_the_peer);
 	tcase_add_test(tc, a_stream_without_messages_lives_on_and_who_stood_still_blames_nobody);
 	tcase_add_test(tc, a_newer_stream_of_the_peer_takes_the_place_of_an_older_one);
 	tcase_add_test(tc, a_key_is_changed_without_losing_the_stream_and_a_removed_one_ends_it);

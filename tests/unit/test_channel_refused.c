@@ -303,7 +303,6 @@ END_TEST
 
 static uint8_t script[4096];
 static size_t script_len;
-static bool script_waits;
 
 /* Says what is in the script after the handshake, then listens until the end. */
 static int
@@ -314,7 +313,7 @@ speak(int fd)
 
 	if (ssl == NULL || SSL_write(ssl, script, (int)script_len) != (int)script_len)
 		return 1;
-	while (SSL_read(ssl, answer, sizeof(answer)) > 0 && !script_waits)
+	while (SSL_read(ssl, answer, sizeof(answer)) > 0)
 		;
 	return 0;
 }
@@ -393,6 +392,32 @@ START_TEST(a_peer_that_falls_silent_or_dies_is_noticed)
 	ck_assert_int_eq(mx1.why, _i == 1 ? CHANNEL_LOST : CHANNEL_SILENT);
 	ck_assert_ptr_nonnull(strstr(mx1.text, _i == 1 ? "without a word" : "nothing heard for"));
 	ck_assert_int_eq(channel_send(mx1.ch, 16, "x", 1), CHANNEL_DOWN);
+	UNTIL(child_ended(child, &status_));
+	bed_free();
+}
+END_TEST
+
+START_TEST(a_close_that_the_peer_does_not_answer_is_no_orderly_one)
+{
+	int status_;
+	pid_t child;
+
+	bed_new("127.0.0.1");
+	mx1.setup.limits.handshake_ms = 500;
+	bed_listen();
+	key_of_mx2();
+	script_len = greeting(script);
+	child = child_begin();
+	if (child == 0)
+		_exit(speak(tcp_open(mx2.setup.at[0].port)));
+	UNTIL(mx1.up == 1);
+	if (_i == 1)
+		kill(child, SIGSTOP);
+	ck_assert(channel_close(mx1.ch, "test"));
+	UNTIL(mx1.down == 1);
+	/* the child ends without a goodbye in TLS, or is not there to read ours */
+	ck_assert_int_eq(mx1.why, _i == 1 ? CHANNEL_SLOW : CHANNEL_LOST);
+	kill(child, SIGKILL);
 	UNTIL(child_ended(child, &status_));
 	bed_free();
 }
@@ -522,6 +547,7 @@ main(void)
 	tcase_add_test(tc, who_has_the_key_and_breaks_the_rules_is_refused);
 	tcase_add_loop_test(tc, a_proven_peer_that_breaks_the_rules_is_dropped, 0, 4);
 	tcase_add_loop_test(tc, a_peer_that_falls_silent_or_dies_is_noticed, 0, 2);
+	tcase_add_loop_test(tc, a_close_that_the_peer_does_not_answer_is_no_orderly_one, 0, 2);
 	tcase_add_loop_test(tc, an_impostor_is_not_believed, 0, 4);
 	tcase_add_loop_test(tc, openssl_s_client_with_the_key_is_a_peer_and_without_it_is_none, 0, 2);
 	suite_add_tcase(suite, tc);
