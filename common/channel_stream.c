@@ -368,8 +368,8 @@ stream_new(struct channel *ch, int fd, bool accepting, const char *where)
 	stream_due(s, ch->limits.handshake_ms);
 	bufferevent_setcb(s->bev, stream_readable, stream_writable, stream_happened, s);
 	/*
-	 * A mark that is never reached: libevent, stopped by it in the middle of a record, would go on only when the socket has more
-	 * (seen in 2.1.12). What bounds the input is that whole messages are taken at once and nothing is read while paused.
+	 * A mark that is never reached: libevent, stopped by it in the middle of a record, may go on only when the socket has more.
+	 * What bounds the input is that whole messages are taken at once and nothing is read while paused.
 	 */
 	bufferevent_setwatermark(s->bev, EV_READ, 0, CHANNEL_HEAD + (size_t)ch->limits.message_max + 4 * RECORD);
 	bufferevent_setwatermark(s->bev, EV_WRITE, ch->limits.queue_max / 2, 0);
