@@ -1,0 +1,292 @@
+/*
+ * configsync/verify_maps.c - tables are made anew in the work directory by the program that would make them, and dumped: the rows,
+ * not the bytes of a format, are what two nodes can compare. Blocks; in the worker.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/digest.h"
+#include "configsync/derived.h"
+#include "configsync/qmail_control.h"
+#include "configsync/verify_parts.h"
+
+#define DUMP_MAX (256u << 20)
+
+static int
+order(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* NIS's own rows, with the time of the run and the name of the host, are no one's text. */
+static bool
+is_own_row(const char *row)
+{
+	return strncmp(row, "YP_LAST_MODIFIED:", 17) == 0 || strncmp(row, "YP_MASTER_NAME:", 15) == 0 || strncmp(row, "@:\t@", 4) == 0;
+}
+
+/* SHA-256 of the sorted rows of a text; rows is written into. */
+static void
+digest_rows(char *rows, size_t len, char hex[DIGEST_HEX])
+{
+	size_t count = 0, n = 0, used = 0;
+	uint8_t digest[DIGEST_LEN];
+	char **row, *sorted, *rest = rows, *line;
+
+	for (size_t i = 0; i < len; i++)
+		count += rows[i] == '\n';
+	row = calloc(count + 2, sizeof row[0]);
+	sorted = malloc(len + 2);
+	if (row == NULL || sorted == NULL)
+		abort();
+	while ((line = strsep(&rest, "\n")) != NULL && n <= count)
+		if (line[0] != '\0' && !is_own_row(line))
+			row[n++] = line;
+	qsort(row, n, sizeof row[0], order);
+	for (size_t i = 0; i < n; i++) {
+		size_t k = strlen(row[i]);
+
+		memcpy(sorted + used, row[i], k);
+		used += k;
+		sorted[used++] = '\n';
+	}
+	digest_sha256(sorted, used, digest);
+	digest_hex(digest, sizeof digest, hex);
+	free(row);
+	free(sorted);
+}
+
+/* Reports what the table of source says, and holds it against what the other node's says. */
+static enum validity
+compare(struct check *c, const char *source, const char *type, const char hex[DIGEST_HEX])
+{
+	spawn_say(c->report, "dump", "%s %s %s", hex, type, source);
+	for (size_t i = 0; i < c->job->expects; i++)
+		if (strcmp(c->job->expect[i].path, source) == 0 && strcmp(c->job->expect[i].digest, hex) != 0)
+			return check_say(c, VALIDITY_INVALID, source, 0, "the table made of /%s has other rows than the one of the other node: are both nodes' "
+			    "programs of the same version?", source);
+	return VALIDITY_VALID;
+}
+
+static enum validity
+dump_file(struct check *c, const char *source, const char *type, const char *path)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL, hex[DIGEST_HEX];
+	size_t room = 0;
+	ssize_t len = -1;
+
+	if (in != NULL) {
+		len = getdelim(&text, &room, '\0', in);	/* a dump is text */
+		if (len == -1 && feof(in))
+			len = 0;
+		fclose(in);
+	}
+	if (len < 0 || (size_t)len > DUMP_MAX) {
+		free(text);
+		return check_say(c, VALIDITY_UNKNOWN, source, 0, "what the table made of /%s says could not be read", source);
+	}
+	if (len > 0)
+		digest_rows(text, (size_t)len, hex);
+	else
+		digest_rows((char[]){ "" }, 0, hex);
+	if (text != NULL)
+		explicit_bzero(text, room);
+	free(text);
+	return compare(c, source, type, hex);
+}
+
+/* ---------------------------------------------------------------- Postfix's tables */
+
+bool
+check_has_table(struct check *c, const char *source, const char *suffix)
+{
+	char path[VIEW_PATH_MAX], real[VIEW_PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s%s", source, suffix) < (int)sizeof path && view_find(c->view, path, real, NULL, NULL) == FACT_YES;
+}
+
+/* A copy of our own: the program would give up root for the source's owner, who must not come into the work directory. */
+static bool
+own_copy(struct check *c, const char *source, char copy[VIEW_PATH_MAX])
+{
+	char *slash;
+	struct err err = { 0 };
+
+	if (!check_path(c, source, copy, VIEW_PATH_MAX))
+		return false;
+	slash = strrchr(copy, '/');
+	*slash = '\0';
+	if (!view_mkdirs(copy, &err) || (*slash = '/', !view_copy(c->view, source, copy, &err))) {
+		check_say(c, VALIDITY_UNKNOWN, source, 0, "%s", err.text);
+		return false;
+	}
+	return true;
+}
+
+enum validity
+check_table(struct check *c, const char *source, const char *type, bool alias, const char *config)
+{
+	const char *program = alias ? "postalias" : "postmap";
+	char copy[VIEW_PATH_MAX], table[VIEW_PATH_MAX + 16], dump[VIEW_PATH_MAX + 16];
+	const char *make[8] = { program };
+	/* the dump of a large table is more than a command's output may be */
+	const char *show[10] = { "/bin/sh", "-c", "out=$1; shift; exec \"$0\" \"$@\" >\"$out\"", program, dump };
+	size_t m = 1, s = 5;
+	enum validity v;
+	int status;
+
+	if (!own_copy(c, source, copy))
+		return VALIDITY_UNKNOWN;
+	snprintf(table, sizeof table, "%s:%s", type, copy);
+	snprintf(dump, sizeof dump, "%s.dump", copy);
+	if (config != NULL) {
+		make[m++] = show[s++] = "-c";
+		make[m++] = show[s++] = config;
+	}
+	make[m++] = table;
+	show[s++] = "-s";
+	show[s++] = table;
+	status = check_run(c, make, NULL);
+	if (status == -1)
+		return VALIDITY_UNKNOWN;
+	v = check_complaints(c, c->err, status, source);
+	if (v != VALIDITY_VALID)
+		return v;
+	status = check_run(c, show, NULL);
+	if (status != 0)
+		return status == -1 ? VALIDITY_UNKNOWN : check_say(c, VALIDITY_UNKNOWN, source, 0, "the table made of /%s could not be dumped: %.200s", source, c->err);
+	v = dump_file(c, source, type, dump);
+	unlink(dump);
+	return v;
+}
+
+enum validity
+check_plain_table(struct check *c, const char *source, const char *type, const char *config)
+{
+	char copy[VIEW_PATH_MAX], table[VIEW_PATH_MAX + 16];
+	/* any key will do: the whole text is read first */
+	const char *const argv[] = { "postmap", "-c", config, "-q", "mailpair.invalid", table, NULL };
+	int status;
+
+	if (!own_copy(c, source, copy))
+		return VALIDITY_UNKNOWN;
+	snprintf(table, sizeof table, "%s:%s", type, copy);
+	status = check_run(c, argv, NULL);
+	if (status == -1)
+		return VALIDITY_UNKNOWN;
+	return check_complaints(c, c->err, status == 1 && strstr(c->err, "fatal") == NULL ? 0 : status, source);	/* 1: not found */
+}
+
+/* ---------------------------------------------------------------- aliases */
+
+static enum validity
+aliases_by_us(struct check *c, const char *source)
+{
+	struct control_fault fault = { 0 };
+	struct err err = { 0 };
+	size_t len;
+	char *text = view_read(c->view, source, &len, &err);
+	bool ok;
+
+	if (text == NULL)
+		return check_say(c, VALIDITY_UNKNOWN, source, 0, "%s", err.text);
+	ok = aliases_check(text, len, &fault);
+	free(text);
+	return ok ? VALIDITY_VALID : check_say(c, VALIDITY_INVALID, source, fault.line, "/%s, line %u: \"%s\" %s", source, fault.line, fault.value, fault.right);
+}
+
+enum validity
+check_aliases(struct check *c)
+{
+	for (size_t i = 0; i < c->view->changes; i++) {
+		const char *source = c->view->change[i].path;
+		const struct derived_row *row;
+		char path[VIEW_PATH_MAX], done[64] = "";
+		size_t at = 0;
+		enum validity v;
+
+		if (c->view->change[i].from == NULL)
+			return check_say(c, VALIDITY_INVALID, source, 0, "/%s is to go: mail for root and postmaster would have no one; right is a file with at least "
+			    "these two", source);
+		v = aliases_by_us(c, source);
+		while (v == VALIDITY_VALID && (row = derived_of(source, &at, path, sizeof path)) != NULL) {
+			if (!check_has_table(c, source, row->suffix) || strcmp(done, row->type) == 0)
+				continue;
+			snprintf(done, sizeof done, "%s", row->type);
+			v = check_table(c, source, row->type, true, NULL);
+		}
+		if (v != VALIDITY_VALID)
+			return v;
+	}
+	return VALIDITY_VALID;
+}
+
+/* ---------------------------------------------------------------- tcprules */
+
+/* tcprules shows the line, not its number. */
+static enum validity
+refused_rule(struct check *c, const char *source)
+{
+	static const char says[] = "unable to parse this line: ";
+	const char *line = strstr(c->err, says), *at;
+	unsigned int number = 1;
+	size_t len, n;
+	char *text;
+
+	if (line == NULL || (text = view_read(c->view, source, &len, NULL)) == NULL)
+		return check_complaints(c, c->err, 1, source);
+	line += sizeof says - 1;
+	n = strcspn(line, "\n");
+	for (at = text; *at != '\0' && (strncmp(at, line, n) != 0 || (at[n] != '\n' && at[n] != '\0')); number++) {
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	free(text);
+	return check_say(c, VALIDITY_INVALID, source, number, "/%s, line %u: \"%.*s\" is no rule; right is address:allow, with ,NAME=\"VALUE\" behind it, "
+	    "or address:deny", source, number, (int)n, line);
+}
+
+static enum validity
+rules_of(struct check *c, const char *source)
+{
+	char copy[VIEW_PATH_MAX], cdb[VIEW_PATH_MAX + 8], scratch[VIEW_PATH_MAX + 8], hex[DIGEST_HEX];
+	const char *const argv[] = { "/bin/sh", "-c", "exec tcprules \"$1\" \"$2\" <\"$3\"", "tcprules", cdb, scratch, copy, NULL };
+	uint8_t digest[DIGEST_LEN];
+	FILE *in;
+	bool ok;
+	int status;
+
+	if (!own_copy(c, source, copy))
+		return VALIDITY_UNKNOWN;
+	snprintf(cdb, sizeof cdb, "%s.cdb", copy);
+	snprintf(scratch, sizeof scratch, "%s.tmp", copy);
+	status = check_run(c, argv, NULL);
+	if (status == 126 || status == 127)
+		return check_say(c, VALIDITY_UNKNOWN, source, 0, "tcprules is not installed here, so /%s cannot be judged", source);
+	if (status != 0)
+		return status == -1 ? VALIDITY_UNKNOWN : refused_rule(c, source);
+	/* its own output, since one program writes the same rules the same way */
+	in = fopen(cdb, "re");
+	ok = in != NULL && digest_sha256_fd(fileno(in), digest);
+	if (in != NULL)
+		fclose(in);
+	if (!ok)
+		return check_say(c, VALIDITY_UNKNOWN, source, 0, "what tcprules made of /%s could not be read", source);
+	return compare(c, source, "tcprules", digest_hex(digest, sizeof digest, hex));
+}
+
+enum validity
+check_tcprules(struct check *c)
+{
+	enum validity v = VALIDITY_VALID;
+
+	for (size_t i = 0; i < c->view->changes && v == VALIDITY_VALID; i++)
+		if (c->view->change[i].from != NULL)
+			v = rules_of(c, c->view->change[i].path);
+		else if (check_has_table(c, c->view->change[i].path, ".cdb"))
+			check_note(c, "/%s goes, and the table that was made of it stays in use", c->view->change[i].path);
+	return v;
+}

@@ -1,0 +1,587 @@
+/*
+ * tests/unit/test_config_verify.c - staged sets judged by the programs they are for: a real Postfix, Exim where it is unpacked,
+ * tcprules; qmail's control files; a tree's own command; and what is said when nobody can judge. Needs root (a box of its own).
+ */
+#include "tests/unit/config_case.h"
+#include "tests/unit/exim_box.h"
+
+#define NEEDS_EXIM() do { if (!exim) { printf("skipped: no Exim in build/exim\n"); return; } } while (0)
+
+static bool exim;
+
+/* ---------------------------------------------------------------- the view */
+
+START_TEST(the_view_is_what_is_in_place_with_what_is_staged_over_it)
+{
+	struct view view = { .root = CASE_ROOT, .change = change };
+	char real[VIEW_PATH_MAX], path[VIEW_PATH_MAX], **name;
+	size_t len;
+
+	case_begin();
+	have("etc/x/kept", "");
+	have("etc/x/gone", "");
+	have("etc/x/" ".mailpair-new.00000000000000000000000000000000", "");
+	ck_assert_int_eq(symlink("../x", at_root("etc/x/loop")), 0);
+	stage("etc/x/new/deep", "deep\n");
+	stage_link("etc/x/link", "/etc/x/./new/../new/deep");
+	stage_removal("etc/x/gone");
+	view.changes = changes;
+	ck_assert_int_eq(view_find(&view, "etc/x/kept", real, path, NULL), FACT_YES);
+	ck_assert_int_eq(view_find(&view, "etc/x/gone", real, path, NULL), FACT_NO);
+	ck_assert_int_eq(view_find(&view, "etc/x/loop/loop/link", real, path, NULL), FACT_YES);
+	ck_assert_str_eq(path, "etc/x/new/deep");
+	ck_assert(strncmp(real, CASE_STAGED, strlen(CASE_STAGED)) == 0);
+	ck_assert(view_changed(&view, "etc/x/loop/link") && !view_changed(&view, "etc/x/kept"));
+	ck_assert(view_names(&view, "etc/x", &name, &len, NULL));
+	ck_assert_uint_eq(len, 4);
+	ck_assert_str_eq(name[0], "kept");
+	ck_assert_str_eq(name[1], "link");
+	ck_assert_str_eq(name[2], "loop");
+	ck_assert_str_eq(name[3], "new");
+	view_names_free(name, len);
+}
+END_TEST
+
+START_TEST(no_link_leads_out_of_the_root)
+{
+	struct view view = { .root = CASE_ROOT, .change = change };
+	char real[VIEW_PATH_MAX];
+
+	case_begin();
+	have("etc/passwd", "ours\n");
+	stage_link("etc/up", "../../../../../../etc/passwd");
+	stage_link("etc/self", "self");
+	view.changes = changes;
+	ck_assert_int_eq(view_find(&view, "etc/up", real, NULL, NULL), FACT_YES);
+	ck_assert_str_eq(real, CASE_ROOT "/etc/passwd");
+	ck_assert_int_eq(view_find(&view, "etc/self", real, NULL, NULL), FACT_NO);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- Postfix */
+
+static const char main_cf[] = "compatibility_level = 3.6\nmyhostname = mx.test\nvirtual_alias_maps = hash:/etc/postfix/virtual\n"
+    "header_checks = regexp:$config_directory/headers\nalias_maps =\n";
+
+/* A Postfix as it is in place, its map made. */
+static void
+have_postfix(void)
+{
+	char master[sizeof box_master_cf];
+
+	for (size_t i = 0; i < sizeof master; i++)
+		master[i] = box_master_cf[i] == '@' ? 'n' : box_master_cf[i];
+	have("etc/postfix/main.cf", main_cf);
+	have("etc/postfix/master.cf", master);
+	have("etc/postfix/virtual", "a@mx.test b@mx.test\nc@mx.test d@mx.test\n");
+	have("etc/postfix/headers", "/^X-Bad:/ REJECT\n");
+	ck_assert_int_eq(box_run("postmap", "hash:" CASE_ROOT "/etc/postfix/virtual", NULL, NULL, NULL), 0);
+}
+
+static void
+stage_main(const char *more)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "%s%s", main_cf, more);
+	stage("etc/postfix/main.cf", text);
+}
+
+/* All of a directory as one text: names, times and sizes. */
+static void
+state_of(const char *dir, char *ret, size_t size)
+{
+	const char *const argv[] = { "find", dir, "-printf", "%p %T@ %s\n", NULL };
+	const struct spawn_cmd cmd = { .argv = argv };
+
+	ck_assert_int_eq(spawn_run(&cmd, 5000, ret, size, NULL, 0, NULL), 0);
+}
+
+START_TEST(a_good_postfix_is_valid_and_nothing_in_use_is_written)
+{
+	static char before[16384], after[16384], queue[16384], queue_after[16384];
+
+	case_begin();
+	have_postfix();
+	stage_main("smtpd_banner = $myhostname ESMTP\n");
+	state_of(CASE_ROOT, before, sizeof before);
+	state_of("/var/spool/postfix", queue, sizeof queue);
+	valid();
+	state_of(CASE_ROOT, after, sizeof after);
+	state_of("/var/spool/postfix", queue_after, sizeof queue_after);
+	ck_assert_str_eq(before, after);
+	ck_assert_str_eq(queue, queue_after);
+	ck_assert_int_eq(access(CASE_SCRATCH "/verify", F_OK), -1);
+	ck_assert_uint_eq(result.dumps, 0);		/* virtual is what it was */
+	ck_assert_uint_lt(result.took_ms, 1900);	/* Postfix has not waited for its files to age */
+}
+END_TEST
+
+START_TEST(a_wrong_line_in_main_cf_is_named)
+{
+	case_begin();
+	have_postfix();
+	stage_main("my hostname = x\n");
+	invalid("/etc/postfix/main.cf, line 6: missing '=' after attribute name");
+	ck_assert_str_eq(result.file, "etc/postfix/main.cf");
+	ck_assert_uint_eq(result.line, 6);
+}
+END_TEST
+
+START_TEST(a_wrong_line_in_master_cf_is_named)
+{
+	case_begin();
+	have_postfix();
+	stage("etc/postfix/master.cf", "# x\nsmtp inet n - n smtpd\n");
+	invalid("/etc/postfix/master.cf: line 2: bad field count");
+	ck_assert_uint_eq(result.line, 2);
+}
+END_TEST
+
+START_TEST(a_value_that_no_program_could_start_with_is_refused)
+{
+	case_begin();
+	have_postfix();
+	stage_main("mail_owner = nobody-such\n");
+	invalid("/etc/postfix/main.cf, line 6: parameter mail_owner: unknown user name value");
+	changes = 0;
+	stage_main("default_process_limit = many\n");
+	invalid("default_process_limit = many");
+}
+END_TEST
+
+START_TEST(a_parameter_that_nobody_knows_is_valid_and_noted)
+{
+	case_begin();
+	have_postfix();
+	stage_main("smtpd_baner = x\n");
+	valid();
+	ck_assert_msg(strstr(result.notes, "unused parameter: smtpd_baner=x") != NULL, "%s", result.notes);
+}
+END_TEST
+
+START_TEST(a_map_that_is_named_has_to_be_there_and_of_a_type_this_node_has)
+{
+	case_begin();
+	have_postfix();
+	stage_main("transport_maps = hash:/etc/postfix/transport\n");
+	invalid("/etc/postfix/main.cf, line 6: transport_maps names hash:/etc/postfix/transport, and there is no such file");
+	changes = 0;
+	stage_main("smtpd_client_restrictions = check_client_access sdbm:/etc/postfix/virtual, permit\n");
+	invalid("line 6: smtpd_client_restrictions names sdbm:/etc/postfix/virtual, and this node's Postfix has no \"sdbm\"");
+	changes = 0;
+	stage_removal("etc/postfix/headers");
+	invalid("header_checks names regexp:/etc/postfix/headers");
+	changes = 0;
+	stage_main("sender_canonical_maps = hash:/etc/elsewhere\n");	/* another set's */
+	valid();
+	ck_assert_ptr_nonnull(strstr(result.notes, "hash:/etc/elsewhere, and there is no such file"));
+}
+END_TEST
+
+START_TEST(a_changed_map_is_made_anew_and_dumped)
+{
+	char first[65];
+
+	case_begin();
+	have_postfix();
+	stage("etc/postfix/virtual", "c@mx.test d@mx.test\n# comment\na@mx.test   b@mx.test\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].path, "etc/postfix/virtual");
+	ck_assert_str_eq(result.dump[0].type, "hash");
+	memcpy(first, result.dump[0].digest, sizeof first);
+	changes = 0;
+	stage("etc/postfix/virtual", "a@mx.test b@mx.test\nc@mx.test d@mx.test\n");
+	valid();
+	ck_assert_str_eq(result.dump[0].digest, first);		/* the same rows */
+	changes = 0;
+	stage("etc/postfix/virtual", "a@mx.test b@mx.test\nc@mx.test e@mx.test\n");
+	valid();
+	ck_assert_str_ne(result.dump[0].digest, first);
+}
+END_TEST
+
+START_TEST(a_map_that_is_new_to_main_cf_is_one_to_be_made)
+{
+	case_begin();
+	have_postfix();
+	stage_main("transport_maps = proxy:btree:$config_directory/transport\n");
+	stage("etc/postfix/transport", "x.test smtp:[relay.test]\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].path, "etc/postfix/transport");
+	ck_assert_str_eq(result.dump[0].type, "btree");
+}
+END_TEST
+
+START_TEST(tables_that_say_other_things_on_two_nodes_are_no_pair)
+{
+	struct verify_dump other = { .path = "etc/postfix/virtual", .type = "lmdb" };
+
+	case_begin();
+	have_postfix();
+	stage("etc/postfix/virtual", "a@mx.test b@mx.test\n");
+	memset(other.digest, '0', 64);
+	expected = &other;
+	invalid("has other rows than the one of the other node");
+	memcpy(other.digest, result.dump[0].digest, sizeof other.digest);
+	valid();
+}
+END_TEST
+
+START_TEST(a_map_with_a_line_that_postmap_would_ignore_is_refused)
+{
+	case_begin();
+	have_postfix();
+	stage("etc/postfix/virtual", "a@mx.test b@mx.test\nc@mx.test\n");
+	invalid("/etc/postfix/virtual, line 2: expected format");
+	ck_assert_uint_eq(result.line, 2);
+	ck_assert_str_eq(result.file, "etc/postfix/virtual");
+	changes = 0;
+	stage("etc/postfix/virtual", "a@mx.test b@mx.test\na@mx.test c@mx.test\n");
+	valid();
+	ck_assert_ptr_nonnull(strstr(result.notes, "duplicate entry"));
+	changes = 0;
+	stage("etc/postfix/headers", "/^X-Ok:/ OK\n/^X-(Bad:/ REJECT\n");
+	invalid("/etc/postfix/headers, line 2: Unmatched (");
+}
+END_TEST
+
+START_TEST(a_table_that_a_program_of_its_own_reads_is_made_as_well)
+{
+	case_begin();
+	have_postfix();
+	have("etc/postfix/own", "x y\n");
+	ck_assert_int_eq(box_run("postmap", "hash:" CASE_ROOT "/etc/postfix/own", NULL, NULL, NULL), 0);
+	stage("etc/postfix/own", "x z\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].path, "etc/postfix/own");
+}
+END_TEST
+
+START_TEST(postfix_keys_are_held_against_their_certificates)
+{
+	static const char make[] = "set -e; cd /tmp/case; for i in 1 2; do openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "
+	    "k$i.pem -out c$i.pem -subj /CN=mx.test -days 2; done; mkdir -p root/etc/postfix; cp c1.pem root/etc/postfix/cert.pem; "
+	    "cp k1.pem root/etc/postfix/key.pem";
+
+	case_begin();
+	have_postfix();
+	ck_assert_int_eq(box_run("/bin/sh", "-c", make, NULL, NULL), 0);
+	stage_main("smtpd_tls_cert_file = $config_directory/cert.pem\nsmtpd_tls_key_file = /etc/postfix/key.pem\n");
+	valid();
+	stage_copy("etc/postfix/key.pem", "/tmp/case/k2.pem");
+	invalid("/etc/postfix/cert.pem (CN=mx.test) does not belong to the key /etc/postfix/key.pem");
+}
+END_TEST
+
+START_TEST(postfix_does_not_run_without_its_two_files)
+{
+	case_begin();
+	have_postfix();
+	stage_removal("etc/postfix/main.cf");
+	invalid("/etc/postfix/main.cf is missing, or is to go");
+	changes = 0;
+	stage_removal("etc/postfix/master.cf");
+	invalid("/etc/postfix/master.cf is missing, or is to go");
+}
+END_TEST
+
+/* ---------------------------------------------------------------- aliases */
+
+START_TEST(aliases_are_judged_and_where_there_is_a_table_made_and_dumped)
+{
+	case_begin();
+	stage("etc/aliases", "root: admin\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 0);
+	have("etc/aliases", "root: admin\n");
+	ck_assert_int_eq(box_run("postalias", "hash:" CASE_ROOT "/etc/aliases", NULL, NULL, NULL), 0);
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].path, "etc/aliases");
+	changes = 0;
+	stage("etc/aliases", "root: admin\npostmaster root\n");
+	invalid("/etc/aliases, line 2: \"postmaster root\" is no alias");
+	changes = 0;
+	stage_removal("etc/aliases");
+	invalid("/etc/aliases is to go");
+}
+END_TEST
+
+START_TEST(a_table_that_nobody_here_can_make_leaves_the_verdict_unknown)
+{
+	case_begin();
+	have("etc/aliases", "root: admin\n");
+	have("etc/aliases.db", "");
+	stage("etc/aliases", "root: other\n");
+	ck_assert_int_eq(mount("none", "/usr/sbin", "tmpfs", 0, NULL), 0);
+	judged();
+	ck_assert_int_eq(umount("/usr/sbin"), 0);
+	ck_assert_int_eq(result.verdict, VALIDITY_UNKNOWN);
+	says("postalias");
+}
+END_TEST
+
+/* ---------------------------------------------------------------- tcprules */
+
+START_TEST(rules_that_tcprules_takes_are_valid_and_dumped)
+{
+	case_begin();
+	stage("etc/tcp.smtp", "127.:allow,RELAYCLIENT=\"\"\n:allow\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].type, "tcprules");
+}
+END_TEST
+
+START_TEST(a_rule_that_tcprules_refuses_is_named_with_its_line)
+{
+	case_begin();
+	stage("etc/tcp.smtp", "127.:allow,RELAYCLIENT=\"\"\n# comment\n192.0.2.:alow\n:allow\n");
+	invalid("/etc/tcp.smtp, line 3: \"192.0.2.:alow\" is no rule");
+	ck_assert_uint_eq(result.line, 3);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- qmail */
+
+START_TEST(control_files_of_qmail_are_valid_together)
+{
+	case_begin();
+	stage("var/qmail/control/rcpthosts", "mx.test\n");
+	invalid("/var/qmail/control/me is missing");
+	stage("var/qmail/control/me", "mx.test\n");
+	stage("var/qmail/control/virtualdomains", "v.test:alice\n");
+	valid();
+	stage("var/qmail/control/smtproutes", ":relay.test\na.test:relay.test:0\n");
+	invalid("/var/qmail/control/smtproutes, line 2: \"a.test:relay.test:0\" has no port from 1 to 65535");
+	ck_assert_str_eq(result.file, "var/qmail/control/smtproutes");
+}
+END_TEST
+
+START_TEST(without_rcpthosts_qmail_would_be_an_open_relay)
+{
+	case_begin();
+	have("var/qmail/control/me", "mx.test\n");
+	have("var/qmail/control/rcpthosts", "mx.test\n");
+	stage_removal("var/qmail/control/rcpthosts");
+	invalid("open relay");
+}
+END_TEST
+
+START_TEST(users_assign_is_judged_by_its_own_syntax)
+{
+	case_begin();
+	stage("var/qmail/users/assign", "=joe:joe:1000:1000:/home/joe:::\n");
+	invalid("/var/qmail/users/assign: there is no line with a dot alone");
+	changes = 0;
+	stage("var/qmail/users/assign", "=joe:joe:1000:1000:/home/joe:::\n.\n");
+	valid();
+}
+END_TEST
+
+/* ---------------------------------------------------------------- Exim */
+
+START_TEST(a_good_exim_is_valid_with_what_it_includes)
+{
+	NEEDS_EXIM();
+	case_begin();
+	stage("etc/exim4/exim4.conf", "CONFDIR = /etc/exim4\nprimary_hostname = mx.test\nkeep_environment =\n.include /etc/exim4/local\n.include CONFDIR/more\n");
+	stage("etc/exim4/local", "qualify_domain = mx.test\n");
+	stage("etc/exim4/more", "tls_advertise_hosts =\n");
+	valid();
+}
+END_TEST
+
+START_TEST(a_wrong_line_of_exim_is_named_and_in_what_it_includes_too)
+{
+	NEEDS_EXIM();
+	case_begin();
+	have("etc/exim4/local", "qualify_domain = mx.test\n");
+	stage("etc/exim4/exim4.conf", "primary_hostname = mx.test\nkeep_environment =\nno_such_option = 1\n.include /etc/exim4/local\n");
+	invalid("/etc/exim4/exim4.conf, line 3: main option \"no_such_option\" unknown");
+	ck_assert_uint_eq(result.line, 3);
+	changes = 0;
+	stage("etc/exim4/exim4.conf", "primary_hostname = mx.test\nkeep_environment =\n.include /etc/exim4/local\n");
+	stage("etc/exim4/local", "\nqualify_domian = mx.test\n");
+	invalid("/etc/exim4/local, line 2: main option \"qualify_domian\" unknown");
+	changes = 1;
+	stage_removal("etc/exim4/local");
+	invalid("/etc/exim4/local");
+}
+END_TEST
+
+START_TEST(a_driver_that_exim_has_not_is_refused_and_no_log_of_exim_is_written)
+{
+	NEEDS_EXIM();
+	case_begin();
+	ck_assert(view_mkdirs("/tmp/log", NULL));
+	ck_assert_int_eq(chmod("/tmp/log", 0777), 0);
+	stage("etc/exim4/exim4.conf", "primary_hostname = mx.test\nlog_file_path = \\\n  /tmp/log/%slog\nkeep_environment =\nbegin routers\na:\n  driver = nosuch\n");
+	invalid("/etc/exim4/exim4.conf, line 7: router a: cannot find router driver \"nosuch\"");
+	ck_assert_int_eq(access("/tmp/log/mainlog", F_OK) & access("/tmp/log/paniclog", F_OK), -1);
+}
+END_TEST
+
+START_TEST(debians_split_configuration_is_judged_as_what_is_made_of_it)
+{
+	static const char settings[] = "dc_eximconfig_configtype='local'\ndc_other_hostnames='mx.test'\ndc_local_interfaces='127.0.0.1'\ndc_readhost=''\n"
+	    "dc_relay_domains=''\ndc_minimaldns='false'\ndc_relay_nets=''\ndc_smarthost=''\nCFILEMODE='644'\ndc_use_split_config='true'\n"
+	    "dc_hide_mailname=''\ndc_mailname_in_oh='true'\ndc_localdelivery='mail_spool'\n";
+
+	NEEDS_EXIM();
+	case_begin();
+	ck_assert(view_mkdirs(at_root("etc"), NULL));
+	if (access("build/exim/etc/exim4/conf.d", F_OK) == -1)
+		return;
+	ck_assert_int_eq(box_run("cp", "-r", "build/exim/etc/exim4", at_root("etc/exim4"), NULL), 0);
+	stage("etc/exim4/update-exim4.conf.conf", settings);
+	valid();
+	stage("etc/exim4/conf.d/router/150_ours", "ours:\n  driver = nosuch\n");
+	invalid("router ours: cannot find router driver");
+}
+END_TEST
+
+START_TEST(an_exim_that_is_not_there_cannot_say_anything)
+{
+	case_begin();
+	stage("etc/exim4/exim4.conf", "primary_hostname = mx.test\n");
+	ck_assert_int_eq(mount("none", "/usr/sbin", "tmpfs", 0, NULL), 0);
+	judged();
+	ck_assert_int_eq(umount("/usr/sbin"), 0);
+	ck_assert_int_eq(result.verdict, VALIDITY_UNKNOWN);
+	says("Exim is not installed here");
+}
+END_TEST
+
+/* ---------------------------------------------------------------- a tree's own command */
+
+static struct set_tree tree = { "/etc/dovecot", NULL };
+
+static void
+own_command(const char *command)
+{
+	tree.validate = command;
+	rules = (struct set_rules){ NULL, 0, &tree, 1 };
+}
+
+START_TEST(a_command_judges_the_whole_staged_tree)
+{
+	case_begin();
+	own_command("cd \"$MAILPAIR_STAGED$MAILPAIR_TREE\" && grep -q new dovecot.conf && grep -q kept conf.d/kept && ! test -e gone");
+	have("etc/dovecot/dovecot.conf", "old\n");
+	have("etc/dovecot/conf.d/kept", "kept\n");
+	have("etc/dovecot/gone", "x\n");
+	stage("etc/dovecot/dovecot.conf", "new\n");
+	stage_removal("etc/dovecot/gone");
+	valid();
+	own_command("echo \"$MAILPAIR_STAGED/etc/dovecot/dovecot.conf: no such thing\" >&2; exit 3");
+	invalid("with status 3: /etc/dovecot/dovecot.conf: no such thing");
+}
+END_TEST
+
+START_TEST(a_command_that_is_missing_leaves_the_verdict_unknown)
+{
+	case_begin();
+	own_command("no-such-program-here");
+	stage("etc/dovecot/dovecot.conf", "x\n");
+	unknown("could not be run (status 127)");
+}
+END_TEST
+
+START_TEST(a_command_that_is_late_leaves_the_verdict_unknown)
+{
+	case_begin();
+	own_command("exec cat /tmp/case/gate");
+	stage("etc/dovecot/dovecot.conf", "x\n");
+	ck_assert_int_eq(mkfifo("/tmp/case/gate", 0600), 0);
+	deadline_ms = 600;
+	unknown("not finished after");
+	ck_assert_uint_lt(result.took_ms, 600 + 300);
+	own_command("true");	/* what the late one left is no hindrance */
+	deadline_ms = 5000;
+	valid();
+}
+END_TEST
+
+START_TEST(a_postfix_tree_may_have_a_command_besides)
+{
+	case_begin();
+	have_postfix();
+	tree = (struct set_tree){ "/etc/postfix", "exit 9" };
+	rules = (struct set_rules){ NULL, 0, &tree, 1 };
+	stage_main("");
+	invalid("with status 9");
+}
+END_TEST
+
+START_TEST(a_scratch_directory_that_others_can_read_is_not_used)
+{
+	case_begin();
+	ck_assert(view_mkdirs(CASE_SCRATCH, NULL));
+	ck_assert_int_eq(chmod(CASE_SCRATCH, 0755), 0);
+	stage("etc/tcp.smtp", ":allow\n");
+	unknown("right is mode 0700");
+}
+END_TEST
+
+/* ---------------------------------------------------------------- all */
+
+static void
+add_postfix(TCase *tc)
+{
+	tcase_add_test(tc, a_good_postfix_is_valid_and_nothing_in_use_is_written);
+	tcase_add_test(tc, a_wrong_line_in_main_cf_is_named);
+	tcase_add_test(tc, a_wrong_line_in_master_cf_is_named);
+	tcase_add_test(tc, a_value_that_no_program_could_start_with_is_refused);
+	tcase_add_test(tc, a_parameter_that_nobody_knows_is_valid_and_noted);
+	tcase_add_test(tc, a_map_that_is_named_has_to_be_there_and_of_a_type_this_node_has);
+	tcase_add_test(tc, a_changed_map_is_made_anew_and_dumped);
+	tcase_add_test(tc, a_map_that_is_new_to_main_cf_is_one_to_be_made);
+	tcase_add_test(tc, tables_that_say_other_things_on_two_nodes_are_no_pair);
+	tcase_add_test(tc, a_map_with_a_line_that_postmap_would_ignore_is_refused);
+	tcase_add_test(tc, a_table_that_a_program_of_its_own_reads_is_made_as_well);
+	tcase_add_test(tc, postfix_keys_are_held_against_their_certificates);
+	tcase_add_test(tc, postfix_does_not_run_without_its_two_files);
+	tcase_add_test(tc, aliases_are_judged_and_where_there_is_a_table_made_and_dumped);
+	tcase_add_test(tc, a_table_that_nobody_here_can_make_leaves_the_verdict_unknown);
+}
+
+static int
+run(void)
+{
+	Suite *suite = suite_create("config_verify");
+	TCase *tc = tcase_create("all");
+
+	exim = exim_box_install();
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, the_view_is_what_is_in_place_with_what_is_staged_over_it);
+	tcase_add_test(tc, no_link_leads_out_of_the_root);
+	add_postfix(tc);
+	tcase_add_test(tc, rules_that_tcprules_takes_are_valid_and_dumped);
+	tcase_add_test(tc, a_rule_that_tcprules_refuses_is_named_with_its_line);
+	tcase_add_test(tc, control_files_of_qmail_are_valid_together);
+	tcase_add_test(tc, without_rcpthosts_qmail_would_be_an_open_relay);
+	tcase_add_test(tc, users_assign_is_judged_by_its_own_syntax);
+	tcase_add_test(tc, a_good_exim_is_valid_with_what_it_includes);
+	tcase_add_test(tc, a_wrong_line_of_exim_is_named_and_in_what_it_includes_too);
+	tcase_add_test(tc, a_driver_that_exim_has_not_is_refused_and_no_log_of_exim_is_written);
+	tcase_add_test(tc, debians_split_configuration_is_judged_as_what_is_made_of_it);
+	tcase_add_test(tc, an_exim_that_is_not_there_cannot_say_anything);
+	tcase_add_test(tc, a_command_judges_the_whole_staged_tree);
+	tcase_add_test(tc, a_command_that_is_missing_leaves_the_verdict_unknown);
+	tcase_add_test(tc, a_command_that_is_late_leaves_the_verdict_unknown);
+	tcase_add_test(tc, a_postfix_tree_may_have_a_command_besides);
+	tcase_add_test(tc, a_scratch_directory_that_others_can_read_is_not_used);
+	suite_add_tcase(suite, tc);
+	return unit_main(suite);
+}
+
+int
+main(void)
+{
+	return box_main(run);
+}
