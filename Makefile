@@ -47,10 +47,11 @@ UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c s
              postfix_instances.c mta_qmail.c mta_qmail_found.c mta_qmail_real.c),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c)) \
-             $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c))
+             $(patsubst tests/queue/tools/%.c,$(O)/tools/%,$(wildcard tests/queue/tools/*.c)) \
+             $(patsubst tests/config/tools/%.c,$(O)/tools/%,$(wildcard tests/config/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-queue check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls
+        check-clang check-queue check-config check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -92,6 +93,11 @@ $(O)/tools/%: tests/queue/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -static -o $@ $<
 
+# what the libraries of configsync do, as programs
+$(O)/tools/%: tests/config/tools/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -o $@ $< $(LIB) $(LDFLAGS) $(LIBS_common)
+
 # what measurements are compared with
 $(O)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -126,7 +132,7 @@ tools: $(TOOLS)
 # ---------------------------------------------------------------- tests
 check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, scenarios in virtual time and live
 	@$(MAKE) --no-print-directory -j2 all tools unit
-	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-queue check-live check-secrets
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-queue check-live check-config check-secrets
 
 unit: $(UNIT)
 
@@ -162,6 +168,9 @@ check-live: all tools ## scenarios in network namespaces with real programs (roo
 
 check-queue: all tools ## repairs of generated queues, cut at every change; real queues that crashed (root)
 	@BUILD=$(CURDIR)/$(O) tests/each tests/queue/repairs tests/queue/run
+
+check-config: all tools ## trees of all kinds installed, cut at every change, compared by Python (root)
+	@tests/config/trees --build $(O)
 
 check-secrets: all tools ## no key and no password in anything that a run leaves (root)
 	@tests/secrets.sh $(O)

@@ -278,12 +278,30 @@ names_in(int fd)
 	return names;
 }
 
+/* New files of a tree that is not there yet, or is a single file, are written beside it. */
+static void
+find_leftovers(struct walk *w, int fd, size_t len)
+{
+	char *names = names_in(fd);
+
+	for (const char *name = names; name != NULL && *name != '\0'; name += strlen(name) + 1) {
+		if (strncmp(name, SCOPE_STAGING, strlen(SCOPE_STAGING)) != 0 || len + 1 + strlen(name) > ENTRY_PATH_MAX)
+			continue;
+		snprintf(w->path + len, sizeof w->path - len, "%s%s", len > 0 ? "/" : "", name);
+		if (scope_place(w->o->scope, w->path) == SCOPE_BEING_WRITTEN)
+			walk_one(w, fd, name, 0);
+		w->path[len] = '\0';
+	}
+	free(names);
+}
+
 /* On the way to a tree, only the names on the way. */
 static void
 walk_above(struct walk *w, int fd, size_t len, unsigned int depth)
 {
 	const char *tree;
 
+	find_leftovers(w, fd, len);
 	for (size_t i = 0; (tree = scope_tree(w->o->scope, i)) != NULL; i++) {
 		char name[ENTRY_NAME_MAX + 1], before[ENTRY_PATH_MAX + 1];
 		const char *rest = tree + len + (len > 0);

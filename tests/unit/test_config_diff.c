@@ -7,7 +7,8 @@
 #include "configsync/diff.h"
 #include "tests/unit/config_toy.h"
 
-#define SEEDS 3000
+#define SEEDS 20
+#define MANY 150	/* in one process: with the sanitizers a process costs more than a tree */
 
 /* ---------------------------------------------------------------- a tree that is only thought of */
 
@@ -141,10 +142,10 @@ applied(const struct manifest *m, const struct diff *d)
 
 /* ---------------------------------------------------------------- two trees */
 
-START_TEST(what_the_plan_makes_of_one_tree_is_the_other)
+static void
+one_tree_into_another(uint64_t seed)
 {
-	uint64_t seed = (uint64_t)_i;
-	struct manifest *a = toy_tree(seed), *b = _i % 2 == 0 ? toy_tree(seed + 100000) : toy_changed(a, seed, 4);
+	struct manifest *a = toy_tree(seed), *b = seed % 2 == 0 ? toy_tree(seed + 100000) : toy_changed(a, seed, 4);
 	struct diff *d = diff_take_all(a, b), *none;
 	struct manifest *got = applied(a, d);
 
@@ -156,6 +157,12 @@ START_TEST(what_the_plan_makes_of_one_tree_is_the_other)
 	manifest_free(a);
 	manifest_free(b);
 	manifest_free(got);
+}
+
+START_TEST(what_the_plan_makes_of_one_tree_is_the_other)
+{
+	for (uint64_t seed = 0; seed < MANY; seed++)
+		one_tree_into_another((uint64_t)_i * MANY + seed);
 }
 END_TEST
 
@@ -193,10 +200,10 @@ nothing_is_lost(const struct manifest *had, const struct manifest *has, const st
 		ck_assert((entry_diff(d->conflict[i].mine, manifest_find(has, d->conflict[i].path)) & NO_TIME & ~(unsigned int)ENTRY_DIFF_HARD) == 0);
 }
 
-START_TEST(two_nodes_become_the_same_but_for_conflicts_which_lose_nothing)
+static void
+two_nodes(uint64_t seed)
 {
-	uint64_t seed = (uint64_t)_i;
-	enum diff_writers w = (enum diff_writers)(_i % 3);
+	enum diff_writers w = (enum diff_writers)(seed % 3);
 	struct manifest *base = toy_tree(seed), *a = toy_changed(base, seed + 1, 5), *b = toy_changed(base, seed + 2, 5), *a2, *b2;
 	struct diff *da = diff_make(&(struct diff_input){ .mine = a, .theirs = b, .base = base, .writers = w });
 	struct diff *db = diff_make(&(struct diff_input){ .mine = b, .theirs = a, .base = base, .writers = mirrored(w) });
@@ -227,6 +234,12 @@ START_TEST(two_nodes_become_the_same_but_for_conflicts_which_lose_nothing)
 	manifest_free(b);
 	manifest_free(a2);
 	manifest_free(b2);
+}
+
+START_TEST(two_nodes_become_the_same_but_for_conflicts_which_lose_nothing)
+{
+	for (uint64_t seed = 0; seed < MANY; seed++)
+		two_nodes((uint64_t)_i * MANY + seed);
 }
 END_TEST
 

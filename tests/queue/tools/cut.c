@@ -61,7 +61,8 @@ changes(pid_t pid, const struct __ptrace_syscall_info *info)
 	switch (info->entry.nr) {
 	case SYS_renameat2: case SYS_renameat: case SYS_linkat: case SYS_symlinkat: case SYS_mkdirat: case SYS_mknodat:
 	case SYS_unlinkat: case SYS_fchownat: case SYS_fchown: case SYS_fchmod: case SYS_fchmodat: case SYS_utimensat:
-	case SYS_ftruncate: case SYS_truncate:
+	case SYS_ftruncate: case SYS_truncate: case SYS_setxattr: case SYS_lsetxattr: case SYS_fsetxattr: case SYS_removexattr:
+	case SYS_lremovexattr: case SYS_fremovexattr:
 #ifdef SYS_rename
 	case SYS_rename: case SYS_link: case SYS_unlink: case SYS_mkdir: case SYS_rmdir: case SYS_chmod: case SYS_chown: case SYS_mknod:
 #endif

@@ -1,0 +1,46 @@
+/*
+ * configsync/install.h - makes a plan come true below a root: first all new files beside their places, whole and synced, then
+ * all the renames. Blocks on the disk: for workers.
+ *
+ * Nothing has changed until everything stands ready, so that a full disk or bytes that do not come leave the old tree as it was.
+ * A reader sees the old file or the new one, whole, at every moment, and with no more rights than one of them gives. A crash
+ * leaves files that the next scan reports as leftovers; a new plan made of that scan goes on where this one ended.
+ *
+ * Nothing is done to what changed since the scan: an edit that came meanwhile is put back in its place. Every path is opened with
+ * openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), and is in the scope. No device nodes; no setuid or setgid file unless allowed.
+ */
+#ifndef CONFIGSYNC_INSTALL_H
+#define CONFIGSYNC_INSTALL_H
+
+#include "common/err.h"
+#include "configsync/diff.h"
+#include "configsync/names.h"
+#include "configsync/report.h"
+
+/*
+ * The bytes of a file that are not here: a descriptor to read them from, at offset 0, which install closes; -1 with *err. They
+ * are compared with the digest before they are used.
+ */
+typedef int install_content_f(void *arg, const struct entry *, struct err *);
+
+struct install_options {
+	const struct scope	*scope;
+	struct names		*names;
+	install_content_f	*content;	/* NULL: everything has to be here already */
+	void			*arg;
+	bool			 setuid;	/* files may be setuid or setgid */
+	bool			 no_mounts;	/* RESOLVE_NO_XDEV: nothing on another file system than root's */
+	bool			 partial;	/* leave out what is refused, and what needs it; else that refuses all */
+};
+
+/*
+ * True: all is done and on disk, but for what the report says (partial: NOTE_REFUSED; NOTE_NOT_EMPTY: a directory that holds
+ * what is not carried stays). False with *err: where nothing was changed, the report has no NOTE_NOT_DONE; else one for each
+ * change that was not done.
+ */
+bool	install_apply(int root, const struct change *, size_t changes, const struct install_options *, struct report *, struct err *);
+
+/* Removes what a scan reported as NOTE_LEFTOVER. */
+bool	install_clean(int root, const struct scope *, const struct report *, struct err *);
+
+#endif

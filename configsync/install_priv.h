@@ -1,0 +1,68 @@
+/*
+ * configsync/install_priv.h - for install*.c: one installation while it runs.
+ */
+#ifndef CONFIGSYNC_INSTALL_PRIV_H
+#define CONFIGSYNC_INSTALL_PRIV_H
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include "configsync/install.h"
+
+#define STAGING_MAX (sizeof SCOPE_STAGING + SCOPE_STAGING_DIGITS)
+
+struct item {
+	bool		 skip;		/* refused, or needs what is */
+	bool		 staged;	/* its staging name exists */
+	bool		 done;
+	uid_t		 uid;
+	gid_t		 gid;
+	size_t		 staging_dir;	/* length of the part of its path that is the directory of its staging name */
+};
+
+/* A directory in which names changed: synced once, and its mtime put back where it is carried. */
+struct touched { char *path; struct timespec mtime; };
+
+struct syncing { dev_t dev; int fd; };
+#define SYNCING_MAX 8
+
+struct install {
+	int				 root;
+	const struct install_options	*o;
+	struct report			*report;
+	const struct change		*change;
+	struct item			*item;
+	size_t				 len;
+	struct touched			*touched;
+	size_t				 touched_len, touched_room;
+	bool				 bulk;		/* many files: whole file systems are synced, and not file by file */
+	struct syncing			 syncing[SYNCING_MAX];
+	unsigned int			 syncings;
+	char				 dir_path[ENTRY_PATH_MAX + 1];	/* of the directory that is open */
+	int				 dir;				/* -1: none */
+};
+
+/* An open directory that path stands in, valid until the next call; *ret_name in it. It counts as touched. -1 with errno. */
+int	install_parent(struct install *, const char *path, const char **ret_name);
+/* The same by length of the directory's path. */
+int	install_directory(struct install *, const char *path, size_t len);
+void	install_staging_name(const char *path, char name[STAGING_MAX]);
+/* Is what stands there what the plan saw? moved: its ctime is not compared, as it was just renamed. */
+bool	install_is(const struct stat *, const struct entry *was, bool moved);
+void	install_set_mtime(struct install *, const char *dir, const struct entry *);
+
+/* install_attr.c: owner, attributes, mode and times, never wider in between. was NULL: of a new file. False with *err. */
+bool	install_attributes(struct install *, int fd, const struct item *, const struct entry *was, const struct entry *to, const char *path,
+	    struct err *);
+bool	install_link_attributes(struct install *, int dir, const char *name, const struct item *, const struct entry *to, const char *path,
+	    struct err *);
+/* Can the ids in its ACLs be set here? */
+bool	install_acls_ok(struct install *, const struct entry *to);
+
+bool	install_stage(struct install *, size_t i, struct err *);		/* install_stage.c */
+void	install_unstage(struct install *, size_t i);
+bool	install_sync_staged(struct install *, struct err *);
+bool	install_commit(struct install *, size_t i, struct err *);		/* install_commit.c */
+bool	install_narrow(struct install *, size_t i, struct err *);
+
+#endif

@@ -1,0 +1,279 @@
+/*
+ * configsync/install_stage.c - everything new, whole and with all its attributes, under a hidden name in a directory of the file
+ * system that it will stand in. Blocks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "configsync/beneath.h"
+#include "configsync/install_priv.h"
+
+#define HOLE 4096u		/* so many zeros need no place on the disk */
+#define COPY 65536u
+
+void
+install_staging_name(const char *path, char name[STAGING_MAX])
+{
+	uint8_t digest[DIGEST_LEN];
+	char hex[DIGEST_HEX];
+
+	digest_sha256(path, strlen(path), digest);
+	snprintf(name, STAGING_MAX, "%s%.*s", SCOPE_STAGING, (int)SCOPE_STAGING_DIGITS, digest_hex(digest, DIGEST_LEN, hex));
+}
+
+/* ---------------------------------------------------------------- bytes */
+
+static bool
+all_zero(const uint8_t *bytes, size_t len)
+{
+	return len > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
+static bool
+write_at(int fd, const uint8_t *bytes, size_t len, off_t at, bool sparse)
+{
+	while (len > 0) {
+		size_t part = sparse && len > HOLE ? HOLE : len;
+		ssize_t n = sparse && part == HOLE && all_zero(bytes, part) ? (ssize_t)part : pwrite(fd, bytes, part, at);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return false;
+		bytes += n;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* From the beginning of from to its end, which has to be what to says. errno is 0 where the bytes are other ones. */
+static bool
+copy(int from, int fd, const struct entry *to)
+{
+	struct digest_stream *stream = digest_stream_new();
+	uint8_t digest[DIGEST_LEN], *buf = malloc(COPY);
+	ssize_t n = buf == NULL ? -1 : 0;
+	bool ok = buf != NULL;
+	uint64_t at = 0;
+
+	while (ok && (n = pread(from, buf, COPY, (off_t)at)) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		ok = n > 0 && (uint64_t)n <= to->size - at;
+		if (ok)
+			digest_stream_add(stream, buf, (size_t)n);
+		else if (n > 0)
+			errno = 0;
+		ok = ok && write_at(fd, buf, (size_t)n, (off_t)at, to->sparse);
+		at += ok ? (uint64_t)n : 0;
+	}
+	digest_stream_end(stream, digest);
+	free(buf);
+	if (ok && (at != to->size || memcmp(digest, to->digest, DIGEST_LEN) != 0)) {
+		errno = 0;
+		ok = false;
+	}
+	return ok && ftruncate(fd, (off_t)to->size) == 0;
+}
+
+/* From a path here where it is said to have them, else from the caller. */
+static bool
+fill(struct install *in, const struct change *c, int fd, struct err *err)
+{
+	int from = c->from == NULL ? -1 : beneath_open(in->root, c->from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in->o->no_mounts);
+	bool ok = from != -1 && copy(from, fd, c->to);
+	int sys = errno;
+
+	if (from != -1)
+		close(from);
+	if (ok)
+		return true;
+	if (in->o->content == NULL || (from != -1 && sys == ENOSPC))
+		return err_set(err, sys, "%s cannot be written: its bytes are not at %s any more", c->path, c->from == NULL ? "hand" : c->from);
+	if (ftruncate(fd, 0) == -1 || (from = in->o->content(in->o->arg, c->to, err)) == -1)
+		return false;
+	ok = copy(from, fd, c->to);
+	sys = errno;
+	close(from);
+	return ok || err_set(err, sys, sys == 0 ? "%s cannot be written: its bytes have another digest than was said" : "%s cannot be written",
+	    c->path);
+}
+
+/* ---------------------------------------------------------------- kinds */
+
+/* One sync of a file system in place of one of each file. */
+static bool
+sync_file(struct install *in, int fd)
+{
+	struct stat st;
+
+	if (!in->bulk || fstat(fd, &st) == -1)
+		return fsync(fd) == 0;
+	for (unsigned int i = 0; i < in->syncings; i++) {
+		if (in->syncing[i].dev == st.st_dev)
+			return true;
+	}
+	if (in->syncings == SYNCING_MAX)
+		return fsync(fd) == 0;
+	in->syncing[in->syncings] = (struct syncing){ st.st_dev, fcntl(fd, F_DUPFD_CLOEXEC, 3) };
+	return in->syncing[in->syncings++].fd != -1;
+}
+
+bool
+install_sync_staged(struct install *in, struct err *err)
+{
+	bool ok = true;
+
+	for (unsigned int i = 0; i < in->syncings; i++) {
+		if (ok && syncfs(in->syncing[i].fd) == -1)
+			ok = err_set(err, errno, "new files cannot be brought to the disk");
+		close(in->syncing[i].fd);
+	}
+	in->syncings = 0;
+	return ok;
+}
+
+static bool
+stage_file(struct install *in, size_t i, int dir, const char *name, struct err *err)
+{
+	const struct change *c = &in->change[i];
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, c->to->mode & 0600);
+	bool ok;
+
+	if (fd == -1)
+		return err_set(err, errno, "%s cannot be written", c->path);
+	in->item[i].staged = true;
+	ok = fill(in, c, fd, err) && install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
+	if (ok && !sync_file(in, fd))
+		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
+	close(fd);
+	return ok;
+}
+
+static bool
+stage_directory(struct install *in, size_t i, int dir, const char *name, struct err *err)
+{
+	const struct change *c = &in->change[i];
+	int fd;
+	bool ok;
+
+	if (mkdirat(dir, name, c->to->mode & 0700) == -1)
+		return err_set(err, errno, "directory %s cannot be made", c->path);
+	in->item[i].staged = true;
+	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return err_set(err, errno, "directory %s cannot be made", c->path);
+	ok = install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
+	close(fd);
+	return ok;
+}
+
+static bool
+stage_link(struct install *in, size_t i, int dir, const char *name, struct err *err)
+{
+	const struct change *c = &in->change[i];
+
+	if (symlinkat(c->to->target, dir, name) == -1)
+		return err_set(err, errno, "symbolic link %s cannot be made", c->path);
+	in->item[i].staged = true;
+	return install_link_attributes(in, dir, name, &in->item[i], c->to, c->path, err);
+}
+
+/* To the staging name of its leader, or to the leader itself where that stays. */
+static bool
+stage_hard(struct install *in, size_t i, int dir, const char *name, struct err *err)
+{
+	const struct change *c = &in->change[i], *leader = NULL;
+	char from[STAGING_MAX];
+	const char *at = from;
+	int from_dir;
+
+	for (size_t k = 0; k < in->len && c->from_was == NULL && leader == NULL; k++) {
+		if (strcmp(in->change[k].path, c->from) == 0 && in->item[k].staged)
+			leader = &in->change[k];
+	}
+	if (leader != NULL) {
+		char path[ENTRY_PATH_MAX + 2 + STAGING_MAX];
+		size_t len = in->item[leader - in->change].staging_dir;
+
+		install_staging_name(leader->path, from);
+		snprintf(path, sizeof path, "%.*s%s%s", (int)len, leader->path, len > 0 ? "/" : "", from);
+		from_dir = beneath_parent(in->root, path, in->o->no_mounts, &at);
+		at = from;
+	} else {
+		from_dir = beneath_parent(in->root, c->from, in->o->no_mounts, &at);
+	}
+	if (from_dir == -1)
+		return err_set(err, errno, "hard link %s to %s cannot be made", c->path, c->from);
+	if (linkat(from_dir, at, dir, name, 0) == -1) {
+		err_set(err, errno, "hard link %s to %s cannot be made", c->path, c->from);
+		close(from_dir);
+		return false;
+	}
+	close(from_dir);
+	in->item[i].staged = true;
+	return true;
+}
+
+/* ---------------------------------------------------------------- all */
+
+/* The nearest directory above that is there already: it is on the file system that a new one in it will be on. */
+static int
+staging_directory(struct install *in, size_t i)
+{
+	const char *path = in->change[i].path;
+	size_t len = entry_path_parent(path);
+	int fd;
+
+	while ((fd = install_directory(in, path, len)) == -1 && len > 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) {
+		while (len > 0 && path[len - 1] != '/')
+			len--;
+		len -= len > 0;
+	}
+	in->item[i].staging_dir = len;
+	return fd;
+}
+
+static void
+remove_any(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == -1 && errno == EISDIR)
+		unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+bool
+install_stage(struct install *in, size_t i, struct err *err)
+{
+	const struct change *c = &in->change[i];
+	char name[STAGING_MAX];
+	int dir;
+
+	if (c->kind != CHANGE_FILE && c->kind != CHANGE_LINK && c->kind != CHANGE_HARD && c->kind != CHANGE_DIRECTORY)
+		return true;
+	if ((dir = staging_directory(in, i)) == -1)
+		return err_set(err, errno, "%s cannot be written: its directory cannot be opened", c->path);
+	install_staging_name(c->path, name);
+	remove_any(dir, name);		/* one from a crash is of no worth */
+	if (c->kind == CHANGE_FILE)
+		return stage_file(in, i, dir, name, err);
+	if (c->kind == CHANGE_LINK)
+		return stage_link(in, i, dir, name, err);
+	return c->kind == CHANGE_HARD ? stage_hard(in, i, dir, name, err) : stage_directory(in, i, dir, name, err);
+}
+
+void
+install_unstage(struct install *in, size_t i)
+{
+	char name[STAGING_MAX];
+	int dir;
+
+	if (!in->item[i].staged || (dir = install_directory(in, in->change[i].path, in->item[i].staging_dir)) == -1)
+		return;
+	install_staging_name(in->change[i].path, name);
+	remove_any(dir, name);
+	in->item[i].staged = false;
+}

@@ -1,0 +1,435 @@
+/*
+ * tests/unit/test_config_install.c - laws of installing: what was edited meanwhile stands, what is refused or fails leaves the old
+ * tree, and a reader sees one version, whole. Random trees and crashes at every step: tests/config/trees.
+ */
+#include "tests/unit/harness.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "configsync/install.h"
+#include "tests/unit/config_box.h"
+
+/* The box is the node; theirs is written by hand, with the bytes of each file here. */
+struct theirs { const char *path, *bytes; unsigned int mode; struct entry_owner owner; const char *claim; };
+
+struct bed {
+	struct config_box	 box;
+	const struct theirs	*theirs;
+	struct manifest		*mine, *other;
+	struct diff		*diff;
+	struct report		 report;
+	struct install_options	 o;
+	struct err		 err;
+	void			(*at_content)(struct bed *);
+};
+
+static int
+content(void *arg, const struct entry *e, struct err *err)
+{
+	struct bed *bed = arg;
+	char path[128];
+	int fd;
+
+	if (bed->at_content != NULL)
+		bed->at_content(bed);
+	for (const struct theirs *t = bed->theirs; t->path != NULL; t++) {
+		if (strcmp(t->path, e->path) != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/content", bed->box.dir);
+		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		ck_assert_int_eq(write(fd, t->bytes, strlen(t->bytes)), (ssize_t)strlen(t->bytes));
+		return fd;
+	}
+	err_set(err, ENOENT, "no bytes for %s", e->path);
+	return -1;
+}
+
+static void
+bed_open(struct bed *bed)
+{
+	memset(bed, 0, sizeof *bed);
+	box_open(&bed->box, NULL);
+	ck_assert_int_eq(mkdirat(bed->box.root, "t/d", 0755), 0);
+	box_write(&bed->box, "t/a", "old a");
+	box_write(&bed->box, "t/d/b", "old b");
+	bed->o = (struct install_options){ .scope = bed->box.scope, .names = bed->box.names, .content = content, .arg = bed };
+}
+
+static void
+bed_plan(struct bed *bed, const struct theirs *theirs)
+{
+	manifest_free(bed->mine);
+	manifest_free(bed->other);
+	diff_free(bed->diff);
+	bed->theirs = theirs;
+	bed->mine = box_scan(&bed->box);
+	bed->other = manifest_new();
+	manifest_add(bed->other, manifest_find(bed->mine, "t"));
+	for (; theirs->path != NULL; theirs++) {
+		struct entry e = { .path = theirs->path, .type = theirs->bytes == NULL ? ENTRY_DIRECTORY : ENTRY_FILE,
+			.mode = (uint16_t)theirs->mode, .user = theirs->owner, .group = { "root", 0 }, .mtime_s = 1000 };
+
+		if (e.user.name == NULL)
+			e.user.name = "root";
+		if (theirs->bytes != NULL) {
+			const char *said = theirs->claim != NULL ? theirs->claim : theirs->bytes;
+
+			e.size = strlen(theirs->bytes);
+			digest_sha256(said, strlen(said), e.digest);
+		}
+		manifest_add(bed->other, &e);
+	}
+	ck_assert(manifest_seal(bed->other, &bed->err));
+	bed->diff = diff_take_all(bed->mine, bed->other);
+}
+
+static bool
+bed_apply(struct bed *bed)
+{
+	report_free(&bed->report);
+	bed->err.text[0] = '\0';
+	return install_apply(bed->box.root, bed->diff->change, bed->diff->changes, &bed->o, &bed->report, &bed->err);
+}
+
+static void
+bed_close(struct bed *bed)
+{
+	manifest_free(bed->mine);
+	manifest_free(bed->other);
+	diff_free(bed->diff);
+	report_free(&bed->report);
+	box_close(&bed->box);
+}
+
+static const char *
+text_of(struct bed *bed, const char *path)
+{
+	static char buf[64];
+	int fd = openat(bed->box.root, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : read(fd, buf, sizeof buf - 1);
+
+	if (fd != -1)
+		close(fd);
+	buf[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? "(none)" : buf;
+}
+
+/* Nothing is left of what was begun. */
+static void
+nothing_left_over(struct bed *bed)
+{
+	manifest_free(box_scan(&bed->box));
+	ck_assert(!report_has(&bed->box.report, NOTE_LEFTOVER, NULL));
+}
+
+static void
+old_tree_stands(struct bed *bed)
+{
+	ck_assert_str_eq(text_of(bed, "t/a"), "old a");
+	ck_assert_str_eq(text_of(bed, "t/d/b"), "old b");
+	ck_assert_str_eq(text_of(bed, "t/new"), "(none)");
+	ck_assert(bed->err.text[0] != '\0');
+	ck_assert(!report_has(&bed->report, NOTE_NOT_DONE, NULL));
+	nothing_left_over(bed);
+}
+
+static const struct theirs usual[] = {
+	{ .path = "t/a", .bytes = "new a", .mode = 0600 }, { .path = "t/d", .mode = 0700 }, { .path = "t/d/b", .bytes = "new b", .mode = 0644 },
+	{ .path = "t/new", .bytes = "new", .mode = 0640 }, { 0 }
+};
+
+START_TEST(what_the_other_node_has_is_here_afterwards)
+{
+	struct bed bed;
+	struct stat st;
+
+	bed_open(&bed);
+	bed_plan(&bed, usual);
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert_str_eq(text_of(&bed, "t/a"), "new a");
+	ck_assert_str_eq(text_of(&bed, "t/d/b"), "new b");
+	ck_assert_str_eq(text_of(&bed, "t/new"), "new");
+	ck_assert_int_eq(fstatat(bed.box.root, "t/d", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	nothing_left_over(&bed);
+	bed_plan(&bed, usual);
+	ck_assert_uint_eq(bed.diff->changes, 0);
+	bed_close(&bed);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- meanwhile */
+
+static void
+edit_in_place(struct bed *bed)
+{
+	box_write(&bed->box, "t/a", "mine!");
+	bed->at_content = NULL;
+}
+
+static void
+edit_by_rename(struct bed *bed)
+{
+	box_write(&bed->box, "t/x", "mine!");
+	ck_assert_int_eq(renameat(bed->box.root, "t/x", bed->box.root, "t/a"), 0);
+	bed->at_content = NULL;
+}
+
+static void
+come_first(struct bed *bed)
+{
+	box_write(&bed->box, "t/new", "mine!");
+	bed->at_content = NULL;
+}
+
+START_TEST(what_is_edited_after_the_scan_stands)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	bed_plan(&bed, usual);
+	edit_in_place(&bed);
+	ck_assert(!bed_apply(&bed));
+	ck_assert(report_has(&bed.report, NOTE_CHANGED_MEANWHILE, "t/a"));
+	ck_assert_str_eq(text_of(&bed, "t/a"), "mine!");
+	ck_assert_str_eq(text_of(&bed, "t/d/b"), "old b");
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(what_is_edited_while_new_files_are_written_stands)
+{
+	static void (*const edit[])(struct bed *) = { edit_in_place, edit_by_rename, come_first };
+	static const char *const path[] = { "t/a", "t/a", "t/new" };
+	struct bed bed;
+
+	bed_open(&bed);
+	bed_plan(&bed, usual);
+	bed.at_content = edit[_i];
+	ck_assert(!bed_apply(&bed));
+	ck_assert(report_has(&bed.report, NOTE_CHANGED_MEANWHILE, path[_i]));
+	ck_assert(report_has(&bed.report, NOTE_NOT_DONE, path[_i]));
+	ck_assert_str_eq(text_of(&bed, path[_i]), "mine!");
+	nothing_left_over(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- refused, failed */
+
+START_TEST(bytes_that_are_other_ones_than_was_said_change_nothing)
+{
+	static const struct theirs theirs[] = { { .path = "t/a", .bytes = "new a", .mode = 0600 },
+		{ .path = "t/new", .bytes = "false", .mode = 0600, .claim = "right" }, { 0 } };
+	struct bed bed;
+
+	bed_open(&bed);
+	bed_plan(&bed, theirs);
+	ck_assert(!bed_apply(&bed));
+	ck_assert_ptr_nonnull(strstr(bed.err.text, "t/new"));
+	old_tree_stands(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_disk_that_takes_no_more_changes_nothing)
+{
+	struct rlimit limit, small;
+	struct bed bed;
+	bool ok;
+
+	bed_open(&bed);
+	bed_plan(&bed, usual);
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	bed.o.content = NULL;			/* "new a" is here, so that no other file has to be written */
+	box_write(&bed.box, "t/same", "new a");
+	bed_plan(&bed, (const struct theirs[]){ usual[0], { .path = "t/d", .mode = 0755 }, { .path = "t/d/b", .bytes = "old b", .mode = 0644 }, { 0 } });
+	small = (struct rlimit){ 3, limit.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	ok = bed_apply(&bed);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert(!ok);
+	old_tree_stands(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(setuid_is_refused_unless_allowed)
+{
+	static const struct theirs theirs[] = { { .path = "t/a", .bytes = "new a", .mode = 04755 },
+		{ .path = "t/d", .mode = 02755 }, { .path = "t/d/b", .bytes = "new b", .mode = 0644 }, { 0 } };
+	struct bed bed;
+	struct stat st;
+
+	bed_open(&bed);
+	bed_plan(&bed, theirs);
+	ck_assert(!bed_apply(&bed));
+	ck_assert(report_has(&bed.report, NOTE_REFUSED, "t/a"));
+	old_tree_stands(&bed);
+	bed.o.partial = true;
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert(report_has(&bed.report, NOTE_REFUSED, "t/a"));
+	ck_assert_str_eq(text_of(&bed, "t/a"), "old a");
+	ck_assert_str_eq(text_of(&bed, "t/d/b"), "new b");
+	bed.o.setuid = true;
+	bed_plan(&bed, theirs);
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert_int_eq(fstatat(bed.box.root, "t/a", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 04755);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_name_that_is_unknown_here_becomes_its_number_but_never_another_ones)
+{
+	struct theirs theirs[] = { { .path = "t/a", .bytes = "new a", .mode = 0600, .owner = { "no-such-user", 3999999 } }, { 0 } };
+	struct bed bed;
+	struct stat st;
+
+	if (geteuid() != 0)
+		return;
+	bed_open(&bed);
+	bed_plan(&bed, theirs);
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert(report_has(&bed.report, NOTE_UNKNOWN_OWNER, "t/a"));
+	ck_assert_int_eq(fstatat(bed.box.root, "t/a", &st, 0), 0);
+	ck_assert_uint_eq(st.st_uid, 3999999);
+	theirs[0].bytes = "newer";
+	theirs[0].owner.id = 1;		/* daemon's */
+	bed_plan(&bed, theirs);
+	ck_assert(!bed_apply(&bed));
+	ck_assert(report_has(&bed.report, NOTE_REFUSED, "t/a"));
+	ck_assert_str_eq(text_of(&bed, "t/a"), "new a");
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(what_needs_something_that_is_refused_is_left_out_with_it)
+{
+	struct theirs theirs[] = { { .path = "t/a", .bytes = "new a", .mode = 0600 }, { .path = "t/d", .mode = 0755 },
+		{ .path = "t/d/b", .mode = 0755, .owner = { "no-such-user", 1 } }, { .path = "t/d/b/c", .bytes = "c", .mode = 0600 },
+		{ .path = "t/d/b/c2", .bytes = "c2", .mode = 0600 }, { 0 } };
+	struct bed bed;
+
+	if (geteuid() != 0)
+		return;
+	bed_open(&bed);
+	bed.o.partial = true;
+	bed_plan(&bed, theirs);
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert(report_has(&bed.report, NOTE_REFUSED, "t/d/b") && report_has(&bed.report, NOTE_REFUSED, "t/d/b/c"));
+	ck_assert_str_eq(text_of(&bed, "t/a"), "new a");
+	ck_assert_str_eq(text_of(&bed, "t/d/b"), "old b");
+	nothing_left_over(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(nothing_outside_of_the_trees_is_written)
+{
+	static const char *const path[] = { "u/x", "t/link/x", "t/d/x.swp~", "t/.mailpair-new.00000000000000000000000000000000", "../x" };
+	struct entry to = { .path = path[_i], .type = ENTRY_FILE, .mode = 0600, .user = { "root", 0 }, .group = { "root", 0 } };
+	struct change change = { .step = STEP_PLACE, .kind = CHANGE_FILE, .path = path[_i], .to = &to };
+	const struct theirs theirs[] = { { .path = path[_i], .bytes = "" }, { 0 } };
+	struct bed bed;
+
+	bed_open(&bed);
+	bed.theirs = theirs;
+	digest_sha256("", 0, to.digest);
+	ck_assert_int_eq(mkdirat(bed.box.root, "u", 0755), 0);
+	ck_assert_int_eq(symlinkat("../u", bed.box.root, "t/link"), 0);
+	ck_assert(!install_apply(bed.box.root, &change, 1, &bed.o, &bed.report, &bed.err));
+	ck_assert_str_eq(text_of(&bed, "u/x"), "(none)");
+	nothing_left_over(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_directory_that_holds_what_is_not_carried_stays)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	box_write(&bed.box, "t/d/.b.swp", "x");
+	bed_plan(&bed, (const struct theirs[]){ usual[0], { 0 } });
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	ck_assert(report_has(&bed.report, NOTE_NOT_EMPTY, "t/d"));
+	ck_assert_str_eq(text_of(&bed, "t/d/b"), "(none)");
+	ck_assert_str_eq(text_of(&bed, "t/d/.b.swp"), "x");
+	bed_close(&bed);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- readers */
+
+#define BIG 200000
+
+/* Exits with 0 when told to, with 1 when it saw a file of two versions, or none. */
+static void
+read_until_told(const char *path, int told)
+{
+	char *buf = malloc(BIG + 1), word;
+
+	while (read(told, &word, 1) == -1) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd == -1 ? -1 : read(fd, buf, BIG + 1);
+
+		if (n != BIG || memchr("AB", buf[0], 2) == NULL || memcmp(buf, buf + 1, BIG - 1) != 0)
+			_exit(1);
+		close(fd);
+	}
+	_exit(0);
+}
+
+START_TEST(a_reader_sees_one_version_whole)
+{
+	char *text[2] = { calloc(1, BIG + 1), calloc(1, BIG + 1) }, path[128];
+	int told[2], status;
+	struct bed bed;
+	pid_t pid;
+
+	bed_open(&bed);
+	memset(text[0], 'A', BIG);
+	memset(text[1], 'B', BIG);
+	box_write(&bed.box, "t/a", text[0]);
+	snprintf(path, sizeof path, "%s/t/a", bed.box.dir);
+	ck_assert_int_eq(pipe2(told, O_NONBLOCK), 0);
+	if ((pid = fork()) == 0)
+		read_until_told(path, told[0]);
+	for (int i = 1; i <= 100; i++) {
+		bed_plan(&bed, (const struct theirs[]){ { .path = "t/a", .bytes = text[i % 2], .mode = i % 3 == 0 ? 0644 : 0600 }, { 0 } });
+		ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	}
+	ck_assert_int_eq(write(told[1], "", 1), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	bed_close(&bed);
+	free(text[0]);
+	free(text[1]);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("config install");
+	TCase *tc = tcase_create("all");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, what_the_other_node_has_is_here_afterwards);
+	tcase_add_test(tc, what_is_edited_after_the_scan_stands);
+	tcase_add_loop_test(tc, what_is_edited_while_new_files_are_written_stands, 0, 3);
+	tcase_add_test(tc, bytes_that_are_other_ones_than_was_said_change_nothing);
+	tcase_add_test(tc, a_disk_that_takes_no_more_changes_nothing);
+	tcase_add_test(tc, setuid_is_refused_unless_allowed);
+	tcase_add_test(tc, a_name_that_is_unknown_here_becomes_its_number_but_never_another_ones);
+	tcase_add_test(tc, what_needs_something_that_is_refused_is_left_out_with_it);
+	tcase_add_loop_test(tc, nothing_outside_of_the_trees_is_written, 0, 5);
+	tcase_add_test(tc, a_directory_that_holds_what_is_not_carried_stays);
+	tcase_add_test(tc, a_reader_sees_one_version_whole);
+	suite_add_tcase(suite, tc);
+	return unit_main(suite);
+}
