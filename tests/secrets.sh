@@ -47,8 +47,9 @@ secrets_scenario() {
 	echo 'run b mailpair fence mx1 --test expect 0'
 	echo 'wait b is healthy within 5s'
 	echo 'fence of b answers 1s late'
-	echo "run a mailpair fence mx2 >/dev/null & for i in \$(seq 40); do ps -eo args; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ;" \
-	    "ps -eo args | grep -q '[f]ence_host' && break; done >/var/log/processes 2>/dev/null; wait expect 0"
+	# once it was seen all is written down that is to be seen of it
+	echo "run a (mailpair fence mx2 >/dev/null; touch /root/asked) & while [ ! -e /root/asked ]; do ps -eo args | grep -q '[f]ence_host' || continue;" \
+	    "ps -eo args; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; break; done >/var/log/processes 2>/dev/null; wait expect 0"
 	[ -z "${SECRETS_SELFTEST:-}" ] || echo "run a echo the password is $recipe >>/var/log/mailpaird.log expect 0"
 	echo 'fence of b works'
 	echo 'power cut a'
