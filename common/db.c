@@ -41,7 +41,7 @@ db_fail(struct db *db, const char *what, struct err *err)
 		snprintf(db->why, sizeof(db->why), "cannot %s: %s", what, why);
 	err_set(err, 0, "%s %s: cannot %s: %s", db->name, db->path, what, why);
 	if (err != NULL)		/* for those who ask; SQLite's own words are better than the system's */
-		err->sys = code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : EIO;
+		err->sys = code == SQLITE_BUSY ? EBUSY : code == SQLITE_FULL ? ENOSPC : db->spoilt ? EBADMSG : EIO;
 	return false;
 }
 
@@ -51,7 +51,10 @@ db_spoil(struct db *db, struct err *err, const char *why)
 {
 	db->spoilt = true;
 	snprintf(db->why, sizeof(db->why), "%s", why);
-	return err_set(err, 0, "%s %s: %s", db->name, db->path, why);
+	err_set(err, 0, "%s %s: %s", db->name, db->path, why);
+	if (err != NULL)
+		err->sys = EBADMSG;
+	return false;
 }
 
 static bool

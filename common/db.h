@@ -3,7 +3,7 @@
  * patience_ms for another process, then err.sys is EBUSY.
  *
  * Each commit is on disk when it returns (write-ahead log, synchronous FULL). A full disk is ENOSPC. Damage is remembered
- * (db_spoilt): no database, cut, damaged, with tables that are not ours; what becomes of it is for the caller. Errors begin with
+ * (db_spoilt, EBADMSG): no database, cut, damaged, with tables that are not ours; what becomes of it is for the caller. Errors begin with
  * the name and the path; what is "cannot WHAT".
  */
 #ifndef COMMON_DB_H

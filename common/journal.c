@@ -152,6 +152,12 @@ journal_spoilt(const struct journal *j)
 	return db_spoilt(j->db);
 }
 
+void
+journal_condemn(struct journal *j, const char *why)
+{
+	db_spoil(j->db, NULL, why);
+}
+
 bool
 journal_writable(const char *path, struct err *err)
 {

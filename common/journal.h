@@ -45,6 +45,8 @@ bool	journal_open(const char *path, bool write, struct journal **ret, bool *ret_
  * closed and NULL, *err says why.
  */
 bool	journal_spoilt(const struct journal *);
+/* Damage that others have found in what is theirs in the same file. */
+void	journal_condemn(struct journal *, const char *why);
 bool	journal_renew(struct journal **j, struct err *);
 void	journal_close(struct journal *);
 /* Several events are one commit when between begin and end. */

@@ -84,7 +84,7 @@ library() {
 }
 
 library 'event(2/|\.h)' common/loop common/channel_stream
-library 'openssl/' common/digest common/channel_tls tests/unit/tls_peer
+library 'openssl/' common/digest common/cipher common/channel_tls tests/unit/tls_peer
 library 'confuse\.h' common/conf
 library 'sqlite3\.h' common/db
 library 'inotifytools/' configsync/watch
