@@ -226,6 +226,7 @@ db_changes(const struct db *db)
 /* ---------------------------------------------------------------- open and close */
 
 #define READ_VERSION "read its version"
+#define LOG_TRIES 20
 
 /* The number that sql asks for, which has the part's name as ?1. */
 static bool
@@ -305,6 +306,20 @@ undo:
 	return false;
 }
 
+/* SQLite does not wait where two who change the mode at once might wait for each other; a writer does. */
+static bool
+db_log(struct db *db, struct err *err)
+{
+	for (int tries = 0; tries < LOG_TRIES; tries++) {
+		if (db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576", "set it up", err))
+			return true;
+		if (sqlite3_errcode(db->sql) != SQLITE_BUSY || !db_begin(db, err))
+			return false;
+		db_rollback(db);
+	}
+	return db_fail(db, "set it up", err);
+}
+
 static bool
 db_setup(struct db *db, const struct db_options *o, struct err *err)
 {
@@ -324,8 +339,7 @@ db_setup(struct db *db, const struct db_options *o, struct err *err)
 	/* counts for a fresh file only, before its first table; and would write something at every open */
 	if (version == 0 && o->part == NULL && !db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", "set it up", err))
 		return false;
-	if (!db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576",
-	    "set it up", err))
+	if (!db_log(db, err))
 		return false;
 	/* Readers that may not write into the directory need the -wal and -shm files to be there. */
 	sqlite3_file_control(db->sql, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
@@ -334,13 +348,14 @@ db_setup(struct db *db, const struct db_options *o, struct err *err)
 
 /* Empty (a single byte is that, too) although a log lies beside it: SQLite would take it for a fresh one and remove the log. */
 static bool
-db_was_cut(const struct db *db, off_t size)
+db_was_cut(const struct db *db)
 {
 	char wal[PATH_MAX + 8];
 	struct stat st;
 
 	snprintf(wal, sizeof(wal), "%s-wal", db->path);
-	return size >= 0 && size <= 1 && stat(wal, &st) == 0;
+	/* in this order: who makes a fresh one has filled the file before he begins a log */
+	return stat(wal, &st) == 0 && stat(db->path, &st) == 0 && st.st_size <= 1;
 }
 
 struct db *
@@ -348,7 +363,7 @@ db_open(const struct db_options *o, bool *ret_ok, struct err *err)
 {
 	int flags = o->write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	struct db *db = calloc(1, sizeof(*db));
-	struct stat st = { .st_size = -1 };
+	struct stat st;
 
 	if (db == NULL)
 		abort();
@@ -358,7 +373,7 @@ db_open(const struct db_options *o, bool *ret_ok, struct err *err)
 		db->dev = st.st_dev;
 		db->ino = st.st_ino;
 	}
-	if (o->write && db_was_cut(db, st.st_size))
+	if (o->write && db_was_cut(db))
 		*ret_ok = db_spoil(db, err, "it is empty, but its log is there");
 	else if (sqlite3_open_v2(o->path, &db->sql, flags, NULL) != SQLITE_OK)
 		*ret_ok = db_fail(db, "open it", err);

@@ -224,7 +224,7 @@ source_read(const struct source *from, uint8_t *buf, uint64_t at)
 /* The piece that was added last waits: only when all were seen is it the last one, and the content whole. */
 static bool
 add_pieces(struct store *s, const uint8_t name[DIGEST_LEN], const struct source *from, uint8_t *buf, uint8_t ret_digest[DIGEST_LEN],
-    struct err *err)
+    size_t *ret_used, struct err *err)
 {
 	struct digest_stream *digest = digest_stream_new();
 	struct piece *last = NULL;
@@ -245,6 +245,7 @@ add_pieces(struct store *s, const uint8_t name[DIGEST_LEN], const struct source 
 		}
 	} while (ok && got == (ssize_t)PIECE);
 	digest_stream_end(digest, ret_digest);
+	*ret_used = size < PIECE ? (size_t)size : PIECE;
 	if (ok) {
 		last->last = true;
 		last->size = size;
@@ -256,6 +257,7 @@ static bool
 add(struct store *s, const uint8_t digest[DIGEST_LEN], const struct source *from, struct err *err)
 {
 	uint8_t name[DIGEST_LEN], is[DIGEST_LEN], *buf;
+	size_t used;
 	bool ok, there;
 
 	store_content_name(s, digest, name);
@@ -263,12 +265,12 @@ add(struct store *s, const uint8_t digest[DIGEST_LEN], const struct source *from
 		return there;
 	if ((buf = malloc(PIECE)) == NULL)
 		abort();
-	ok = add_pieces(s, name, from, buf, is, err);
+	ok = add_pieces(s, name, from, buf, is, &used, err);
 	if (ok && !digest_equal(is, digest, DIGEST_LEN))
 		ok = err_set(err, ESTALE, "a file's content has changed while it was stored");
 	if (!ok)
 		forget(s, name);		/* what was written of it is not whole, and goes with the next prune */
-	explicit_bzero(buf, PIECE);
+	explicit_bzero(buf, used);
 	free(buf);
 	return ok;
 }
@@ -333,7 +335,7 @@ store_read(struct store *s, const uint8_t digest[DIGEST_LEN], bool (*sink)(void 
 		more = ok && sink(arg, buf, len);
 		at += len;
 	} while (ok && more && at < size);
-	explicit_bzero(buf, PIECE);
+	explicit_bzero(buf, at < PIECE ? (size_t)at : PIECE);
 	free(buf);
 	return ok;
 }

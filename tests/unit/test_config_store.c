@@ -150,6 +150,7 @@ END_TEST
 START_TEST(many_who_open_the_first_store_at_once_share_one_key)
 {
 	int status, go[2];
+	struct store *s;
 	char byte;
 
 	for (int round = 0; round < 10; round++) {
@@ -157,20 +158,24 @@ START_TEST(many_who_open_the_first_store_at_once_share_one_key)
 		ck_assert_int_eq(pipe(go), 0);
 		for (int who = 0; who < 6; who++) {
 			if (fork() == 0) {
-				struct store *s = NULL;
 				char name[16];
 
 				close(go[1]);
 				snprintf(name, sizeof(name), "%d", who);
-				_exit(read(go[0], &byte, 1) != 0 || !store_open(DB, true, &s, NULL, &err) ||
-				    !put_one(s, name, 1, "etc/a", name));
+				if (read(go[0], &byte, 1) == 0 && store_open(DB, true, &s, NULL, &err) && put_one(s, name, 1, "etc/a", name))
+					_exit(0);
+				fprintf(stderr, "%s\n", err.text);
+				_exit(1);
 			}
 		}
 		close(go[0]);
 		close(go[1]);
 		while (wait(&status) > 0)
 			ck_assert_int_eq(status, 0);
-		store_close(store_of(true));
+		ck_assert_uint_eq(journal_aside(DB, NULL, 0), 0);
+		s = store_of(true);
+		ck_assert_uint_eq(totals(s).versions, 6);
+		store_close(s);
 	}
 }
 END_TEST
