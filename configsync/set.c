@@ -195,6 +195,11 @@ set_of(const struct set_rules *rules, const char *path, struct set_id *ret)
 	certificate = configured_certificate(rules, path);
 	tree = configured_tree(rules, path);
 	ret->validate = tree != NULL ? tree->validate : NULL;
+	if (ret->validate != NULL) {
+		snprintf(ret->tree, sizeof ret->tree, "%s", relative(tree->path));
+		while (cut(ret->tree, "/"))
+			;
+	}
 	if (certificate != NULL) {
 		ret->kind = SET_CERTIFICATE;
 		ret->certificate = certificate;
@@ -205,9 +210,8 @@ set_of(const struct set_rules *rules, const char *path, struct set_id *ret)
 		return;
 	} else if (ret->validate != NULL) {
 		ret->kind = SET_TREE;
-		ret->dir = relative(tree->path);
 		ret->why = "the command that is configured for this tree judges it as a whole";
-		snprintf(ret->key, sizeof ret->key, "tree/%s", ret->dir);
+		snprintf(ret->key, sizeof ret->key, "tree/%.500s", ret->tree);
 	} else {
 		ret->kind = SET_SINGLE;
 		ret->why = "nothing else depends on this file";

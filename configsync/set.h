@@ -49,7 +49,8 @@ struct set_id {
 	const char			*dir;			/* what the set is about, "etc/postfix"; NULL: its files alone */
 	char				 name[256];		/* what "*" stands for in its row */
 	const struct set_certificate	*certificate;		/* configured for it, or NULL */
-	const char			*validate;		/* of the tree it stands in, or NULL */
+	const char			*validate;		/* command of the tree it stands in, or NULL */
+	char				 tree[SET_KEY_MAX];	/* that tree, without slashes at its ends, or "" */
 	const char			*why;			/* why these belong together: a sentence for the operator */
 };
 

@@ -54,7 +54,7 @@ strip(const struct check *c, char *text)
 enum validity
 check_say(struct check *c, enum validity verdict, const char *file, unsigned int line, const char *fmt, ...)
 {
-	char text[1024];
+	char text[sizeof c->why];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -63,13 +63,11 @@ check_say(struct check *c, enum validity verdict, const char *file, unsigned int
 	strip(c, text);
 	if (c->said)
 		return verdict;
-	c->said = true;
-	spawn_say(c->report, "verdict", "%d", (int)verdict);
-	if (file != NULL)
-		spawn_say(c->report, "file", "%s", file);
-	if (line != 0)
-		spawn_say(c->report, "line", "%u", line);
-	spawn_say(c->report, "why", "%s", text);
+	c->said = verdict != VALIDITY_VALID;
+	c->verdict = verdict;
+	c->line = line;
+	snprintf(c->file, sizeof c->file, "%s", file != NULL ? file : "");
+	snprintf(c->why, sizeof c->why, "%s", text);
 	return verdict;
 }
 
@@ -215,22 +213,19 @@ check_complaints(struct check *c, char *text, int status, const char *file)
 enum validity
 check_command(struct check *c)
 {
-	const char *command = c->job->set.validate, *dir = c->job->set.dir;
+	const char *command = c->job->set.validate, *dir = c->job->set.tree;
 	const char *const argv[] = { "/bin/sh", "-c", command, NULL };
-	char staged[sizeof c->work + 32], tree[VIEW_PATH_MAX], to[VIEW_PATH_MAX];
+	char staged[sizeof c->work + 32], tree[sizeof c->job->set.tree + 32], to[VIEW_PATH_MAX];
 	const char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", "HOME=/root", staged, tree, NULL };
 	struct err err = { 0 };
-	struct stat st;
 	int status;
 
-	if (dir == NULL)
-		return check_say(c, VALIDITY_UNKNOWN, NULL, 0, "the tree of the command \"%s\" is not known", command);
 	snprintf(staged, sizeof staged, "MAILPAIR_STAGED=%s", c->work);
 	snprintf(tree, sizeof tree, "MAILPAIR_TREE=/%s", dir);
 	if (!check_path(c, dir, to, sizeof to))
 		return VALIDITY_UNKNOWN;
-	/* a mail program's own check may have made it already */
-	if (lstat(to, &st) == -1 && !view_farm(c->view, dir, to, &err))
+	/* the tree as it would be, without what a mail program's own check has made of it */
+	if (!view_remove(c->work, &err) || !view_farm(c->view, dir, to, &err))
 		return check_say(c, VALIDITY_UNKNOWN, NULL, 0, "%s", err.text);
 	status = check_run(c, argv, env);
 	if (status == -1)
@@ -280,7 +275,6 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 	const struct verify_job *job = ctx;
 	uint32_t deadline = job->deadline_ms != 0 ? job->deadline_ms : VERIFY_DEADLINE_MS;
 	struct check *c = calloc(1, sizeof *c);
-	enum validity verdict;
 	struct err why = { 0 };
 
 	if (c == NULL)
@@ -293,11 +287,14 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 		free(c);
 		return false;
 	}
-	verdict = judge(c);
+	if (judge(c) == VALIDITY_VALID && c->why[0] == '\0')
+		check_say(c, VALIDITY_VALID, NULL, 0, "%s %s is valid", set_kind_word(job->set.kind), job->set.key);
 	if (!view_remove(c->work, &why))
 		check_note(c, "%s", why.text);
-	if (verdict == VALIDITY_VALID)
-		check_say(c, VALIDITY_VALID, NULL, 0, "%s %s is valid", set_kind_word(job->set.kind), job->set.key);
+	spawn_say(report, "verdict", "%d", (int)c->verdict);
+	spawn_say(report, "file", "%s", c->file);
+	spawn_say(report, "line", "%u", c->line);
+	spawn_say(report, "why", "%s", c->why);
 	free(c);
 	return true;
 }
@@ -349,7 +346,7 @@ finished(void *arg, const struct spawn_result *result)
 			take(r, line, value + 1);
 		}
 	}
-	/* half a report is none */
+	/* killed while it said it: half a report is none */
 	if (result->end != SPAWN_EXITED || result->code != 0 || r->why[0] == '\0') {
 		r->verdict = VALIDITY_UNKNOWN;
 		snprintf(r->why, sizeof r->why, "%s", result->err.text[0] != '\0' ? result->err.text : result->end == SPAWN_TIMEOUT ?

@@ -13,13 +13,16 @@ struct check {
 	struct spawn_out	*report;
 	char			 work[512];		/* below the scratch directory; what stands in it at work/PATH is called /PATH to people */
 	uint64_t		 until_ms;		/* clock_mono_ms() */
-	bool			 said;			/* the verdict, once */
+	bool			 said;			/* a verdict that is not VALID */
+	enum validity		 verdict;		/* what is reported at the end, and not before */
+	char			 file[512], why[512];
+	unsigned int		 line;
 	char			 out[SPAWN_OUT_MAX + 1], err[SPAWN_OUT_MAX + 1];	/* of the last command */
 };
 
 /*
  * Gives the verdict with its sentence, in which work/ is taken out of all paths, and returns it. file is a path from the root, or
- * NULL. Only the first one is reported.
+ * NULL. The first one that is not VALID stands.
  */
 enum validity check_say(struct check *, enum validity, const char *file, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));

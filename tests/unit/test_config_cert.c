@@ -63,6 +63,17 @@ START_TEST(a_whole_renewal_is_valid)
 }
 END_TEST
 
+START_TEST(a_valid_certificate_may_still_be_refused_by_the_command_of_its_tree)
+{
+	static const struct set_tree tree = { "/etc/letsencrypt/", "openssl x509 -in $MAILPAIR_STAGED/" LIVE "cert.pem -noout && exit 5" };
+
+	case_begin();
+	rules = (struct set_rules){ NULL, 0, &tree, 1 };
+	renewal("one.key", "one.pem", "ca.pem", "one.full");
+	invalid("with status 5");
+}
+END_TEST
+
 START_TEST(the_key_of_another_renewal_does_not_fit)
 {
 	case_begin();
@@ -263,6 +274,7 @@ run(void)
 	}
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_whole_renewal_is_valid);
+	tcase_add_test(tc, a_valid_certificate_may_still_be_refused_by_the_command_of_its_tree);
 	tcase_add_test(tc, the_key_of_another_renewal_does_not_fit);
 	tcase_add_test(tc, cert_and_fullchain_of_two_renewals_do_not_fit);
 	tcase_add_test(tc, half_a_renewal_beside_what_is_in_place_is_seen);

@@ -181,12 +181,16 @@ END_TEST
 
 START_TEST(a_changed_map_is_made_anew_and_dumped)
 {
+	static char before[16384], after[16384];
 	char first[65];
 
 	case_begin();
 	have_postfix();
 	stage("etc/postfix/virtual", "c@mx.test d@mx.test\n# comment\na@mx.test   b@mx.test\n");
+	state_of(CASE_ROOT, before, sizeof before);
 	valid();
+	state_of(CASE_ROOT, after, sizeof after);
+	ck_assert_str_eq(before, after);		/* nobody wrote through a link */
 	ck_assert_uint_eq(result.dumps, 1);
 	ck_assert_str_eq(result.dump[0].path, "etc/postfix/virtual");
 	ck_assert_str_eq(result.dump[0].type, "hash");
@@ -199,6 +203,33 @@ START_TEST(a_changed_map_is_made_anew_and_dumped)
 	stage("etc/postfix/virtual", "a@mx.test b@mx.test\nc@mx.test e@mx.test\n");
 	valid();
 	ck_assert_str_ne(result.dump[0].digest, first);
+}
+END_TEST
+
+START_TEST(the_rows_of_a_table_are_the_same_in_any_format)
+{
+	char text[1024] = "", hash[65];
+
+	case_begin();
+	have_postfix();
+	for (int i = 0; i < 20; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "k%d@mx.test v%d@mx.test\n", i * 7 % 20, i);
+	stage("etc/postfix/virtual", text);
+	valid();
+	memcpy(hash, result.dump[0].digest, sizeof hash);
+	stage("etc/postfix/main.cf", "compatibility_level = 3.6\nvirtual_alias_maps = btree:/etc/postfix/virtual\nalias_maps =\n");
+	valid();
+	ck_assert_str_eq(result.dump[0].type, "btree");
+	ck_assert_str_eq(result.dump[0].digest, hash);
+}
+END_TEST
+
+START_TEST(what_only_postfix_check_finds_is_refused)
+{
+	case_begin();
+	have_postfix();
+	stage_main("daemon_directory = /nonexistent\n");
+	invalid("/nonexistent");
 }
 END_TEST
 
@@ -390,7 +421,8 @@ START_TEST(a_good_exim_is_valid_with_what_it_includes)
 	NEEDS_EXIM();
 	case_begin();
 	stage("etc/exim4/exim4.conf", "CONFDIR = /etc/exim4\nprimary_hostname = mx.test\nkeep_environment =\n.include /etc/exim4/local\n.include CONFDIR/more\n");
-	stage("etc/exim4/local", "qualify_domain = mx.test\n");
+	stage("etc/exim4/local", "qualify_domain = mx.test\n.include /etc/exim4/inner\n");
+	stage("etc/exim4/inner", "qualify_recipient = mx.test\n");
 	stage("etc/exim4/more", "tls_advertise_hosts =\n");
 	valid();
 }
@@ -515,6 +547,9 @@ START_TEST(a_postfix_tree_may_have_a_command_besides)
 	rules = (struct set_rules){ NULL, 0, &tree, 1 };
 	stage_main("");
 	invalid("with status 9");
+	tree = (struct set_tree){ "/etc", "test -e $MAILPAIR_STAGED/etc/hosts && ! test -e $MAILPAIR_STAGED/queue" };
+	have("etc/hosts", "");
+	valid();
 }
 END_TEST
 
@@ -540,6 +575,8 @@ add_postfix(TCase *tc)
 	tcase_add_test(tc, a_parameter_that_nobody_knows_is_valid_and_noted);
 	tcase_add_test(tc, a_map_that_is_named_has_to_be_there_and_of_a_type_this_node_has);
 	tcase_add_test(tc, a_changed_map_is_made_anew_and_dumped);
+	tcase_add_test(tc, the_rows_of_a_table_are_the_same_in_any_format);
+	tcase_add_test(tc, what_only_postfix_check_finds_is_refused);
 	tcase_add_test(tc, a_map_that_is_new_to_main_cf_is_one_to_be_made);
 	tcase_add_test(tc, tables_that_say_other_things_on_two_nodes_are_no_pair);
 	tcase_add_test(tc, a_map_with_a_line_that_postmap_would_ignore_is_refused);
