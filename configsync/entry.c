@@ -140,3 +140,81 @@ entry_diff(const struct entry *a, const struct entry *b)
 		diff |= ENTRY_DIFF_TIME;
 	return diff;
 }
+
+/* ---------------------------------------------------------------- identity */
+
+static void
+add_number(struct digest_stream *stream, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	for (unsigned int i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(number >> (56 - 8 * i));
+	digest_stream_add(stream, bytes, sizeof bytes);
+}
+
+static void
+add_bytes(struct digest_stream *stream, const void *bytes, size_t len)
+{
+	add_number(stream, len);
+	if (len > 0)
+		digest_stream_add(stream, bytes, len);
+}
+
+static void
+add_text(struct digest_stream *stream, const char *text)
+{
+	add_number(stream, text != NULL);
+	if (text != NULL)
+		add_bytes(stream, text, strlen(text));
+}
+
+static void
+add_owner(struct digest_stream *stream, const struct entry_owner *owner)
+{
+	add_text(stream, owner->name);
+	add_number(stream, owner->name[0] != '\0' ? 0 : owner->id);
+}
+
+static void
+add_xattr(struct digest_stream *stream, const struct entry_xattr *x)
+{
+	struct acl_one one;
+	size_t at = 0;
+
+	add_text(stream, x->name);
+	if (!acl_is_name(x->name)) {
+		add_bytes(stream, x->value, x->len);
+		return;
+	}
+	while (at < x->len && acl_next(x->value, x->len, &at, &one)) {
+		add_number(stream, one.tag);
+		add_number(stream, one.perm);
+		add_number(stream, one.name_len != 0 ? 0 : one.id);
+		add_bytes(stream, one.name, one.name_len);
+	}
+}
+
+void
+entry_identity(const struct entry *e, uint8_t ret[DIGEST_LEN])
+{
+	struct digest_stream *stream;
+
+	if (e == NULL) {
+		memset(ret, 0, DIGEST_LEN);
+		return;
+	}
+	stream = digest_stream_new();
+	add_number(stream, e->type);
+	add_number(stream, e->mode);
+	add_number(stream, e->size);
+	add_bytes(stream, e->digest, DIGEST_LEN);
+	add_text(stream, e->target);
+	add_text(stream, e->hard);
+	add_owner(stream, &e->user);
+	add_owner(stream, &e->group);
+	add_number(stream, e->xattrs);
+	for (uint32_t i = 0; i < e->xattrs; i++)
+		add_xattr(stream, &e->xattr[i]);
+	digest_stream_end(stream, ret);
+}

@@ -88,6 +88,12 @@ size_t	entry_path_parent(const char *path);
 #define ENTRY_DIFF_HARD	   32u	/* shares its bytes with other names than before */
 #define ENTRY_DIFF_TIME	   64u
 unsigned int entry_diff(const struct entry *, const struct entry *);
+/*
+ * SHA-256 over what entry_diff() compares, but not the time: equal identities are equal entries but for their time. The other way
+ * round too where all owners have names. Where one side has none, entry_diff() goes by the number, and the identities differ: an identity
+ * cannot know whom it will be compared with. NULL: zeros.
+ */
+void	entry_identity(const struct entry *, uint8_t ret[DIGEST_LEN]);
 /* Names are equal, or one side has none and the numbers are. */
 bool	entry_owner_same(const struct entry_owner *, const struct entry_owner *);
 

@@ -38,7 +38,7 @@ enum wire_type {
 	WIRE_CONTENT,
 	WIRE_ABSENT,		/* I have no such content (any more) */
 	WIRE_REPORT,		/* what is wrong here, whole; replaces the one before */
-	WIRE_ORDER,		/* a person there wants you to take my version */
+	WIRE_ORDER,		/* a person wants you to take my version; or (ask) me to take yours */
 	WIRE_TYPE_END
 };
 
@@ -49,8 +49,8 @@ struct wire_hello {
 	uint64_t	 epoch;			/* random, one for each start of the program */
 	uint64_t	 serial;		/* of the last WIRE_NEWS that is in tree[] */
 	uint8_t		 scope[DIGEST_LEN];	/* of trees, includes, excludes, writers: equal on both nodes, or nothing is done */
-	uint8_t		 tree[DIGEST_LEN];	/* digest of my manifest */
-	uint8_t		 index[DIGEST_LEN];	/* of my index */
+	uint8_t		 tree[DIGEST_LEN];	/* of what I have, by path and entry_identity() and time of files (core.h) */
+	uint8_t		 index[DIGEST_LEN];	/* of my index; zeros: I have none, there never was a common version */
 	enum wire_role	 role;
 	uint64_t	 tenure;
 };
@@ -116,8 +116,11 @@ struct wire_report_row {
 };
 struct wire_report { const struct wire_report_row *row; size_t rows; bool cut; };	/* cut: there are more */
 
-/* paths 0: all that differ (resync). */
-struct wire_order { char who[WIRE_NAME_MAX]; const char *const *path; size_t paths; };
+/*
+ * paths 0: all that differ (resync). ask: a person here wants to take the versions of the one who gets this, which says them anew,
+ * as made after ours, and orders that they are taken: so two orders that contradict each other never make the nodes swap.
+ */
+struct wire_order { char who[WIRE_NAME_MAX]; bool ask; const char *const *path; size_t paths; };
 
 struct wire {
 	enum wire_type	type;

@@ -1,0 +1,221 @@
+/*
+ * configsync/core.h - what one node knows of both nodes' trees, and what follows from it. Pure: events in, a list of actions out; the
+ * caller says what time it is. Why it is so: docs/adr/0009-how-two-nodes-keep-configuration-in-step.md.
+ *
+ * Of each path there are two versions, mine and theirs, and a stamp for each and for the last common one (base). A stamp is a
+ * number that is higher than all that its node had seen when the version was made, with the node's side in its lowest bit: one
+ * stamp is one version. A node's versions of a path follow on each other, so
+ *	- a version of mine that the other one has, or of theirs that I have, is common: it becomes the base;
+ *	- equal versions become one with the higher stamp, which the node that had the lower one says (WIRE_NEWS);
+ *	- a version whose stamp is not the base's is a change since. If only theirs is one, it is taken; if both are, it is a conflict.
+ * Nothing is ever taken whose stamp is lower than that of what it would replace: by this alone two nodes cannot swap versions, whatever
+ * was lost, and whatever two operators order at once.
+ *
+ * A link begins with HELLO from both, and trees and indexes where their digests differ. Until both nodes have both, no scan is taken
+ * in (its paths are asked for again), so that both give the same stamps to the same versions. A node whose version is its own
+ * older base is behind, and has changed nothing: it lost it in a power cut.
+ *
+ * An order (take this node's version) makes the loser's version the base, and says the winner's anew with a higher stamp. It
+ * begins on the winner, who tells the loser (WIRE_ORDER); so it survives a lost link.
+ *
+ * Time of a call: what is in it, times log N; only the beginning of a link, a full scan and core_mine() look at everything.
+ * Memory: a path in step costs one entry, about 250 bytes with a path of 40. The process ends where memory does.
+ */
+#ifndef CONFIGSYNC_CORE_H
+#define CONFIGSYNC_CORE_H
+
+#include "configsync/diff.h"
+#include "configsync/report.h"
+#include "configsync/set.h"
+#include "configsync/store.h"
+#include "configsync/verify.h"
+#include "configsync/wire.h"
+
+/* What a peer may make us keep; more ends the link, with a problem that says so. { 0 } means the defaults. */
+struct core_limits {
+	size_t	 entries;		/* of its tree, and rows of ours and theirs together: 1,000,000 */
+	size_t	 bytes;			/* of its tree on the wire: 256 MiB */
+	size_t	 report_rows;		/* of its report: 4,096 */
+	size_t	 jobs;			/* sets that are being taken at once: 64 */
+};
+
+struct core_options {
+	const char		*self, *peer;	/* names of the nodes */
+	uint64_t		 epoch;		/* random, for each start */
+	uint8_t			 scope_digest[DIGEST_LEN];	/* of trees, includes, excludes, writers */
+	bool			 both_write;	/* writers = both; else the active node */
+	const struct scope	*scope;		/* NULL: every path, no variants. These two live until core_free() or core_rules() */
+	const struct set_rules	*sets;		/* may be NULL */
+	struct core_limits	 limits;
+};
+
+struct core;
+struct core *core_new(const struct core_options *);	/* texts are copied */
+void	core_free(struct core *);			/* NULL is allowed */
+
+/* ---------------------------------------------------------------- actions */
+
+/*
+ * What has to be done, in this order. The list of core_actions() and all it points to live until the next call of a core_*() that
+ * takes an event; those of a job until that is answered.
+ */
+enum core_action_type {
+	CORE_SEND,	/* wire: encode it and give it to the net; where a row of WIRE_NEWS is a small file, put its content in (a copy of the row) */
+	CORE_DROP,	/* end the link; text says why */
+	CORE_RESCAN,	/* read these paths (all below them where below), and call core_slice(); paths 0: everything, core_scan() */
+	CORE_NEED,	/* job needs the content of entry: call core_content(), at once where it is here (spool, store, another path) */
+	CORE_VERIFY,	/* ask verify_start() about job's changes, and call core_verified() */
+	CORE_INSTALL,	/* put what job's changes replace (was) in the store where it is not there yet; only if that is done install_apply() with
+			   partial; read looked anew; call core_installed() */
+	CORE_CANCEL,	/* forget job: its verification, its contents. No answer */
+	CORE_STORE,	/* put these versions in the store (store_put()); it may wait a moment */
+	CORE_DISPUTE	/* store_dispute() */
+};
+
+struct core_looked { const char *path; bool below; };
+
+/* Who made a version and why, from where it was made to all stores. name: store_new_name(). */
+struct core_origin {
+	char		 name[STORE_NAME_MAX], node[STORE_NAME_MAX], who[STORE_NAME_MAX], why[256];
+	enum store_cause cause;
+	uint64_t	 wall_ms;
+};
+
+/* One that is put in place as a whole; or many single files that need no check. */
+struct core_job {
+	uint64_t		 id;
+	bool			 single;	/* changes are of no set */
+	struct set_id		 set;		/* of VERIFY; for INSTALL the last one */
+	const struct change	*change;	/* INSTALL: of all sets in it. VERIFY: of this one */
+	size_t			 changes;
+	const struct core_looked *looked;	/* to be read after the installation: the paths of it */
+	size_t			 looks;
+	const struct core_origin *origin;	/* of the newest of them */
+};
+
+struct core_store_row {
+	const char		*path;
+	const struct entry	*entry;		/* NULL: it is not there */
+	uint64_t		 stamp;		/* see core_stamped() */
+	bool			 common, settles;	/* of store_change */
+	bool			 mine;		/* its content is on this node's disk (or was, a moment ago) */
+	/* DISPUTE: the other side, and what kind of conflict */
+	const struct entry	*theirs;
+	uint64_t		 theirs_stamp;
+	enum conflict_kind	 kind;
+};
+
+struct core_action {
+	enum core_action_type	 type;
+	struct wire		 wire;		/* SEND */
+	const char		*text;		/* DROP */
+	const struct core_looked *looked;	/* RESCAN */
+	size_t			 looks;
+	struct core_job		 job;		/* NEED (id), VERIFY, INSTALL, CANCEL (id) */
+	const struct entry	*entry;		/* NEED */
+	const struct core_store_row *row;	/* STORE, DISPUTE: all of one origin */
+	size_t			 rows;
+	const struct core_origin *origin;
+};
+
+const struct core_action *core_actions(struct core *, size_t *ret_n);
+
+/*
+ * The bytes that the store keeps for an entry: the stamp (8, big-endian), then manifest_encode_entry(). malloc'd. A deletion has
+ * none, and so no stamp: it is stamp 0 after a start, which is right, as all else is newer than that.
+ */
+uint8_t	*core_stamped(const struct entry *, uint64_t stamp, size_t *ret_len);
+/* Adds the entry to the manifest. False: these bytes are nothing that core_stamped() made. */
+bool	core_unstamped(struct manifest *, const uint8_t *bytes, size_t len, uint64_t *ret_stamp, struct err *);
+
+/* ---------------------------------------------------------------- events */
+
+/* At start, before anything else: the last common versions. One of store_common() each; entry NULL: a deletion. */
+void	core_base(struct core *, const char *path, const struct entry *, uint64_t stamp);
+/* All there is on the disk. Where it comes while things are installed or a link begins, it is asked for again (RESCAN). */
+void	core_scan(struct core *, const struct manifest *mine, const struct core_origin *, uint64_t now_ms);
+/* What was looked at, and what of it is there; see configsync/scan_paths.h. */
+void	core_slice(struct core *, const struct core_looked *, size_t n, const struct manifest *there, const struct core_origin *,
+    uint64_t now_ms);
+/* For scan_options.known: these paths as they were last read, what they stand in, what is below them, their hard links. Sealed. */
+struct manifest *core_known(const struct core *, const char *const *path, size_t n);
+struct manifest *core_mine(const struct core *);	/* all; sealed */
+
+void	core_link(struct core *, bool up, uint64_t now_ms);
+/*
+ * Parsed by wire_parse(); freed by the caller afterwards. WANT, CONTENT and ABSENT are between the spools, and are ignored here. Contents that
+ * came with WIRE_NEWS are to be in the spool before this call.
+ */
+void	core_wire(struct core *, const struct wire *, uint64_t now_ms, uint64_t wall_ms);
+void	core_role(struct core *, enum wire_role, uint64_t tenure, uint64_t now_ms);
+/* Where a tree that came compressed has to be opened: core does not know how. malloc'd bytes of len plain, or NULL. */
+typedef uint8_t *core_unpack_f(const uint8_t *bytes, size_t len, size_t plain);
+void	core_unpack(struct core *, core_unpack_f *);
+
+enum core_have { CORE_HAVE, CORE_ABSENT };	/* ABSENT: the other node has it no more, or the quota forbids it */
+void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_have, const char *why, uint64_t now_ms);
+void	core_verified(struct core *, uint64_t job, const struct set_id *, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
+/*
+ * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. why: its
+ * error, or NULL. there, NULL: could not be read (then everything is asked for).
+ */
+void	core_installed(struct core *, uint64_t job, bool done, const struct report *, const char *why, const struct manifest *there,
+    const struct core_origin *, uint64_t now_ms, uint64_t wall_ms);
+
+/*
+ * paths 0: all that differ (resync). winner is the name of a node. False with *err where it cannot be: no link, no such path, no difference.
+ * Otherwise it is begun; status tells how it goes.
+ */
+bool	core_order(struct core *, const char *winner, const char *const *path, size_t paths, const char *who, uint64_t now_ms, struct err *);
+/* New rules of this node's configuration; ends what was being taken, and the link (DROP), as the scope may be another one. A full scan has to follow. */
+void	core_rules(struct core *, const struct core_options *, uint64_t now_ms);
+/* To be called at core_due() or later. */
+void	core_tick(struct core *, uint64_t now_ms, uint64_t wall_ms);
+bool	core_due(const struct core *, uint64_t *ret_ms);	/* false: time changes nothing */
+
+/*
+ * What else a person should know: from a scan, the watch, a rebuild of tables. text NULL takes it back. It is in the status of both
+ * nodes. kind: at most 31 bytes, not one of core's own (conflict, invalid, unchecked, not-installed, unlike, content, link).
+ */
+void	core_problem(struct core *, const char *kind, const char *path, const char *text, uint64_t wall_ms);
+
+/* ---------------------------------------------------------------- status */
+
+enum core_link_state { CORE_DOWN, CORE_WAITING, CORE_GREETING, CORE_LINKED, CORE_REFUSED };
+const char *core_link_word(enum core_link_state);
+
+struct core_problem { const char *kind, *path, *text; uint64_t since_ms; };	/* wall clock */
+
+struct core_status {
+	enum core_link_state	 link;
+	const char		*link_why;	/* REFUSED, DOWN after an error: a sentence; else "" */
+	bool			 scanned;
+	bool			 first;		/* first contact: nothing is applied without an order */
+	bool			 in_step;	/* linked, and nothing differs, as far as both have said */
+	size_t			 paths;		/* on this node */
+	size_t			 differ;	/* of both nodes */
+	size_t			 to_take, to_give;	/* of these: changes of theirs that are on their way here, of mine to them */
+	size_t			 waiting;	/* of to_take: for an active node, a content, a check, another try */
+	size_t			 conflicts;
+	size_t			 jobs;
+	const char		*active;	/* name of the node whose changes count; "": none; writers both: NULL */
+	struct wire_hello	 peer;		/* as last said */
+	const struct core_problem *problem;	/* without conflicts */
+	size_t			 problems;
+	const struct core_problem *theirs;	/* the peer's report: conflicts too */
+	size_t			 theirs_rows;
+	bool			 theirs_cut;
+};
+/* Points into the core, until the next event. */
+void	core_status(const struct core *, struct core_status *ret);
+
+struct core_conflict {
+	enum conflict_kind	 kind;
+	const char		*path;
+	struct entry		 mine, theirs;	/* type ENTRY_NONE: it is not there */
+	uint64_t		 since_ms;	/* wall clock */
+};
+/* By path, at most max; false of visit: enough. */
+void	core_conflicts(const struct core *, bool (*visit)(void *, const struct core_conflict *), void *arg);
+
+#endif
