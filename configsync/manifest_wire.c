@@ -20,101 +20,67 @@ enum form { FORM_WIRE, FORM_COMPARED };
 
 /* ---------------------------------------------------------------- writing */
 
-struct out { uint8_t *at; size_t len, room; };
-
-static uint8_t *
-out_room(struct out *o, size_t len)
+static void
+put_owner_id(struct bytes_out *o, const struct entry_owner *owner, enum form form)
 {
-	if (o->room - o->len < len) {
-		while (o->room - o->len < len)
-			o->room = o->room == 0 ? 512 : 2 * o->room;
-		o->at = need(realloc(o->at, o->room));
-	}
-	o->len += len;
-	return o->at + o->len - len;
+	bytes_put(o, form == FORM_COMPARED && owner->name[0] != '\0' ? 0 : owner->id, 4);
 }
 
 static void
-put(struct out *o, uint64_t value, unsigned int len)
-{
-	uint8_t *to = out_room(o, len);
-
-	while (len-- > 0) {
-		to[len] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-static void
-put_bytes(struct out *o, const void *bytes, size_t len, unsigned int of_len)
-{
-	if (of_len > 0)
-		put(o, len, of_len);
-	if (len > 0)
-		memcpy(out_room(o, len), bytes, len);
-}
-
-static void
-put_text(struct out *o, const char *text)
-{
-	put_bytes(o, text, strlen(text), 2);
-}
-
-static void
-put_owner_id(struct out *o, const struct entry_owner *owner, enum form form)
-{
-	put(o, form == FORM_COMPARED && owner->name[0] != '\0' ? 0 : owner->id, 4);
-}
-
-static void
-put_xattr(struct out *o, const struct entry_xattr *x, enum form form)
+put_xattr(struct bytes_out *o, const struct entry_xattr *x, enum form form)
 {
 	struct acl_one one;
 	size_t at = 0;
 
-	put_text(o, x->name);
+	bytes_put_text(o, x->name);
 	if (form == FORM_WIRE || !acl_is_name(x->name)) {
-		put_bytes(o, x->value, x->len, 4);
+		bytes_put_block(o, x->value, x->len, 4);
 		return;
 	}
-	put(o, x->len, 4);
+	bytes_put(o, x->len, 4);
 	while (at < x->len && acl_next(x->value, x->len, &at, &one)) {
-		put(o, one.tag, 1);
-		put(o, one.perm, 1);
-		put(o, one.name_len != 0 ? 0 : one.id, 4);
-		put_bytes(o, one.name, one.name_len, 1);
+		bytes_put(o, one.tag, 1);
+		bytes_put(o, one.perm, 1);
+		bytes_put(o, one.name_len != 0 ? 0 : one.id, 4);
+		bytes_put_block(o, one.name, one.name_len, 1);
 	}
 }
 
 static void
-put_entry(struct out *o, const struct entry *e, enum form form)
+put_entry(struct bytes_out *o, const struct entry *e, enum form form)
 {
-	put(o, e->type, 1);
-	put(o, form == FORM_WIRE && e->sparse ? FLAG_SPARSE : 0, 1);
-	put(o, e->mode, 2);
-	put(o, e->size, 8);
-	put(o, (uint64_t)e->mtime_s, 8);
-	put(o, e->mtime_ns, 4);
+	bytes_put(o, e->type, 1);
+	bytes_put(o, form == FORM_WIRE && e->sparse ? FLAG_SPARSE : 0, 1);
+	bytes_put(o, e->mode, 2);
+	bytes_put(o, e->size, 8);
+	bytes_put(o, (uint64_t)e->mtime_s, 8);
+	bytes_put(o, e->mtime_ns, 4);
 	put_owner_id(o, &e->user, form);
 	put_owner_id(o, &e->group, form);
-	put_text(o, e->path);
-	put_text(o, e->user.name);
-	put_text(o, e->group.name);
+	bytes_put_text(o, e->path);
+	bytes_put_text(o, e->user.name);
+	bytes_put_text(o, e->group.name);
 	if (e->type == ENTRY_FILE) {
-		put_bytes(o, e->digest, DIGEST_LEN, 0);
-		put_text(o, e->hard == NULL ? "" : e->hard);
+		bytes_put_block(o, e->digest, DIGEST_LEN, 0);
+		bytes_put_text(o, e->hard == NULL ? "" : e->hard);
 	} else if (e->type == ENTRY_LINK) {
-		put_text(o, e->target);
+		bytes_put_text(o, e->target);
 	}
-	put(o, e->xattrs, 2);
+	bytes_put(o, e->xattrs, 2);
 	for (uint32_t i = 0; i < e->xattrs; i++)
 		put_xattr(o, &e->xattr[i], form);
+}
+
+void
+manifest_put_entry(struct bytes_out *o, const struct entry *e)
+{
+	put_entry(o, e, FORM_WIRE);
 }
 
 uint8_t *
 manifest_encode_entry(const struct entry *e, size_t *ret_len)
 {
-	struct out o = { 0 };
+	struct bytes_out o = { 0 };
 
 	put_entry(&o, e, FORM_WIRE);
 	*ret_len = o.len;
@@ -125,22 +91,19 @@ uint8_t *
 manifest_encode(const struct manifest *m, size_t *ret_len)
 {
 	uint8_t digest[DIGEST_LEN];
-	struct out o = { 0 };
+	struct bytes_out o = { 0 };
 
-	put_bytes(&o, MAGIC, strlen(MAGIC), 0);
-	put(&o, VERSION, 2);
-	put(&o, m->len, 4);
+	bytes_put_block(&o, MAGIC, strlen(MAGIC), 0);
+	bytes_put(&o, VERSION, 2);
+	bytes_put(&o, m->len, 4);
 	for (size_t i = 0; i < m->len; i++) {
-		size_t before = o.len, len;
+		size_t begin = bytes_put_begin(&o);
 
-		put(&o, 0, 4);
 		put_entry(&o, &m->at[i], FORM_WIRE);
-		len = o.len - before - 4;
-		for (unsigned int k = 0; k < 4; k++)
-			o.at[before + k] = (uint8_t)(len >> (24 - 8 * k));
+		bytes_put_end(&o, begin);
 	}
 	digest_sha256(o.at, o.len, digest);
-	put_bytes(&o, digest, DIGEST_LEN, 0);
+	bytes_put_block(&o, digest, DIGEST_LEN, 0);
 	*ret_len = o.len;
 	return o.at;
 }
@@ -149,7 +112,7 @@ void
 manifest_digest(const struct manifest *m, uint8_t ret[DIGEST_LEN])
 {
 	struct digest_stream *stream = digest_stream_new();
-	struct out o = { 0 };
+	struct bytes_out o = { 0 };
 
 	for (size_t i = 0; i < m->len; i++) {
 		o.len = 0;
@@ -161,59 +124,6 @@ manifest_digest(const struct manifest *m, uint8_t ret[DIGEST_LEN])
 }
 
 /* ---------------------------------------------------------------- reading */
-
-/* bad: what is wrong, NULL as long as nothing is. Reading goes on without effect then. */
-struct in { const uint8_t *at; size_t left; const char *bad; };
-
-static uint64_t
-get(struct in *in, unsigned int len)
-{
-	uint64_t value = 0;
-
-	if (in->bad == NULL && in->left < len)
-		in->bad = "cut short";
-	if (in->bad != NULL)
-		return 0;
-	for (unsigned int i = 0; i < len; i++)
-		value = value << 8 | in->at[i];
-	in->at += len;
-	in->left -= len;
-	return value;
-}
-
-static const uint8_t *
-get_bytes(struct in *in, size_t len)
-{
-	static const uint8_t none[DIGEST_LEN];
-
-	if (in->bad == NULL && in->left < len)
-		in->bad = "cut short";
-	if (in->bad != NULL)
-		return none;
-	in->at += len;
-	in->left -= len;
-	return in->at - len;
-}
-
-/* At least least and at most most bytes, no NUL among them, copied to buf. */
-static const char *
-get_text(struct in *in, size_t least, size_t most, char *buf, const char *what)
-{
-	size_t len = get(in, 2);
-	const uint8_t *bytes;
-
-	buf[0] = '\0';
-	if (in->bad == NULL && (len < least || len > most))
-		in->bad = what;
-	bytes = get_bytes(in, in->bad == NULL ? len : 0);
-	if (in->bad == NULL && len > 0 && memchr(bytes, '\0', len) != NULL)
-		in->bad = what;
-	if (in->bad == NULL) {
-		memcpy(buf, bytes, len);
-		buf[len] = '\0';
-	}
-	return buf;
-}
 
 /* Buffers of one entry while it is read; manifest_add() makes the copies that stay. */
 struct reading {
@@ -233,20 +143,20 @@ xattr_name_ok(const char *name)
 }
 
 static void
-read_xattrs(struct in *in, struct reading *r)
+read_xattrs(struct bytes_in *in, struct reading *r)
 {
-	uint64_t count = get(in, 2);
+	uint64_t count = bytes_get(in, 2);
 
 	if (count > ENTRY_XATTRS_MAX)
 		in->bad = "too many extended attributes";
 	for (uint64_t i = 0; i < count && in->bad == NULL; i++) {
 		struct entry_xattr *x = &r->xattr[i];
 
-		x->name = get_text(in, 1, ENTRY_NAME_MAX, r->xattr_name[i], "bad name of an extended attribute");
-		x->len = (uint32_t)get(in, 4);
+		x->name = bytes_get_text(in, 1, ENTRY_NAME_MAX, r->xattr_name[i], "bad name of an extended attribute");
+		x->len = (uint32_t)bytes_get(in, 4);
 		if (in->bad == NULL && x->len > ENTRY_XATTR_MAX)
 			in->bad = "extended attribute too long";
-		x->value = get_bytes(in, in->bad == NULL ? x->len : 0);
+		x->value = bytes_get_block(in, in->bad == NULL ? x->len : 0);
 		if (in->bad != NULL)
 			return;
 		if (!xattr_name_ok(x->name) || (i > 0 && strcmp(x[-1].name, x->name) >= 0))
@@ -259,16 +169,16 @@ read_xattrs(struct in *in, struct reading *r)
 }
 
 static void
-read_head(struct in *in, struct reading *r)
+read_head(struct bytes_in *in, struct reading *r)
 {
 	struct entry *e = &r->e;
-	uint64_t type = get(in, 1), flags = get(in, 1), mode = get(in, 2);
+	uint64_t type = bytes_get(in, 1), flags = bytes_get(in, 1), mode = bytes_get(in, 2);
 
-	e->size = get(in, 8);
-	e->mtime_s = (int64_t)get(in, 8);
-	e->mtime_ns = (uint32_t)get(in, 4);
-	e->user.id = (uint32_t)get(in, 4);
-	e->group.id = (uint32_t)get(in, 4);
+	e->size = bytes_get(in, 8);
+	e->mtime_s = (int64_t)bytes_get(in, 8);
+	e->mtime_ns = (uint32_t)bytes_get(in, 4);
+	e->user.id = (uint32_t)bytes_get(in, 4);
+	e->group.id = (uint32_t)bytes_get(in, 4);
 	if (in->bad != NULL)
 		return;
 	if (type == ENTRY_NONE || type >= ENTRY_COUNT)
@@ -292,23 +202,23 @@ other_is_bare(const struct entry *e)
 }
 
 static void
-read_entry(struct in *in, struct reading *r)
+read_entry(struct bytes_in *in, struct reading *r)
 {
 	struct entry *e = &r->e;
 
 	memset(e, 0, sizeof *e);
 	read_head(in, r);
-	e->path = get_text(in, 1, ENTRY_PATH_MAX, r->path, "bad path");
+	e->path = bytes_get_text(in, 1, ENTRY_PATH_MAX, r->path, "bad path");
 	if (in->bad == NULL && !entry_path_ok(e->path))
 		in->bad = "path that is absolute, has an empty component, \".\" or \"..\", or is too long";
-	e->user.name = get_text(in, 0, ENTRY_OWNER_MAX, r->user, "bad name of an owner");
-	e->group.name = get_text(in, 0, ENTRY_OWNER_MAX, r->group, "bad name of a group");
+	e->user.name = bytes_get_text(in, 0, ENTRY_OWNER_MAX, r->user, "bad name of an owner");
+	e->group.name = bytes_get_text(in, 0, ENTRY_OWNER_MAX, r->group, "bad name of a group");
 	if (in->bad == NULL && e->type == ENTRY_FILE) {
-		memcpy(e->digest, get_bytes(in, DIGEST_LEN), DIGEST_LEN);
-		get_text(in, 0, ENTRY_PATH_MAX, r->hard, "bad hard link");
+		memcpy(e->digest, bytes_get_block(in, DIGEST_LEN), DIGEST_LEN);
+		bytes_get_text(in, 0, ENTRY_PATH_MAX, r->hard, "bad hard link");
 		e->hard = r->hard[0] == '\0' ? NULL : r->hard;
 	} else if (in->bad == NULL && e->type == ENTRY_LINK) {
-		e->target = get_text(in, 1, ENTRY_TARGET_MAX, r->target, "bad target of a symbolic link");
+		e->target = bytes_get_text(in, 1, ENTRY_TARGET_MAX, r->target, "bad target of a symbolic link");
 	}
 	read_xattrs(in, r);
 	if (in->bad == NULL && e->type == ENTRY_OTHER && !other_is_bare(e))
@@ -344,14 +254,14 @@ hard_links_wrong(const struct manifest *m)
 }
 
 static bool
-read_entries(struct manifest *m, struct in *in, uint64_t count, struct err *err)
+read_entries(struct manifest *m, struct bytes_in *in, uint64_t count, struct err *err)
 {
 	struct reading *r = need(malloc(sizeof *r));
 	uint64_t i = 0;
 
 	for (; i < count && in->bad == NULL; i++) {
-		size_t len = get(in, 4);
-		struct in one = { .at = get_bytes(in, len), .left = len };
+		size_t len = bytes_get(in, 4);
+		struct bytes_in one = { .at = bytes_get_block(in, len), .left = len };
 
 		if (in->bad != NULL)
 			break;
@@ -372,7 +282,7 @@ read_entries(struct manifest *m, struct in *in, uint64_t count, struct err *err)
 struct manifest *
 manifest_parse(const uint8_t *bytes, size_t len, const struct manifest_limits *limits, struct err *err)
 {
-	struct in in = { .at = bytes, .left = len };
+	struct bytes_in in = { .at = bytes, .left = len };
 	uint8_t digest[DIGEST_LEN];
 	struct manifest *m;
 	const char *wrong;
@@ -380,15 +290,15 @@ manifest_parse(const uint8_t *bytes, size_t len, const struct manifest_limits *l
 
 	if (len > limits->bytes)
 		return err_set(err, 0, "manifest of %zu bytes: at most %zu are taken", len, limits->bytes), NULL;
-	if (len < HEAD + DIGEST_LEN || memcmp(get_bytes(&in, strlen(MAGIC)), MAGIC, strlen(MAGIC)) != 0)
+	if (len < HEAD + DIGEST_LEN || memcmp(bytes_get_block(&in, strlen(MAGIC)), MAGIC, strlen(MAGIC)) != 0)
 		return err_set(err, 0, "%zu bytes that are no manifest", len), NULL;
-	if ((count = get(&in, 2)) != VERSION)
+	if ((count = bytes_get(&in, 2)) != VERSION)
 		return err_set(err, 0, "manifest of version %u, this program knows %u", (unsigned int)count, VERSION), NULL;
 	digest_sha256(bytes, len - DIGEST_LEN, digest);
 	if (!digest_equal(digest, bytes + len - DIGEST_LEN, DIGEST_LEN))
 		return err_set(err, 0, "manifest of %zu bytes whose checksum is wrong", len), NULL;
 	in.left -= DIGEST_LEN;
-	count = get(&in, 4);
+	count = bytes_get(&in, 4);
 	if (count > limits->entries || count > in.left / ENTRY_LEAST)
 		return err_set(err, 0, "manifest of %llu entries in %zu bytes: at most %zu are taken", (unsigned long long)count,
 		    len, limits->entries), NULL;
@@ -408,7 +318,7 @@ manifest_parse(const uint8_t *bytes, size_t len, const struct manifest_limits *l
 bool
 manifest_parse_entry(struct manifest *m, const uint8_t *bytes, size_t len, struct err *err)
 {
-	struct in in = { .at = bytes, .left = len };
+	struct bytes_in in = { .at = bytes, .left = len };
 	struct reading *r = need(malloc(sizeof *r));
 
 	read_entry(&in, r);

@@ -26,6 +26,7 @@
 #define WIRE_NAME_MAX 64
 #define WIRE_TEXT_MAX 512
 #define WIRE_ROWS_MAX 4096		/* of one WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER */
+#define WIRE_STAMP_MAX ((uint64_t)INT64_MAX)
 
 /* Types on the channel. */
 enum wire_type {
@@ -95,9 +96,10 @@ struct wire_news {
 	uint8_t		 cause;			/* enum store_cause */
 	uint64_t	 wall_ms;
 	const struct wire_news_row *row;
-	size_t		 rows;
+	size_t		 rows;			/* one at least */
 };
 
+/* An empty content is never asked for, nor a piece of nothing sent. */
 struct wire_want { uint8_t digest[DIGEST_LEN]; uint64_t offset, size; };
 struct wire_content {
 	uint8_t		 digest[DIGEST_LEN];	/* of the whole content */
@@ -108,9 +110,10 @@ struct wire_content {
 };
 struct wire_absent { uint8_t digest[DIGEST_LEN]; };
 
+/* Rows in any order. */
 struct wire_report_row {
 	char		 kind[32];		/* "conflict", "invalid", "unreadable", ... */
-	const char	*path;			/* or what a set is called */
+	const char	*path;			/* or what a set is called; any bytes */
 	const char	*text;			/* a sentence */
 	uint64_t	 since_ms;		/* wall clock */
 };
@@ -140,13 +143,19 @@ struct wire {
 	void		*rows;	/* likewise */
 };
 
-/* malloc'd. Larger than WIRE_MAX is a programmer's error: wire_size() tells before. */
+/*
+ * malloc'd. Larger than WIRE_MAX is a programmer's error: wire_size() tells before, and by how much a row makes it longer. In who, why
+ * and sentences '?' stands for what cannot be shown, so that they are never refused. A single entry may be too long for any message, by its
+ * extended attributes.
+ */
 uint8_t	*wire_encode(const struct wire *, size_t *ret_len);
 size_t	wire_size(const struct wire *);
+size_t	wire_news_row_size(const struct wire_news_row *);
+size_t	wire_index_row_size(const struct wire_index_row *);
 /*
  * Nothing in it is believed: paths are entry_path_ok(), rows ascend strictly by entry_path_order(), lengths are within the bounds
- * above, entries are parsed as in a manifest. Bytes are pointed to in the message, which must live as long. False with *err: what is wrong and where;
- * nothing to free then.
+ * above, entries are parsed as in a manifest, names are printable ASCII, who, why and sentences can be shown. Another WIRE_VERSION is refused.
+ * Bytes are pointed to in the message, which must live as long. False with *err: what is wrong and where; nothing to free then.
  */
 bool	wire_parse(struct wire *ret, uint8_t type, const uint8_t *bytes, size_t len, struct err *);
 void	wire_free(struct wire *);	/* what wire_parse() made; the struct is the caller's */
