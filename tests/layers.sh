@@ -87,6 +87,7 @@ library 'event(2/|\.h)' common/loop common/channel_stream
 library 'openssl/' common/digest common/cipher common/channel_tls tests/unit/tls_peer
 library 'confuse\.h' common/conf
 library 'sqlite3\.h' common/db
+library 'zstd' common/zstd
 library 'inotifytools/' configsync/watch
 library 'systemd/' supervisor/notify
 library 'check\.h' 'tests/unit/*'
