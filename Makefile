@@ -241,6 +241,7 @@ install: all    ## install under DESTDIR and PREFIX
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 etc/mailpair.conf $(DESTDIR)$(PREFIX)/share/mailpair/mailpair.conf.example
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/mailpair/examples etc/examples/*
 	install -m 755 etc/init.d/* $(DESTDIR)$(SYSCONFDIR)/init.d
 	install -m 644 etc/logrotate.d/mailpair $(DESTDIR)$(SYSCONFDIR)/logrotate.d
 	install -m 644 etc/cron.d/mailpair $(DESTDIR)$(SYSCONFDIR)/cron.d

@@ -23,14 +23,17 @@
 #define FILE_MAX  (256 * 1024)
 #define LABEL_MAX (CONF_TITLE_MAX + 24)
 
-_Static_assert(
-    offsetof(struct conf_fence, options_len) ==
-	offsetof(struct conf_fence, options) + sizeof(((struct conf_fence *)NULL)->options),
-    "KIND_LIST: the length follows the list");
-_Static_assert(
-    offsetof(struct conf_mta, services_len) ==
-	offsetof(struct conf_mta, services) + sizeof(((struct conf_mta *)NULL)->services),
-    "KIND_LIST: the length follows the list");
+#define LENGTH_FOLLOWS(type, list)                                                                 \
+	_Static_assert(offsetof(struct type, list##_len) ==                                        \
+			   offsetof(struct type, list) + sizeof(((struct type *)NULL)->list),      \
+	    "KIND_LIST: the length follows the list")
+LENGTH_FOLLOWS(conf_fence, options);
+LENGTH_FOLLOWS(conf_mta, services);
+LENGTH_FOLLOWS(conf_sync, include);
+LENGTH_FOLLOWS(conf_sync, exclude);
+LENGTH_FOLLOWS(conf_tree, include);
+LENGTH_FOLLOWS(conf_tree, exclude);
+LENGTH_FOLLOWS(conf_certificate, names);
 
 /* One value as libconfuse found it. */
 struct value {
@@ -212,6 +215,21 @@ fill(struct load *ld, enum conf_section_id id, cfg_t *parent)
 		*(size_t *)(void *)((char *)ld->conf + s->count) = len;
 }
 
+/* The nodes are reached over the first link that has an address of each. */
+static void
+derive_sync_addresses(struct conf *conf)
+{
+	struct conf_sync *sync = &conf->sync;
+
+	for (size_t i = 0; i < conf->links && sync->address[0] == NULL && sync->address[1] == NULL; i++) {
+		const struct conf_link *l = &conf->link[i];
+
+		if (l->transport != CONF_UDP || l->address[0] == NULL || l->address[1] == NULL)
+			continue;
+		memcpy(sync->address, l->address, sizeof(sync->address));
+	}
+}
+
 /* What follows from other values where it was not given. */
 static void
 derive(struct load *ld)
@@ -230,6 +248,8 @@ derive(struct load *ld)
 	for (int i = 0; i < CONF_NODES; i++)
 		if (conf->storage.node_device[i] == NULL)
 			conf->storage.node_device[i] = conf->storage.device;
+	conf->sync.on = conf->sync.line != 0;
+	derive_sync_addresses(conf);
 	for (size_t i = 0; i < conf->addresses; i++) {
 		struct conf_address *a = &conf->address[i];
 		const char *wrong = conf_prefix(a->text, &a->family, a->bytes, &a->prefix);
@@ -280,7 +300,7 @@ static void
 take_values(struct load *ld)
 {
 	struct tables tables;
-	cfg_t *top, *heartbeat;
+	cfg_t *top;
 
 	tables_make(&tables, &ld->scan);
 	top = cfg_init(tables.section[SECT_TOP], CFGF_NONE);
@@ -290,11 +310,16 @@ take_values(struct load *ld)
 		conf_mistake(ld->mistakes, top->line, "the line cannot be read as a configuration");
 	fill(ld, SECT_NODE, top);
 	fill_section(ld, SECT_TOP, top, (char *)ld->conf, "");
-	fill(ld, SECT_HEARTBEAT, top);
-	heartbeat = cfg_size(top, "heartbeat") > 0 ? cfg_getnsec(top, "heartbeat", 0) : NULL;
-	fill(ld, SECT_LINK, heartbeat);
-	for (enum conf_section_id id = SECT_TAKEOVER; id < SECT_COUNT; id++)
-		fill(ld, id, top);
+	for (enum conf_section_id id = SECT_HEARTBEAT; id < SECT_COUNT; id++) {
+		const char *parent = conf_schema[id].parent == SECT_TOP
+					 ? NULL
+					 : conf_schema[conf_schema[id].parent].name;
+
+		if (parent == NULL)
+			fill(ld, id, top);
+		else
+			fill(ld, id, cfg_size(top, parent) > 0 ? cfg_getnsec(top, parent, 0) : NULL);
+	}
 	cfg_free(top);
 	tables_free(&tables);
 }

@@ -22,6 +22,8 @@
 #define CONF_BINDS_MAX 32
 #define CONF_ADDRESSES_MAX 32
 #define CONF_OPTIONS_MAX 32
+#define CONF_TREES_MAX 64
+#define CONF_CERTIFICATES_MAX 32
 #define CONF_NAME_MAX 64	/* of nodes, links, pair, ... with the NUL */
 
 enum conf_transport { CONF_UDP, CONF_MULTICAST, CONF_BROADCAST, CONF_SERIAL, CONF_TRANSPORT_COUNT };
@@ -119,6 +121,50 @@ struct conf_takeover {
 	uint32_t	 restart_window_ms;	/* ... in this time, default 5 min */
 };
 
+/* config-sync { tree "/etc/postfix" { ... } }: a directory or a single file that both nodes have alike. */
+struct conf_tree {
+	const char	*path;
+	const char	*include[CONF_OPTIONS_MAX];	/* patterns (configsync/glob.h), relative to path where they do not begin with "/" */
+	size_t		 include_len;
+	const char	*exclude[CONF_OPTIONS_MAX];
+	size_t		 exclude_len;
+	const char	*validate;	/* for /bin/sh: status 0 where the staged tree is good; NULL: none */
+	const char	*reload;	/* for /bin/sh, after it was put in place; NULL: none */
+	int		 line;
+};
+
+/* config-sync { certificate "mail" { ... } }: files that are replaced as one. */
+struct conf_certificate {
+	const char	*name;
+	const char	*certificate, *key, *chain;	/* chain may be NULL */
+	const char	*names[CONF_OPTIONS_MAX];	/* what clients call this service; none: not compared */
+	size_t		 names_len;
+	int		 line;
+};
+
+enum conf_writers { CONF_WRITERS_ACTIVE, CONF_WRITERS_BOTH, CONF_WRITERS_COUNT };
+
+struct conf_sync {
+	bool			 on;		/* the section is there */
+	enum conf_writers	 writers;	/* default active */
+	uint32_t		 settle_ms;	/* a set is one change when it was quiet for so long, default 200 ms */
+	uint16_t		 port;		/* TCP, default 9695 */
+	const char		*address[CONF_NODES];	/* numeric; by default those of the first udp link */
+	bool			 defaults;	/* the trees of a mail server (configsync/setup.c), default yes */
+	bool			 setuid;	/* files may be setuid or setgid, default no */
+	uint32_t		 keep_s;	/* versions of files are kept for so long ... */
+	uint64_t		 keep_bytes;	/* ... and up to so many bytes; defaults 90 days, 1 GiB */
+	const char		*include[CONF_OPTIONS_MAX];
+	size_t			 include_len;
+	const char		*exclude[CONF_OPTIONS_MAX];
+	size_t			 exclude_len;
+	struct conf_tree	 tree[CONF_TREES_MAX];
+	size_t			 trees;
+	struct conf_certificate	 certificate[CONF_CERTIFICATES_MAX];
+	size_t			 certificates;
+	int			 line;
+};
+
 struct conf_heartbeat {
 	uint32_t	keepalive_ms, warntime_ms, deadtime_ms, initdead_ms;
 };
@@ -140,6 +186,7 @@ struct conf {
 	struct conf_address	 address[CONF_ADDRESSES_MAX];
 	size_t			 addresses;
 	struct conf_mta		 mta;		/* exactly one */
+	struct conf_sync	 sync;		/* config-sync { } */
 	/* timeouts { } */
 	uint32_t		 mount_ms, unmount_ms, kill_ms, bind_ms, address_ms, hook_ms, stall_ms;
 	/* files; defaults are the contract's */
@@ -185,6 +232,10 @@ bool	conf_can_reload(const struct conf *old, const struct conf *now, struct err 
 
 /* "200ms", "2s", "1min", "5" (seconds), "1h"; false on anything else. Pure. */
 bool	conf_duration(const char *text, uint32_t *ret_ms);
+/* The same for long times, "90d" too, in seconds. Pure. */
+bool	conf_age(const char *text, uint32_t *ret_s);
+/* "512K", "64M", "1G", a bare number is bytes; factors of 1024. Pure. */
+bool	conf_size(const char *text, uint64_t *ret_bytes);
 
 /*
  * authkeys: "auth N" and "N METHOD SECRET" lines (Heartbeat authkeys(5)). Refused when readable

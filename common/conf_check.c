@@ -127,9 +127,11 @@ check_names(const struct conf *c, struct conf_mistakes *mistakes)
 			    " are right, as uname -n says it",
 			    c->node[i], CONF_NAME_MAX - 1);
 		if (conf_schema_option(SECT_LINK, c->node[i]) >= 0 ||
-		    conf_schema_option(SECT_STORAGE, c->node[i]) >= 0)
+		    conf_schema_option(SECT_STORAGE, c->node[i]) >= 0 ||
+		    (c->sync.on && (conf_schema_option(SECT_SYNC, c->node[i]) >= 0 ||
+		    conf_schema_section(SECT_SYNC, c->node[i]) != SECT_COUNT)))
 			conf_mistake(mistakes, line,
-			    "node \"%s\" has the name of an option of links or storage, "
+			    "node \"%s\" has the name of an option of links, storage or config-sync, "
 			    "where nodes are named too; rename the host, or write its name with "
 			    "its domain",
 			    c->node[i]);
@@ -367,6 +369,8 @@ conf_check_sections(const struct conf *c, struct conf_mistakes *mistakes)
 	conf_check_storage(c, mistakes);
 	conf_check_addresses(c, mistakes);
 	check_mta(c, mistakes);
+	if (c->sync.on)
+		conf_check_sync(c, mistakes);
 }
 
 /* Silence is no proof of death (safety S2): each node needs a device that can prove it off. */

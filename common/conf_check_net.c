@@ -1,6 +1,6 @@
 /*
  * common/conf_check_net.c - the rules for heartbeat links and service addresses: numeric, complete,
- * possible on the medium, and no two alike. Part of conf_check.c in three files. Pure: whether an
+ * possible on the medium, and no two alike. Part of conf_check.c in four files. Pure: whether an
  * interface or device exists is found out when it is used.
  */
 #include <arpa/inet.h>
@@ -41,13 +41,37 @@ interface_ok(const char *name)
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+int
+conf_check_host(const char *where, const char *name, const char *text, int line, uint8_t bytes[16],
+    struct conf_mistakes *mistakes)
+{
+	int family = conf_ip(text, true, bytes);
+
+	if (family == AF_UNSPEC || is_multicast(family, bytes) || is_unspecified(family, bytes)) {
+		conf_mistake(mistakes, line,
+		    "%s: %s = \"%s\" is no numeric address of a host; write it "
+		    "like 10.0.0.1 or fd00::1, never as a name",
+		    where, name, text);
+		return AF_UNSPEC;
+	}
+	if (is_link_local6(family, bytes) && strchr(text, '%') == NULL) {
+		conf_mistake(mistakes, line,
+		    "%s: %s = \"%s\" is link-local and needs its interface; write "
+		    "\"%s%%INTERFACE\"",
+		    where, name, text, text);
+		return AF_UNSPEC;
+	}
+	return family;
+}
+
 /* The numeric address of one node on a udp link; AF_UNSPEC where it was refused. */
 static int
 check_end(const struct conf *c, const struct conf_link *l, int node, uint8_t bytes[16],
     struct conf_mistakes *mistakes)
 {
 	const char *text = l->address[node], *name = c->node[node];
-	int line = conf_line(c, &l->address[node], l->line), family;
+	int line = conf_line(c, &l->address[node], l->line);
+	char where[CONF_TITLE_MAX + 16];
 
 	if (name == NULL)
 		return AF_UNSPEC;
@@ -58,22 +82,8 @@ check_end(const struct conf *c, const struct conf_link *l, int node, uint8_t byt
 		    l->name, name, name);
 		return AF_UNSPEC;
 	}
-	family = conf_ip(text, true, bytes);
-	if (family == AF_UNSPEC || is_multicast(family, bytes) || is_unspecified(family, bytes)) {
-		conf_mistake(mistakes, line,
-		    "link \"%s\": %s = \"%s\" is no numeric address of a host; write it "
-		    "like 10.0.0.1 or fd00::1, never as a name",
-		    l->name, name, text);
-		return AF_UNSPEC;
-	}
-	if (is_link_local6(family, bytes) && strchr(text, '%') == NULL) {
-		conf_mistake(mistakes, line,
-		    "link \"%s\": %s = \"%s\" is link-local and needs its interface; write "
-		    "\"%s%%INTERFACE\"",
-		    l->name, name, text, text);
-		return AF_UNSPEC;
-	}
-	return family;
+	snprintf(where, sizeof(where), "link \"%s\"", l->name);
+	return conf_check_host(where, name, text, line, bytes, mistakes);
 }
 
 static void

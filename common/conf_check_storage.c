@@ -2,7 +2,7 @@
  * common/conf_check_storage.c - the rules for the spool: a journalled file system on a device that
  * both nodes name, mounted where it hides nothing, and directories of it seen elsewhere.
  *
- * Part of conf_check.c in three files. Pure: whether a device or directory exists is found out when
+ * Part of conf_check.c in four files. Pure: whether a device or directory exists is found out when
  * it is used.
  */
 #include <stdio.h>

@@ -24,6 +24,8 @@ enum conf_kind {
 	KIND_BOOL,		/* bool */
 	KIND_CHOICE,		/* an enum or a bool: the index in choices */
 	KIND_NODE,		/* int: index of a node, or CONF_NODE_* */
+	KIND_AGE,		/* uint32_t seconds */
+	KIND_SIZE,		/* uint64_t bytes; min and max are MiB */
 	KIND_LIST,		/* const char *[CONF_OPTIONS_MAX], followed by its size_t length */
 	KIND_COUNT
 };
@@ -39,7 +41,7 @@ struct conf_option {
 
 enum conf_section_id {
 	SECT_TOP, SECT_NODE, SECT_HEARTBEAT, SECT_LINK, SECT_TAKEOVER, SECT_FENCE, SECT_STORAGE,
-	SECT_BIND, SECT_ADDRESS, SECT_MTA, SECT_TIMEOUTS, SECT_COUNT
+	SECT_BIND, SECT_ADDRESS, SECT_MTA, SECT_TIMEOUTS, SECT_SYNC, SECT_TREE, SECT_CERTIFICATE, SECT_COUNT
 };
 
 #define CONF_NOWHERE SIZE_MAX
@@ -100,6 +102,7 @@ bool	conf_given(const struct conf *, const void *field);
 bool	conf_bool(const char *text, bool *ret);
 bool	conf_number(const char *text, uint32_t *ret);
 const char *conf_duration_text(uint32_t ms, char *buf, size_t size);	/* returns buf */
+const char *conf_age_text(uint32_t s, char *buf, size_t size);
 /* Numeric IPv4 or IPv6, perhaps %zone where zone is allowed; AF_UNSPEC on anything else. */
 int	conf_ip(const char *text, bool zone, uint8_t ret_bytes[16]);
 /* "address/prefix": 0, or a sentence that says what is wrong. */
@@ -117,6 +120,11 @@ void	conf_check_whole(const struct conf *, struct conf_mistakes *);
 void	conf_check_links(const struct conf *, struct conf_mistakes *);
 void	conf_check_storage(const struct conf *, struct conf_mistakes *);
 void	conf_check_addresses(const struct conf *, struct conf_mistakes *);
+void	conf_check_sync(const struct conf *, struct conf_mistakes *);
+/*
+ * A numeric address of a host, with its interface where that is needed: AF_*; else AF_UNSPEC and a mistake "WHERE: NAME = ...".
+ */
+int	conf_check_host(const char *where, const char *name, const char *text, int line, uint8_t ret_bytes[16], struct conf_mistakes *);
 bool	conf_path_ok(const char *path);		/* absolute, no "..", no "//", no "/" at its end */
 bool	conf_path_inside(const char *path, const char *dir);	/* path is dir or below it */
 bool	conf_word_ok(const char *name, size_t max);	/* CONF_WORDS, begins with a letter or digit */

@@ -25,6 +25,9 @@
 #define NUMBER(name, type, member, min, max, fallback)	{ name, KIND_NUMBER, AT(type, member), min, max, fallback, NULL }
 #define BOOL(name, type, member, fallback)		{ name, KIND_BOOL, AT(type, member), 0, 0, fallback, NULL }
 #define CHOICE(name, type, member, fallback, choices)	{ name, KIND_CHOICE, AT(type, member), 0, 0, fallback, choices }
+#define AGE(name, type, member, min, max, fallback)	{ name, KIND_AGE, AT(type, member), min, max, fallback, NULL }
+#define SIZE(name, type, member, min, max, fallback)	{ name, KIND_SIZE, AT(type, member), min, max, fallback, NULL }
+#define LIST(name, type, member)			{ name, KIND_LIST, AT(type, member), 0, 0, NULL, NULL }
 #define NODE(name, type, member)			{ name, KIND_NODE, AT(type, member), 0, 0, NULL, NULL }
 
 static const char *const transports[] = { "udp", "multicast", "broadcast", "serial", NULL };
@@ -32,6 +35,7 @@ static const char *const fscks[] = { "preen", "ask", "never", NULL };
 static const char *const holders[] = { "kill", "term", "leave", NULL };
 static const char *const methods[] = { "bind", "symlink", NULL };
 static const char *const queue_checks[] = { "mend", "report", "refuse", NULL };
+static const char *const writers[] = { "active", "both", NULL };
 
 static const struct conf_option top_options[] = {
 	TEXT("pair", conf, pair, NULL),
@@ -78,7 +82,7 @@ static const struct conf_option takeover_options[] = {
 static const struct conf_option fence_options[] = {
 	NODE("node", conf_fence, node),
 	TEXT("agent", conf_fence, agent, NULL),
-	{ "options", KIND_LIST, AT(conf_fence, options), 0, 0, NULL, NULL },
+	LIST("options", conf_fence, options),
 	SPAN("timeout", conf_fence, timeout_ms, 100 * MS, 10 * MINUTE, "20s"),
 	NUMBER("retries", conf_fence, retries, 0, 10, "1"),
 	SPAN("monitor", conf_fence, monitor_ms, 0, 7 * DAY, "1h"),
@@ -110,7 +114,7 @@ static const struct conf_option address_options[] = {
 
 static const struct conf_option mta_options[] = {
 	TEXT("config", conf_mta, config, NULL),
-	{ "services", KIND_LIST, AT(conf_mta, services), 0, 0, NULL, NULL },
+	LIST("services", conf_mta, services),
 	TEXT("probe", conf_mta, probe, NULL),
 	SPAN("monitor", conf_mta, monitor_ms, 100 * MS, 10 * MINUTE, "2s"),
 	SPAN("probe-timeout", conf_mta, probe_ms, 100 * MS, MINUTE, "2s"),
@@ -130,6 +134,34 @@ static const struct conf_option timeouts_options[] = {
 	SPAN("address", conf, address_ms, SECOND, 10 * MINUTE, "10s"),
 	SPAN("hook", conf, hook_ms, 100 * MS, 10 * MINUTE, "10s"),
 	SPAN("stall", conf, stall_ms, SECOND, HOUR, "30s"),
+};
+
+#define DAY_S (24u * 60 * 60)
+
+static const struct conf_option sync_options[] = {
+	CHOICE("writers", conf_sync, writers, "active", writers),
+	SPAN("settle", conf_sync, settle_ms, 0, MINUTE, "200ms"),
+	NUMBER("port", conf_sync, port, 1, 65535, "9695"),
+	BOOL("defaults", conf_sync, defaults, "yes"),
+	BOOL("setuid", conf_sync, setuid, "no"),
+	AGE("keep", conf_sync, keep_s, DAY_S, 3650 * DAY_S, "90d"),
+	SIZE("keep-bytes", conf_sync, keep_bytes, 16, 1024 * 1024, "1G"),
+	LIST("include", conf_sync, include),
+	LIST("exclude", conf_sync, exclude),
+};
+
+static const struct conf_option tree_options[] = {
+	LIST("include", conf_tree, include),
+	LIST("exclude", conf_tree, exclude),
+	TEXT("validate", conf_tree, validate, NULL),
+	TEXT("reload", conf_tree, reload, NULL),
+};
+
+static const struct conf_option certificate_options[] = {
+	TEXT("certificate", conf_certificate, certificate, NULL),
+	TEXT("key", conf_certificate, key, NULL),
+	TEXT("chain", conf_certificate, chain, NULL),
+	LIST("names", conf_certificate, names),
 };
 
 #define OPTIONS(table) .options = (table), .options_len = COUNT(table)
@@ -172,11 +204,23 @@ const struct conf_section conf_schema[SECT_COUNT] = {
 	    .by_node = CONF_NOWHERE },
 	[SECT_TIMEOUTS] = { .name = "timeouts", .parent = SECT_TOP, .max = 1, OPTIONS(timeouts_options),
 	    .count = CONF_NOWHERE, .title = CONF_NOWHERE, .line = CONF_NOWHERE, .by_node = CONF_NOWHERE },
+	[SECT_SYNC] = { .name = "config-sync", .parent = SECT_TOP, .max = 1, OPTIONS(sync_options),
+	    .base = offsetof(struct conf, sync), .count = CONF_NOWHERE, .title = CONF_NOWHERE,
+	    .line = offsetof(struct conf_sync, line), .by_node = offsetof(struct conf_sync, address) },
+	[SECT_TREE] = { .name = "tree", .parent = SECT_SYNC, .titled = true, .max = CONF_TREES_MAX, OPTIONS(tree_options),
+	    .base = offsetof(struct conf, sync.tree), .stride = sizeof(struct conf_tree),
+	    .count = offsetof(struct conf, sync.trees), .title = offsetof(struct conf_tree, path),
+	    .line = offsetof(struct conf_tree, line), .by_node = CONF_NOWHERE },
+	[SECT_CERTIFICATE] = { .name = "certificate", .parent = SECT_SYNC, .titled = true, .max = CONF_CERTIFICATES_MAX,
+	    OPTIONS(certificate_options), .base = offsetof(struct conf, sync.certificate),
+	    .stride = sizeof(struct conf_certificate), .count = offsetof(struct conf, sync.certificates),
+	    .title = offsetof(struct conf_certificate, name), .line = offsetof(struct conf_certificate, line),
+	    .by_node = CONF_NOWHERE },
 };
 
 static const struct { enum conf_section_id in; const char *name; } later[] = {
 	{ SECT_TOP, "witness" }, { SECT_TOP, "etcd" }, { SECT_TOP, "service" }, { SECT_TOP, "jobs" },
-	{ SECT_TOP, "config-sync" }, { SECT_TOP, "ledger" }, { SECT_HEARTBEAT, "ping-group" },
+	{ SECT_TOP, "ledger" }, { SECT_HEARTBEAT, "ping-group" },
 	{ SECT_STORAGE, "resource" },
 };
 /* clang-format on */

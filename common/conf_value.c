@@ -63,6 +63,45 @@ conf_duration(const char *text, uint32_t *ret_ms)
 }
 
 bool
+conf_age(const char *text, uint32_t *ret_s)
+{
+	uint64_t value;
+	uint32_t ms;
+	const char *at = text;
+
+	if (digits(&at, &value) && (strcmp(at, "d") == 0 || strcmp(at, "h") == 0)) {
+		value *= *at == 'd' ? 86400 : 3600;
+		if (value >= CONF_REFUSED)
+			return false;
+		*ret_s = (uint32_t)value;
+		return true;
+	}
+	if (!conf_duration(text, &ms) || ms % 1000 != 0)
+		return false;
+	*ret_s = ms / 1000;
+	return true;
+}
+
+bool
+conf_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char factors[] = "KMG";
+	const char *factor;
+	uint64_t value;
+
+	if (!digits(&text, &value))
+		return false;
+	if (*text != '\0') {
+		factor = strchr(factors, *text);
+		if (factor == NULL || text[1] != '\0')
+			return false;
+		value <<= 10 * (unsigned int)(factor - factors + 1);
+	}
+	*ret_bytes = value;
+	return true;
+}
+
+bool
 conf_number(const char *text, uint32_t *ret)
 {
 	uint64_t value;
@@ -101,6 +140,18 @@ conf_duration_text(uint32_t ms, char *buf, size_t size)
 		snprintf(buf, size, "%us", ms / 1000);
 	else
 		snprintf(buf, size, "%ums", ms);
+	return buf;
+}
+
+const char *
+conf_age_text(uint32_t s, char *buf, size_t size)
+{
+	if (s % 86400 == 0 && s > 0)
+		snprintf(buf, size, "%ud", s / 86400);
+	else if (s < 4000000)
+		conf_duration_text(s * 1000, buf, size);
+	else
+		snprintf(buf, size, "%us", s);
 	return buf;
 }
 
@@ -211,6 +262,35 @@ set_number(const struct conf_option *o, void *field, const char *where, const ch
 }
 
 static void
+set_age(const struct conf_option *o, uint32_t *field, const char *where, const char *text, int line,
+    struct conf_mistakes *mistakes)
+{
+	char low[24], high[24];
+
+	*field = CONF_REFUSED;
+	if (!conf_age(text, field) || *field < o->min || *field > o->max) {
+		conf_mistake(mistakes, line, "%s%s = \"%s\" is wrong; %s to %s is right, like 30d",
+		    where, o->name, text, conf_age_text(o->min, low, sizeof(low)),
+		    conf_age_text(o->max, high, sizeof(high)));
+		*field = CONF_REFUSED;
+	}
+}
+
+static void
+set_size(const struct conf_option *o, uint64_t *field, const char *where, const char *text, int line,
+    struct conf_mistakes *mistakes)
+{
+	uint64_t low = (uint64_t)o->min << 20, high = (uint64_t)o->max << 20;
+
+	*field = 0;
+	if (!conf_size(text, field) || *field < low || *field > high) {
+		conf_mistake(mistakes, line, "%s%s = \"%s\" is wrong; %uM to %uG is right, like 512M or 2G",
+		    where, o->name, text, o->min, o->max >> 10);
+		*field = low;
+	}
+}
+
+static void
 set_choice(const struct conf_option *o, void *field, const char *where, const char *text, int line,
     struct conf_mistakes *mistakes)
 {
@@ -289,6 +369,12 @@ conf_set(struct conf *conf, const struct conf_option *o, void *field, const char
 		if (!conf_bool(text, field))
 			conf_mistake(mistakes, line, "%s%s = \"%s\" is neither yes nor no", where,
 			    o->name, text);
+		break;
+	case KIND_AGE:
+		set_age(o, field, where, text, line, mistakes);
+		break;
+	case KIND_SIZE:
+		set_size(o, field, where, text, line, mistakes);
 		break;
 	case KIND_CHOICE:
 		set_choice(o, field, where, text, line, mistakes);

@@ -414,7 +414,16 @@ farm(const struct view *view, const char *dir, const char *to, int depth, struct
 bool
 view_farm(const struct view *view, const char *dir, const char *to, struct err *err)
 {
-	return farm(view, dir, to, 0, err);
+	char real[VIEW_PATH_MAX], above[VIEW_PATH_MAX];
+	enum fact there = view_find(view, dir, real, NULL, err);
+	struct stat st;
+
+	if (there == FACT_UNKNOWN)
+		return false;
+	if (there != FACT_YES || lstat(real, &st) == -1 || !S_ISREG(st.st_mode))
+		return farm(view, dir, to, 0, err);
+	snprintf(above, sizeof above, "%.*s", (int)(strrchr(to, '/') - to), to);
+	return view_mkdirs(above, err) && (symlink(real, to) == 0 || err_set(err, errno, "cannot make the link %s", to));
 }
 
 static int

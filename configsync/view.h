@@ -45,7 +45,7 @@ char	*view_read(const struct view *, const char *path, size_t *ret_len, struct e
 bool	view_copy(const struct view *, const char *path, const char *to, struct err *);
 /*
  * The directory as it would be, made at to (which is not there yet) with all directories above; files are symbolic links to where
- * their bytes are now. What is derived (derived.h) is left out, so that no program writes through a link into what is in use.
+ * their bytes are now; so is dir itself, where it is a file. What is derived (derived.h) is left out, so that no program writes through a link into what is in use.
  */
 bool	view_farm(const struct view *, const char *dir, const char *to, struct err *);
 /* Postfix reads a file again and again, for two seconds, as long as it is younger than that. */

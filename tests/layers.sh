@@ -125,14 +125,14 @@ for file in supervisor/fsm.c supervisor/level.c supervisor/beat.c supervisor/bea
     supervisor/gap.c supervisor/seal.c supervisor/status_json.c supervisor/status_text.c \
     supervisor/control_parse.c supervisor/fence_answer.c supervisor/address_frame.c \
     supervisor/link_frame.c supervisor/why.c supervisor/whatif.c supervisor/whatif_words.c \
-    supervisor/whatif_text.c supervisor/replay.c common/conf_check.c common/conf_check_net.c common/conf_diff.c \
+    supervisor/whatif_text.c supervisor/replay.c common/conf_check.c common/conf_check_net.c common/conf_check_sync.c common/conf_diff.c \
     common/conf_lex.c common/json.c common/utf8.c common/channel_key.c common/channel_wire.c mta/mta_health.c mta/exim_id.c mta/exim_lines.c mta/exim_header.c \
     mta/exim_data.c mta/exim_hints.c mta/postfix_id.c mta/postfix_record.c mta/postfix_log.c mta/qmail_record.c \
     queuesync/finding.c queuesync/table.c \
     queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c \
     configsync/arena.c configsync/entry.c configsync/acl.c configsync/manifest.c configsync/manifest_wire.c configsync/bytes.c configsync/wire.c configsync/glob.c \
     configsync/scope.c configsync/report.c configsync/diff*.c configsync/set.c configsync/settle.c configsync/derived.c \
-    configsync/qmail_control.c; do
+    configsync/qmail_control.c configsync/setup.c; do
 	pure "$file"
 done
 

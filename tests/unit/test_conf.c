@@ -149,7 +149,7 @@ uncomment(const char *text)
 		if (*hash != '#' || sscanf(hash, "#%63[a-z0-9-] = ", name) != 1 ||
 		    strchr("#\n ", hash[1]) != NULL || hash[strlen(name) + 1] != ' ')
 			continue;
-		if (strncmp(hash + strlen(name) + 1, " = ", 3) != 0 || strcmp(name, "mx2") == 0 ||
+		if (strncmp(hash + strlen(name) + 1, " = ", 3) != 0 || strcmp(name, "mx2") == 0 || strcmp(name, "mx1") == 0 ||
 		    strcmp(name, "prefer") == 0 || strcmp(name, "config") == 0 || strcmp(name, "services") == 0 || strcmp(name, "interface") == 0 ||
 		    (strcmp(name, "probe") == 0 && strstr(hash, "127.0.0.1") < strchr(hash, '\n') &&
 		    strstr(hash, "127.0.0.1") != NULL))
@@ -239,6 +239,10 @@ START_TEST(the_least_configuration_has_the_defaults_of_the_contract)
 	ck_assert_str_eq(c->storage.node_device[1], "/dev/sdb");
 	ck_assert_str_eq(c->storage.options, "");
 	ck_assert_int_eq(c->storage.line, 5);
+	ck_assert(!c->sync.on && c->sync.defaults);
+	ck_assert_uint_eq(c->sync.port, 9695);
+	ck_assert_uint_eq(c->sync.keep_s, 90 * 86400);
+	ck_assert_uint_eq(c->sync.keep_bytes, 1u << 30);
 	conf_free(c);
 }
 END_TEST
@@ -272,6 +276,24 @@ START_TEST(values_arrive_where_they_belong)
 	ck_assert_uint_eq(c->address[0].bytes[3], 53);
 	ck_assert_uint_eq(c->link[2].baud, 115200);
 	ck_assert_int_eq(c->takeover.prefer, 0);
+	conf_free(c);
+	c = NULL;
+	ck_assert(conf_load(FIXTURES "/good-sync.conf", "mx1", &c, &m));
+	ck_assert(c->sync.on && c->sync.writers == CONF_WRITERS_BOTH && !c->sync.defaults && c->sync.setuid);
+	ck_assert_uint_eq(c->sync.settle_ms, 1000);
+	ck_assert_uint_eq(c->sync.port, 9700);
+	ck_assert_uint_eq(c->sync.keep_s, 30 * 86400);
+	ck_assert_uint_eq(c->sync.keep_bytes, 512u << 20);
+	ck_assert_str_eq(c->sync.address[0], "10.0.0.1");
+	ck_assert_str_eq(c->sync.address[1], "10.0.0.2");
+	ck_assert_uint_eq(c->sync.trees, 3);
+	ck_assert_str_eq(c->sync.tree[0].validate, "postfix -c \"$MAILPAIR_STAGED/etc/postfix\" check");
+	ck_assert_str_eq(c->sync.tree[0].exclude[2], "maps/*.old");
+	ck_assert_str_eq(c->sync.tree[0].include[0], "x");
+	ck_assert_str_eq(c->sync.tree[2].path, "/etc/hosts");
+	ck_assert_uint_eq(c->sync.certificates, 1);
+	ck_assert_str_eq(c->sync.certificate[0].names[1], "*.example.net");
+	ck_assert_int_eq(c->sync.tree[1].line, 12);
 	conf_free(c);
 }
 END_TEST

@@ -43,6 +43,7 @@ good(void)
 		},
 		.addresses = 2,
 		.mta = { .name = "postfix", .probe = "127.0.0.1:25", .failures = 3, .window = 5, .line = 50 },
+		.sync = { .on = true, .defaults = true, .address = { "10.0.0.1", "10.0.0.2" }, .line = 60 },
 		.state_dir = "/var/lib/mailpair", .run_dir = "/run/mailpair", .authkeys = "/etc/mailpair/authkeys",
 		.hooks_dir = "/etc/mailpair/hooks.d", .log = "syslog", .group = "mailpair",
 	};
@@ -53,6 +54,21 @@ good(void)
 
 /* Changes of the good one, each with the beginning of the one mistake that it must give. */
 static struct conf *now;	/* set by each_rule_is_broken_alone only */
+
+static void
+one_tree(const char *path)
+{
+	now->sync.trees = 1;
+	now->sync.tree[0] = (struct conf_tree){ .path = path, .line = 61 };
+}
+
+static void
+no_certificate(void)
+{
+	now->sync.certificates = 1;
+	now->sync.certificate[0] = (struct conf_certificate){ .name = "c", .key = "/k", .line = 62 };
+}
+
 #define CHANGE(name, code) static void name(void) { code; }
 /* clang-format off */
 CHANGE(no_pair, now->pair = NULL)
@@ -122,6 +138,22 @@ CHANGE(mta_unknown, now->mta.name = "sendmail")
 CHANGE(mta_failures, now->mta.failures = 6)
 CHANGE(mta_probe_name, now->mta.probe = "localhost:25")
 CHANGE(mta_probe_no_port, now->mta.probe = "127.0.0.1")
+CHANGE(sync_no_address, now->sync.address[0] = now->sync.address[1] = NULL; now->link[0] = now->link[2]; now->links = 1)
+CHANGE(sync_half_address, now->sync.address[1] = NULL)
+CHANGE(sync_named_address, now->sync.address[1] = "mx2")
+CHANGE(sync_same_address, now->sync.address[1] = "10.0.0.1")
+CHANGE(sync_families, now->sync.address[1] = "fd00::2")
+CHANGE(sync_nothing, now->sync.defaults = false)
+CHANGE(sync_tree_etc_star, one_tree("/etc/*"))
+CHANGE(sync_tree_root, one_tree("/"))
+CHANGE(sync_tree_proc, one_tree("/proc/sys"))
+CHANGE(sync_tree_state, one_tree("/var/lib/mailpair/x"))
+CHANGE(sync_tree_spool, one_tree("/srv"))
+CHANGE(sync_tree_bind, one_tree("/var/spool/postfix/x"))
+CHANGE(sync_pattern, now->sync.exclude[0] = "a/../b"; now->sync.exclude_len = 1)
+CHANGE(sync_certificate, no_certificate())
+CHANGE(node_named_settle, now->node[1] = "settle")
+CHANGE(node_named_tree, now->node[1] = "tree")
 CHANGE(log_odd, now->log = "file")
 CHANGE(group_odd, now->group = "mail pair")
 CHANGE(run_relative, now->run_dir = "run")
@@ -193,6 +225,22 @@ static const struct { void (*change)(void); int line; const char *mistake; } rul
 	{ mta_failures, 50, "mta \"postfix\": failures = \"6\" is above window (5)" },
 	{ mta_probe_name, 50, "mta \"postfix\": probe = \"localhost:25\" is wrong" },
 	{ mta_probe_no_port, 50, "mta \"postfix\": probe = \"127.0.0.1\" is wrong" },
+	{ sync_no_address, 60, "config-sync: it is not known where the nodes are" },
+	{ sync_half_address, 60, "config-sync: the address of node mx2 is missing" },
+	{ sync_named_address, 60, "config-sync: mx2 = \"mx2\" is no numeric address" },
+	{ sync_same_address, 60, "config-sync: both nodes have the address 10.0.0.1" },
+	{ sync_families, 60, "config-sync: mx1 = \"10.0.0.1\" and mx2 = \"fd00::2\" are not of one family" },
+	{ sync_nothing, 60, "config-sync: defaults = no, and there is no tree" },
+	{ sync_tree_etc_star, 61, "config-sync: tree \"/etc/*\" is no plain absolute path" },
+	{ sync_tree_root, 61, "config-sync: tree \"/\" is the whole system" },
+	{ sync_tree_proc, 61, "config-sync: tree \"/proc/sys\" has to do with /proc" },
+	{ sync_tree_state, 61, "config-sync: tree \"/var/lib/mailpair/x\" overlaps state-dir" },
+	{ sync_tree_spool, 61, "config-sync: tree \"/srv\" overlaps the mountpoint /srv/mail" },
+	{ sync_tree_bind, 61, "config-sync: tree \"/var/spool/postfix/x\" overlaps bind \"/var/spool/postfix\"" },
+	{ sync_pattern, 60, "config-sync: exclude: the pattern \"a/../b\" matches nothing" },
+	{ sync_certificate, 62, "certificate \"c\": certificate is missing" },
+	{ node_named_settle, 0, "node \"settle\" has the name of an option" },
+	{ node_named_tree, 0, "node \"tree\" has the name of an option" },
 	{ log_odd, 0, "log = \"file\" is not known" }, { group_odd, 0, "group = \"mail pair\" is no good name" },
 	{ run_relative, 0, "run-dir = \"run\" is no plain path" },
 };
@@ -271,6 +319,34 @@ START_TEST(a_duration_is_a_whole_number_with_a_known_unit)
 
 	ck_assert_msg(conf_duration(durations[_i].text, &ms) == durations[_i].ok, "%s", durations[_i].text);
 	ck_assert_msg(ms == (durations[_i].ok ? durations[_i].ms : 4711), "%s: %u", durations[_i].text, ms);
+}
+END_TEST
+
+static const struct { const char *text; bool ok; uint32_t s; } ages[] = {
+	{ "90d", true, 7776000 }, { "1h", true, 3600 }, { "12", true, 12 }, { "2min", true, 120 }, { "3000ms", true, 3 }, { "49710d", true, 4294944000u },
+	{ "49711d", false, 0 }, { "1500ms", false, 0 }, { "1w", false, 0 }, { "d", false, 0 }, { "1dd", false, 0 }, { "", false, 0 }, { "4294967296d", false, 0 },
+};
+
+START_TEST(a_long_time_may_be_days)
+{
+	uint32_t s = 4711;
+
+	ck_assert_msg(conf_age(ages[_i].text, &s) == ages[_i].ok, "%s", ages[_i].text);
+	ck_assert_msg(s == (ages[_i].ok ? ages[_i].s : 4711), "%s: %u", ages[_i].text, s);
+}
+END_TEST
+
+static const struct { const char *text; bool ok; uint64_t bytes; } sizes[] = {
+	{ "1G", true, 1u << 30 }, { "512K", true, 1u << 19 }, { "3M", true, 3u << 20 }, { "7", true, 7 }, { "4000G", true, 4000ull << 30 },
+	{ "1T", false, 0 }, { "G", false, 0 }, { "1GB", false, 0 }, { "1g", false, 0 }, { "-1", false, 0 }, { "", false, 0 }, { "9999999999", false, 0 },
+};
+
+START_TEST(a_size_is_a_number_with_a_factor)
+{
+	uint64_t bytes = 4711;
+
+	ck_assert_msg(conf_size(sizes[_i].text, &bytes) == sizes[_i].ok, "%s", sizes[_i].text);
+	ck_assert_msg(bytes == (sizes[_i].ok ? sizes[_i].bytes : 4711), "%s", sizes[_i].text);
 }
 END_TEST
 
@@ -400,6 +476,8 @@ main(void)
 	tcase_add_test(tc, a_pair_without_automatic_takeover_needs_no_fence_device);
 	tcase_add_test(tc, what_was_refused_already_is_not_refused_again);
 	tcase_add_loop_test(tc, a_duration_is_a_whole_number_with_a_known_unit, 0, COUNT(durations));
+	tcase_add_loop_test(tc, a_long_time_may_be_days, 0, COUNT(ages));
+	tcase_add_loop_test(tc, a_size_is_a_number_with_a_factor, 0, COUNT(sizes));
 	tcase_add_test(tc, a_duration_is_written_so_that_it_can_be_read_again);
 	tcase_add_test(tc, paths_are_plain_and_absolute);
 	tcase_add_test(tc, mistakes_are_sorted_by_line_and_stay_in_order_within_it);

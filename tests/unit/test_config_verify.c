@@ -217,6 +217,23 @@ START_TEST(a_command_judges_the_whole_staged_tree)
 }
 END_TEST
 
+START_TEST(a_command_judges_a_tree_that_is_a_single_file)
+{
+	static struct set_tree file = { "/etc/imapd.conf", "grep -q good \"$MAILPAIR_STAGED/etc/imapd.conf\"" };
+
+	case_begin();
+	rules = (struct set_rules){ NULL, 0, &file, 1 };
+	have("etc/imapd.conf", "good\n");
+	stage("etc/imapd.conf", "good, and new\n");
+	valid();
+	case_begin();
+	rules = (struct set_rules){ NULL, 0, &file, 1 };
+	have("etc/imapd.conf", "good\n");
+	stage("etc/imapd.conf", "bad\n");
+	invalid("refuses the new /etc/imapd.conf");
+}
+END_TEST
+
 START_TEST(a_command_that_is_missing_leaves_the_verdict_unknown)
 {
 	case_begin();
@@ -274,6 +291,7 @@ run(void)
 	tcase_add_test(tc, debians_split_configuration_is_judged_as_what_is_made_of_it);
 	tcase_add_test(tc, an_exim_that_is_not_there_cannot_say_anything);
 	tcase_add_test(tc, a_command_judges_the_whole_staged_tree);
+	tcase_add_test(tc, a_command_judges_a_tree_that_is_a_single_file);
 	tcase_add_test(tc, a_command_that_is_missing_leaves_the_verdict_unknown);
 	tcase_add_test(tc, a_command_that_is_late_leaves_the_verdict_unknown);
 	tcase_add_test(tc, a_scratch_directory_that_others_can_read_is_not_used);
