@@ -21,8 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/durable.h"
+#include "mta/process_wait.h"
 
 #define COMMAND_MAX 4096	/* of a command line that is looked at */
 #define STOP_TRIES 50		/* so many milliseconds for a process to see that it is stopped */
@@ -354,34 +354,13 @@ exim_daemon_of(const struct exim_processes *list, const char *pid_file)
 
 /* ---------------------------------------------------------------- ending */
 
-/* How many of the descriptors are not yet readable (a pidfd is when its process has ended). */
-static size_t
-await(struct pollfd *pfd, size_t len, uint64_t deadline_ms)
-{
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		size_t left = 0;
-		int n = poll(pfd, len, now < deadline_ms ? (int)(deadline_ms - now) : 0);
-
-		for (size_t i = 0; i < len; i++) {
-			if (n > 0 && pfd[i].fd >= 0 && pfd[i].revents != 0) {
-				close(pfd[i].fd);
-				pfd[i].fd = -1;		/* poll() skips it from now on */
-			}
-			left += pfd[i].fd >= 0;
-		}
-		if (left == 0 || now >= deadline_ms)
-			return left;
-	}
-}
-
 size_t
 exim_processes_end(const struct exim_instance *inst, const struct exim_processes *list, int signo, uint64_t deadline_ms,
     size_t *ret_sent)
 {
 	struct pollfd pfd[EXIM_PROCESSES_MAX];
 	char command[COMMAND_MAX];
-	size_t len = 0, unreached = 0, left;
+	size_t len = 0, unreached = 0;
 
 	*ret_sent = 0;
 	for (size_t i = 0; i < list->len; i++) {
@@ -402,11 +381,7 @@ exim_processes_end(const struct exim_instance *inst, const struct exim_processes
 			syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
 		pfd[len++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
-	left = unreached + await(pfd, len, deadline_ms);
-	for (size_t i = 0; i < len; i++)
-		if (pfd[i].fd >= 0)
-			close(pfd[i].fd);
-	return left;
+	return unreached + process_wait(pfd, len, deadline_ms);
 }
 
 /* Its state by the letter of proc(5); 0: it is gone. */

@@ -19,8 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "mta/flock.h"
+#include "mta/process_wait.h"
 
 static bool
 same_file(const struct stat *a, const struct stat *b)
@@ -165,34 +165,13 @@ postfix_procs_find(const struct postfix_instance *inst, struct postfix_procs *re
 	return true;
 }
 
-/* How many of the descriptors are not yet readable (a pidfd is when its process has ended). */
-static size_t
-await(struct pollfd *pfd, size_t len, uint64_t deadline_ms)
-{
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		size_t left = 0;
-		int n = poll(pfd, len, now < deadline_ms ? (int)(deadline_ms - now) : 0);
-
-		for (size_t i = 0; i < len; i++) {
-			if (n > 0 && pfd[i].fd >= 0 && pfd[i].revents != 0) {
-				close(pfd[i].fd);
-				pfd[i].fd = -1;		/* poll() skips it from now on */
-			}
-			left += pfd[i].fd >= 0;
-		}
-		if (left == 0 || now >= deadline_ms)
-			return left;
-	}
-}
-
 size_t
 postfix_procs_end(const struct postfix_instance *inst, const struct postfix_procs *procs, int signo,
     uint64_t deadline_ms, size_t *ret_sent)
 {
 	struct pollfd pfd[POSTFIX_PROCS_MAX];
 	char program[32];
-	size_t len = 0, sent = 0, unreached = 0, left;
+	size_t len = 0, sent = 0, unreached = 0;
 
 	for (size_t i = 0; i < procs->len; i++) {
 		pid_t pid = procs->proc[i].pid;
@@ -213,10 +192,6 @@ postfix_procs_end(const struct postfix_instance *inst, const struct postfix_proc
 			syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
 		pfd[len++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
-	left = unreached + await(pfd, len, deadline_ms);
-	for (size_t i = 0; i < len; i++)
-		if (pfd[i].fd >= 0)
-			close(pfd[i].fd);
 	*ret_sent = sent;
-	return left;
+	return unreached + process_wait(pfd, len, deadline_ms);
 }
