@@ -25,7 +25,6 @@
 #include "mta/process_wait.h"
 
 #define COMMAND_MAX 4096	/* of a command line that is looked at */
-#define STOP_TRIES 50		/* so many milliseconds for a process to see that it is stopped */
 
 /* ---------------------------------------------------------------- whose is it? */
 
@@ -384,35 +383,6 @@ exim_processes_end(const struct exim_instance *inst, const struct exim_processes
 	return unreached + process_wait(pfd, len, deadline_ms);
 }
 
-/* Its state by the letter of proc(5); 0: it is gone. */
-static char
-state_of(pid_t pid)
-{
-	char path[48], text[512], state = '\0';
-	const char *close;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if (durable_read(path, text, sizeof text, NULL) != -1 && (close = strrchr(text, ')')) != NULL)
-		sscanf(close + 1, " %c", &state);
-	return state;
-}
-
-/* A stop is seen by the process when it next comes out of the kernel. */
-static bool
-await_stopped(pid_t pid)
-{
-	for (int i = 0; i < STOP_TRIES; i++) {
-		char state = state_of(pid);
-
-		if (state == 'T' || state == 't')
-			return true;
-		if (state == '\0' || state == 'Z')
-			return false;
-		poll(NULL, 0, 1);
-	}
-	return false;
-}
-
 void
 exim_processes_end_exact(const struct exim_instance *inst, const struct exim_processes *list, int signo, size_t *ret_sent)
 {
@@ -428,7 +398,7 @@ exim_processes_end_exact(const struct exim_instance *inst, const struct exim_pro
 		if (belongs(pid, inst, command, NULL) == FACT_YES && syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0) == 0) {
 			enum exim_role role = list->at[i].role == EXIM_ROLE_ASKS ? EXIM_ROLE_OTHER : list->at[i].role;
 
-			if (await_stopped(pid) && role_by_files(pid) == role)
+			if (process_await_stopped(pid) && role_by_files(pid) == role)
 				*ret_sent += syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == 0;
 			syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
 		}

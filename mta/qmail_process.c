@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "mta/process_wait.h"
 #include "mta/qmail_service.h"
 
 #define AWAIT_MAX 256
@@ -432,20 +433,72 @@ qmail_process_signal(const struct qmail_process *process, int signo)
 	return sent;
 }
 
-enum fact
-qmail_process_rests(const struct qmail_process *process)
+/* Has it children, dead ones too? UNKNOWN: this kernel lists none. */
+static enum fact
+is_parent(pid_t pid)
 {
-	char path[48], children[64], state[1024], *at;
+	char path[48], children[64];
 	size_t len;
 
-	/* in this order: with its last child, dead ones too, its waiting for one has ended, and it sleeps again only for something else */
-	snprintf(path, sizeof path, "task/%d/children", process->pid);
-	if (!proc_read(process->pid, path, children, sizeof children, &len))
+	snprintf(path, sizeof path, "task/%d/children", pid);
+	if (!proc_read(pid, path, children, sizeof children, &len))
 		return FACT_UNKNOWN;
-	if (len != 0)
+	return len != 0 ? FACT_YES : FACT_NO;
+}
+
+static bool
+is_asleep(pid_t pid)
+{
+	char state[1024], *at;
+	size_t len;
+
+	return proc_read(pid, "stat", state, sizeof state, &len) && (at = strrchr(state, ')')) != NULL && strncmp(at, ") S", 3) == 0;
+}
+
+/*
+ * Of a stopped process: was it waiting for input? By the system call that it was stopped in (proc_pid_syscall(5)), since a state
+ * of "S" is not proof enough: a process that has just taken its dead child off the list has it too. UNKNOWN: the kernel does not tell.
+ */
+static enum fact
+waits_for_input(pid_t pid)
+{
+	static const long calls[] = {
+		SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_ppoll, SYS_pselect6, SYS_epoll_pwait,
+#ifdef SYS_poll
+		SYS_poll, SYS_select, SYS_epoll_wait,
+#endif
+	};
+	char text[256], *end;
+	size_t len;
+	long call;
+
+	if (!proc_read(pid, "syscall", text, sizeof text, &len))
+		return FACT_UNKNOWN;
+	call = strtol(text, &end, 10);
+	for (size_t i = 0; end != text && i < sizeof calls / sizeof calls[0]; i++)
+		if (call == calls[i])
+			return FACT_YES;
+	return FACT_NO;
+}
+
+enum fact
+qmail_process_end_resting(const struct qmail_process *process)
+{
+	enum fact ended = is_parent(process->pid);
+	int fd;
+
+	if (ended == FACT_UNKNOWN)
+		return FACT_UNKNOWN;
+	if (ended == FACT_YES || !is_asleep(process->pid) || (fd = open_process(process)) == -1)
 		return FACT_NO;
-	return proc_read(process->pid, "stat", state, sizeof state, &len) && (at = strrchr(state, ')')) != NULL &&
-	    strncmp(at, ") S", 3) == 0 ? FACT_YES : FACT_NO;
+	syscall(SYS_pidfd_send_signal, fd, SIGSTOP, NULL, 0);
+	if (process_await_stopped(process->pid) && (ended = waits_for_input(process->pid)) == FACT_YES)
+		ended = is_parent(process->pid) == FACT_NO ? FACT_YES : FACT_NO;
+	if (ended == FACT_YES)
+		syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
+	syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
+	close(fd);
+	return ended;
 }
 
 void

@@ -55,10 +55,11 @@ const struct qmail_process *qmail_process_of(const struct qmail_processes *, uns
 bool	qmail_process_signal(const struct qmail_process *, int signo);
 
 /*
- * Does it wait, and for no child? So does a session between two commands, with all its answers given, and so it does not
- * from DATA until its 250 is sent. UNKNOWN: this kernel lists no children.
+ * SIGTERM, if it waits, and for no child. So does a session between two commands, with all its answers given, and so it does
+ * not from DATA until its 250 is sent. YES: it was sent, and it did nothing between the look and the signal, as it was stopped
+ * meanwhile. NO: it goes on as it was. UNKNOWN: this kernel does not tell. Blocks for 50 ms at most.
  */
-enum fact qmail_process_rests(const struct qmail_process *);
+enum fact qmail_process_end_resting(const struct qmail_process *);
 
 /* Wait until at least one of them has ended, or until the time (clock_mono_ms). */
 void	qmail_processes_await(const struct qmail_processes *, uint64_t until_ms);

@@ -21,6 +21,7 @@
 
 #define BIT(part) (1u << (part))
 #define LOOK_MS 2
+#define TAKE_LOCK_MS 3000	/* from its start until qmail-send has its lock */
 #define ORPHAN_MS 500		/* between TERM and KILL for what a dead qmail-send left behind */
 #define STOP_MS 3000		/* of the limit, to take back what did not come up */
 
@@ -227,20 +228,6 @@ sender(const struct qmail_conf *conf)
 	return NULL;
 }
 
-/*
- * A lock without a qmail-send that could be seen: a qmail-queue has inherited it, for the bounce that a qmail-send wanted
- * to send when it was killed. It ends by itself.
- */
-static enum fact
-settled(const struct qmail_conf *conf, uint64_t deadline_ms, pid_t *ret_pid, struct err *err)
-{
-	enum fact fact;
-
-	while ((fact = qmail_running(conf, ret_pid, err)) == FACT_YES && *ret_pid == 0 && clock_mono_ms() < deadline_ms)
-		poll(NULL, 0, LOOK_MS * 10);
-	return fact;
-}
-
 static bool
 is_send(const struct qmail_conf *conf, pid_t pid)
 {
@@ -252,6 +239,22 @@ is_send(const struct qmail_conf *conf, pid_t pid)
 			is = is || (all.at[i].pid == pid && all.at[i].part == QMAIL_IS_SEND);
 	qmail_processes_free(&all);
 	return is;
+}
+
+/*
+ * A lock without a qmail-send that could be seen: a qmail-queue has inherited it, for the bounce that a qmail-send wanted
+ * to send when it was killed. It ends by itself. And a qmail-send that was just started takes its lock in a moment.
+ */
+static enum fact
+settled(const struct qmail_conf *conf, uint64_t deadline_ms, pid_t *ret_pid, struct err *err)
+{
+	uint64_t lock_ms = clock_mono_ms() + TAKE_LOCK_MS;
+	enum fact fact;
+
+	while ((fact = qmail_running(conf, ret_pid, err)) == FACT_YES && clock_mono_ms() < deadline_ms &&
+	    (*ret_pid == 0 || (clock_mono_ms() < lock_ms && *ret_pid != holder(conf) && is_send(conf, *ret_pid))))
+		poll(NULL, 0, LOOK_MS * 10);
+	return fact;
 }
 
 bool

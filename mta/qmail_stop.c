@@ -103,21 +103,10 @@ tell(struct stopping *s, unsigned int parts, int signo)
 	}
 }
 
-/* Nothing is under way between it and its client. Where the kernel does not tell: it had no child at several looks. */
+/* Where the kernel does not tell more: it had no child at several looks. */
 static bool
-is_idle(struct qmail_process *one)
+seems_idle(struct qmail_process *one)
 {
-	switch (qmail_process_rests(one)) {
-	case FACT_YES:
-		return true;
-	case FACT_NO:
-		if (!one->pop)
-			return false;
-		break;
-	case FACT_UNKNOWN:
-	case FACT_COUNT:
-		break;
-	}
 	one->idle = one->parent_of_one && !one->pop ? 0 : one->idle + 1;
 	return one->idle >= IDLE_LOOKS;
 }
@@ -132,12 +121,16 @@ end_idle_sessions(struct stopping *s)
 {
 	for (size_t i = 0; i < s->all.len; i++) {
 		struct qmail_process *one = &s->all.at[i];
+		enum fact ended;
 
 		if (one->part != QMAIL_IS_SESSION || one->told != TOLD_NOTHING)
 			continue;
-		if (is_idle(one) || (clock_mono_ms() >= s->cut_off_ms && qmail_process_is_cut_off(one->pid))) {
+		ended = qmail_process_end_resting(one);
+		if (ended == FACT_YES || ((ended == FACT_UNKNOWN || one->pop) && seems_idle(one)) ||
+		    (clock_mono_ms() >= s->cut_off_ms && qmail_process_is_cut_off(one->pid))) {
 			one->told = TOLD_TERM;
-			qmail_process_signal(one, SIGTERM);
+			if (ended != FACT_YES)
+				qmail_process_signal(one, SIGTERM);
 		}
 	}
 }
