@@ -165,10 +165,10 @@ by_hand(const char *sql)
 static inline int
 boxed(Suite *s)
 {
-	char dir[] = "/tmp/test_journal.XXXXXX";
+	char dir[UNIT_DIR_MAX];
 	int failed;
 
-	if (mkdtemp(dir) == NULL || chdir(dir) == -1)
+	if (!unit_dir(dir, "test_journal") || chdir(dir) == -1)
 		return 1;
 	failed = unit_main(s);
 	clean();

@@ -193,10 +193,10 @@ desk_close(struct desk *d)
 static inline int
 at_desk(Suite *s)
 {
-	char dir[] = "/tmp/test_scribe.XXXXXX";
+	char dir[UNIT_DIR_MAX];
 	int failed;
 
-	if (mkdtemp(dir) == NULL || chdir(dir) == -1 || mkdir("state", 0750) == -1)
+	if (!unit_dir(dir, "test_scribe") || chdir(dir) == -1 || mkdir("state", 0750) == -1)
 		return 1;
 	failed = unit_main(s);
 	clean();

@@ -134,10 +134,10 @@ totals(struct store *s)
 static inline int
 store_boxed(Suite *s)
 {
-	char dir[] = "/tmp/test_store.XXXXXX";
+	char dir[UNIT_DIR_MAX];
 	int failed;
 
-	if (mkdtemp(dir) == NULL || chdir(dir) == -1)
+	if (!unit_dir(dir, "test_store") || chdir(dir) == -1)
 		return 1;
 	failed = unit_main(s);
 	clean_store();
