@@ -100,8 +100,12 @@ postfix_log_read(struct queue_source *source, struct postfix_log *ret)
 			    strerror(errno));
 		if (n <= 0)
 			break;
-		for (ssize_t i = 0; ok && i < n; i++, s.at++)
+		for (ssize_t i = 0; ok && i < n; i++, s.at++) {
+			/* the rest of a line that has its form can only end, or break off */
+			for (; s.formed && !s.nul && i + 1 < n && chunk[i] != '\n' && chunk[i] != '\0'; i++)
+				s.at++;
 			ok = take(&s, chunk[i]);
+		}
 	}
 	if (!ok)
 		return;

@@ -329,8 +329,7 @@ take_attribute(struct reader *r, const struct record *rec)
 		return fault(r, POSTFIX_BAD_RECORD, rec->at, "the attribute at byte %llu is \"%.30s\" and should be NAME=VALUE",
 		    (unsigned long long)rec->at, text);
 	if (r->mail->log_ident[0] == '\0' && strncmp(text, ident, sizeof ident - 1) == 0)
-		snprintf(r->mail->log_ident, sizeof r->mail->log_ident, "%.*s", (int)sizeof r->mail->log_ident - 1,
-		    text + sizeof ident - 1);
+		memcpy(r->mail->log_ident, text + sizeof ident - 1, strnlen(text + sizeof ident - 1, sizeof r->mail->log_ident - 1));
 	return true;
 }
 

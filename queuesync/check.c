@@ -329,8 +329,35 @@ part_add(struct check *c, struct queue_key key, uint32_t bit)
 	return first;
 }
 
+bool
+check_reads(const struct rules *rules, const struct queue_layout *layout, const struct queue_file *file)
+{
+	struct file_norm norm;
+	struct queue_key key;
+	uint32_t bit = 0;
+
+	return rules->plain != NULL && rules->name(layout, file, &key, &bit, &norm) && bit != 0 && (bit & rules->unread_bits) == 0;
+}
+
+/* A deep pass reads it when all names are known: content NULL, or something in it that is to be judged then. */
+static bool
+is_wanted(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit, uint32_t whys,
+    const struct queue_content *content)
+{
+	if (!c->options.deep || (bit & c->rules->unread_bits) != 0)
+		return false;
+	/* what stands in a wrong place, or twice, cannot be asked for by its key */
+	return content == NULL || (whys & (WHY_PLACE | WHY_SECOND)) != 0 || !c->rules->plain(c, file, key, bit, content);
+}
+
 void
 check_file(struct check *c, const struct queue_file *file)
+{
+	check_file_read(c, file, NULL);
+}
+
+void
+check_file_read(struct check *c, const struct queue_file *file, const struct queue_content *content)
 {
 	struct file_norm norm = { .uid = QUEUE_ID_ANY, .gid = QUEUE_ID_ANY };
 	struct queue_key key = KEY_NONE;
@@ -354,7 +381,7 @@ check_file(struct check *c, const struct queue_file *file)
 			whys |= WHY_PLACE;
 			c->wrong_places++;
 		}
-		if (c->options.deep && (bit & c->rules->unread_bits) == 0)
+		if (is_wanted(c, file, key, bit, whys, content))
 			check_ask_read(c, file, key, bit);
 	}
 	if (whys != 0)

@@ -4,7 +4,8 @@
  * each: of a file that is as it should be only one bit is kept, in the table of messages.
  *
  *	check_new()
- *	check_directory() for each directory that is there, check_file() for each entry   (the scan)
+ *	check_directory() for each directory that is there, check_file() for each entry   (the scan; a deep one may
+ *				read a file as soon as it is met, check_file_read(): what that says is mostly "nothing")
  *	check_joined()		rules that need all names; may ask for the content of suspects
  *	check_asked() ... check_content() for each	(read by queuesync/read.c, in inode order)
  *	check_end()		-> findings
@@ -100,6 +101,11 @@ struct rules {
 	 */
 	int	(*linked)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit,
 		    const struct queue_file *, struct queue_key, uint32_t bit_of_other);
+	/*
+	 * What a file held that was read as soon as it was met, right after file(), in a deep pass: true when content() would make
+	 * nothing of it, whatever other files there are; else it is read again when all names are known. NULL: never.
+	 */
+	bool	(*plain)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit, const struct queue_content *);
 	/* All names are known. May be NULL, as content() and end(). */
 	void	(*join)(struct check *);
 	/*
@@ -127,6 +133,10 @@ void	check_free(struct check *);
  * type: check_file(). */
 void	check_directory(struct check *, const char *path, uint16_t place, const struct queue_file *self);
 void	check_file(struct check *, const struct queue_file *);
+/* A file and what it held, by one descriptor. In a deep pass only; it may be read again all the same. */
+void	check_file_read(struct check *, const struct queue_file *, const struct queue_content *);
+/* Does a deep pass read a file of this place and name? For any thread; it asks the rules alone. */
+bool	check_reads(const struct rules *, const struct queue_layout *, const struct queue_file *);
 void	check_joined(struct check *);
 /* The scan found another file system mounted there, or "lost+found" with files in it: things that no rule can judge. */
 void	check_mounted(struct check *, const char *path, uint16_t place);
@@ -172,7 +182,10 @@ bool	check_keep(struct check *, const struct queue_file *, struct queue_key, uin
 const struct queue_file *check_kept(struct check *, struct queue_key, uint32_t bit);	/* NULL: none */
 typedef void check_kept_f(struct check *, const struct queue_file *, struct queue_key, uint32_t bit, void *arg);
 void	check_each_kept(struct check *, uint32_t bits, check_kept_f *, void *arg);	/* in the order of keeping */
-/* Have it read although this is no deep pass. An inode of 0 is not known: whatever stands there then is read. */
+/*
+ * Have it read although this is no deep pass, or although it was read when it was met. An inode of 0 is not known: whatever stands
+ * there then is read. What is asked for twice in a round is read once.
+ */
 void	check_ask(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
 
 /*

@@ -71,6 +71,8 @@ round_begin(struct check *c)
 {
 	by_inode_sort(c->ask, c->asks);
 	c->ask_end = c->asks;
+	for (c->ask_unknown = 0; c->ask_unknown < c->asks && c->ask[c->ask_unknown].ino == 0; c->ask_unknown++)
+		continue;
 	c->ask_path[c->ask_turn][0] = '\0';
 	return c->asks > 0;
 }
@@ -100,13 +102,36 @@ split_path(struct check *c, const struct by_inode *ask, const char *path, struct
 	}
 }
 
-/* False: the very file that came before, which was asked for twice. */
+/* Was it asked for in this round without its inode, too, and so read already? */
+static bool
+was_unknown(const struct check *c, const struct by_inode *ask)
+{
+	size_t low = 0, high = ask->ino == 0 || ask->odd ? 0 : c->ask_unknown;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct by_inode *at = &c->ask[mid];
+
+		if (at->place < ask->place || (at->place == ask->place && at->ref < ask->ref))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < c->ask_unknown && c->ask[low].place == ask->place && c->ask[low].ref == ask->ref; low++)
+		if (ask->ino != 0 && !ask->odd && !c->ask[low].odd && c->ask[low].bit == ask->bit)
+			return true;
+	return false;
+}
+
+/* False: a file that was asked for twice and came before. */
 static bool
 fill(struct check *c, const struct by_inode *ask, struct check_asked *ret)
 {
 	const char *was = c->ask_path[c->ask_turn];
 	char *path = c->ask_path[c->ask_turn ^ 1];
 
+	if (was_unknown(c, ask))
+		return false;
 	if (ask->odd) {
 		const struct odd *odd = c->odd[ask->ref];
 

@@ -78,6 +78,7 @@ struct check {
 
 	struct by_inode		*ask;			/* ref: a row, or (odd) an odd file; bit: its number */
 	size_t			 asks, ask_room, ask_next, ask_end;	/* this round is next .. end */
+	size_t			 ask_unknown;		/* of them, first: those without an inode */
 	uint64_t		 ask_missed;
 	char			 ask_path[2][CHECK_PATH_MAX], ask_sub[CHECK_PATH_MAX];
 	unsigned int		 ask_turn;		/* which of ask_path is the last one's */

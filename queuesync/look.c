@@ -16,14 +16,14 @@
 #define SCAN_THREADS 4
 
 static struct check *
-begin(const struct target *t, bool deep, uint64_t until_us, struct queue_note *note, struct scan_seen *seen, struct err *err)
+begin(const struct target *t, bool deep, const struct scan_options *scanning, struct scan_seen *seen, struct err *err)
 {
 	struct check_options options = { .deep = deep, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
 	struct check *check;
 
 	digest_random(&options.seed, sizeof options.seed);
 	check = check_new(t->rules, &t->layout, &options);
-	if (!scan_queue(&t->layout, check, SCAN_THREADS, until_us, note, seen, err)) {
+	if (!scan_queue(&t->layout, check, scanning, seen, err)) {
 		check_free(check);
 		return NULL;
 	}
@@ -34,9 +34,10 @@ begin(const struct target *t, bool deep, uint64_t until_us, struct queue_note *n
 struct check *
 look_for_list(const struct target *t, struct err *err)
 {
+	struct scan_options scanning = { .threads = SCAN_THREADS };
 	struct scan_seen seen;
 
-	return begin(t, true, 0, NULL, &seen, err);
+	return begin(t, true, &scanning, &seen, err);
 }
 
 /*
@@ -56,25 +57,29 @@ leave_note(const struct target *t, const struct look *look, const struct queue_n
 		queue_note_drop(t->params.run_dir, t->layout.root);
 }
 
+/* at_once: a deep look may read each file as soon as it is met. */
 static bool
-look_once(const struct target *t, const struct look_options *options, struct look *ret, struct err *err)
+look_once(const struct target *t, const struct look_options *options, bool at_once, struct look *ret, struct err *err)
 {
+	struct scan_options scanning = { .threads = SCAN_THREADS };
 	struct read_options reading = { .threads = READ_THREADS, .per_second = options->per_second };
 	struct scan_seen seen;
 	struct queue_note note = { 0 };
 	struct read_seen read;
 	struct check *check;
-	uint64_t began_us = clock_mono_us(), until_us = 0;
+	uint64_t began_us = clock_mono_us();
 	bool ok;
 
 	if (options->limit_ms != 0)
 		reading.until_us = began_us + options->limit_ms * UINT64_C(1000);
 	if (options->names_ms != 0 && names_right(t->rules, &t->layout, &note))
-		until_us = began_us + options->names_ms * UINT64_C(1000);
+		scanning.until_us = began_us + options->names_ms * UINT64_C(1000);
 	else
 		queue_note_free(&note);
 	/* what the names were judged by is older, and so it is what a change since would show against */
-	check = begin(t, options->deep, until_us, until_us != 0 ? NULL : &note, &seen, err);
+	scanning.note = scanning.until_us != 0 ? NULL : &note;
+	scanning.reading = at_once && options->deep ? t->rules : NULL;
+	check = begin(t, options->deep, &scanning, &seen, err);
 	if (check == NULL) {
 		queue_note_free(&note);
 		return false;
@@ -98,11 +103,15 @@ look_at(const struct target *t, const struct look_options *options, struct look 
 	uint64_t began_us = clock_mono_us();
 	struct look second;
 
-	if (!look_once(t, options, ret, err))
+	/* What is to take little time, or little of the disk's, knows all names soon, and reads what it can after that. */
+	if (!look_once(t, options, options->per_second == 0 && options->limit_ms == 0, ret, err))
 		return false;
-	/* A message that moved while we looked may be seen twice or not at all: believe only what stays. */
+	/*
+	 * A message that moved while we looked may be seen twice or not at all: believe only what stays. The second time all names are
+	 * known before anything is read, since the longer that takes the more moves meanwhile.
+	 */
 	if (ret->live && ret->findings.len > 0) {
-		if (!look_once(t, options, &second, err)) {
+		if (!look_once(t, options, false, &second, err)) {
 			findings_free(&ret->findings);
 			return false;
 		}

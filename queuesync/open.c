@@ -48,11 +48,10 @@ queue_open_stepwise(int root, const char *path, int flags)
 }
 
 static int
-open_beneath(int root, const char *path, int flags)
+open_resolved(int root, const char *path, int flags, uint64_t resolve)
 {
 	static atomic_bool unknown;
-	struct open_how how = { .flags = (uint64_t)flags,
-	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	struct open_how how = { .flags = (uint64_t)flags, .resolve = resolve | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
 	int fd;
 
 	if (atomic_load(&unknown))
@@ -65,13 +64,26 @@ open_beneath(int root, const char *path, int flags)
 	return fd;
 }
 
+/* Only owner and root may keep the time of access. */
+static int
+open_kindly(int root, const char *path, uint64_t resolve)
+{
+	int fd = open_resolved(root, path, FLAGS | O_NOATIME, resolve);
+
+	return fd == -1 && errno == EPERM ? open_resolved(root, path, FLAGS, resolve) : fd;
+}
+
 int
 queue_open(int root, const char *path)
 {
-	int fd = open_beneath(root, path, FLAGS | O_NOATIME);
+	return open_kindly(root, path, RESOLVE_BENEATH);
+}
 
-	/* Only owner and root may keep the time of access. */
-	return fd == -1 && errno == EPERM ? open_beneath(root, path, FLAGS) : fd;
+/* One name cannot lead out of its directory but by a link or a mount, so the kernel need not prove it at the end. */
+int
+queue_open_entry(int directory, const char *name)
+{
+	return open_kindly(directory, name, 0);
 }
 
 static ssize_t

@@ -12,7 +12,9 @@
 
 /* For reading; path below the directory root. -1 with errno: ELOOP for links, EXDEV for mounts, ENOENT, ... */
 int	queue_open(int root, const char *path);
-/* The same for kernels and sandboxes without openat2(2); path has no "..", and mounts are not noticed. */
+/* The same of one entry of an open directory; name has no slash and is not "..". */
+int	queue_open_entry(int directory, const char *name);
+/* queue_open() for kernels and sandboxes without openat2(2); path has no "..", and mounts are not noticed. */
 int	queue_open_stepwise(int root, const char *path, int flags);
 
 /*

@@ -225,7 +225,7 @@ see_file(struct check *c, const struct queue_file *file, struct queue_key key, u
 	check_set(c, key, 0, more);
 	if (part == EXIM_PART_HEADER)
 		note_id(c, key);
-	if (!check_options(c)->deep && is_suspect(c, file, key, part))
+	if (is_suspect(c, file, key, part))
 		check_ask(c, file, key, bit);
 	return true;
 }
@@ -309,22 +309,33 @@ join_all(struct check *c)
 
 /* ---------------------------------------------------------------- what was read */
 
-/* The lines of the body, by who is read first; the other one is compared with them. */
-static void
-compare_lines(struct check *c, struct queue_key key, bool header, uint64_t lines)
+/* The lines of the body, by who is read first; the other one is compared with them. False: they differ. */
+static bool
+same_lines(struct check *c, struct queue_key key, bool header, uint64_t lines)
 {
 	uint32_t more = check_more(c, key), mine = (uint32_t)lines & EXIM_LINES_MASK;
 
 	if ((more & EXIM_MORE_LINES) == 0)
 		check_set(c, key, 0, EXIM_MORE_LINES | (header ? EXIM_MORE_FROM_HEADER : 0) | mine << EXIM_LINES_SHIFT);
-	else if (((more & EXIM_MORE_FROM_HEADER) != 0) != header && more >> EXIM_LINES_SHIFT != mine)
-		exim_case_open(c, key);
+	return (more & EXIM_MORE_LINES) == 0 || ((more & EXIM_MORE_FROM_HEADER) != 0) == header || more >> EXIM_LINES_SHIFT == mine;
+}
+
+/* A case may be opened when all names are known, and not before. */
+static bool
+is_plain(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit, const struct queue_content *content)
+{
+	unsigned int part = (unsigned int)__builtin_ctz(bit) % EXIM_PARTS;
+
+	(void)file;
+	if (content->bad || (content->bits & (EXIM_READ_OTHER | EXIM_READ_NUL | EXIM_READ_OPEN)) != 0)
+		return false;
+	return (content->bits & EXIM_READ_COUNT) == 0 || (part != EXIM_PART_HEADER && part != EXIM_PART_DATA) ||
+	    same_lines(c, key, part == EXIM_PART_HEADER, content->number[2]);
 }
 
 static void
 take_content(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit, const struct queue_content *content)
 {
-	unsigned int part = (unsigned int)__builtin_ctz(bit) % EXIM_PARTS;
 	char path[CHECK_PATH_MAX];
 	struct finding *f;
 
@@ -335,10 +346,8 @@ take_content(struct check *c, const struct queue_file *file, struct queue_key ke
 			finding_remedy(f, REMEDY_QUARANTINE, check_file_path(c, file, path, sizeof path), NULL, file->ino);
 		return;
 	}
-	if (content->bad || (content->bits & (EXIM_READ_OTHER | EXIM_READ_NUL | EXIM_READ_OPEN)) != 0)
+	if (!is_plain(c, file, key, bit, content))
 		exim_case_open(c, key);
-	else if ((content->bits & EXIM_READ_COUNT) != 0 && (part == EXIM_PART_HEADER || part == EXIM_PART_DATA))
-		compare_lines(c, key, part == EXIM_PART_HEADER, content->number[2]);
 	exim_case_seen(c, file, key, bit, content);
 }
 
@@ -353,6 +362,7 @@ const struct rules rules_exim = {
 	.path = path_of,
 	.file = see_file,
 	.linked = which_link_goes,
+	.plain = is_plain,
 	.join = join_all,
 	.read = exim_rules_read,
 	.content = take_content,

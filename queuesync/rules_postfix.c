@@ -184,23 +184,17 @@ static void
 message_file(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t part)
 {
 	struct postfix_own *own = postfix_own(c);
+	bool settled = (part & SETTLED) != 0, misnamed = is_misnamed(file, key);
 
-	if ((part & SETTLED) != 0) {
-		own->settled++;
-		if (!is_ready(file)) {
-			own->unready++;
-			if (!check_options(c)->deep)
-				check_ask(c, file, key, part);
-		}
-	}
 	if ((check_parts(c, key) & MESSAGES & ~part) != 0)
 		own->twins_there = true;
-	if (!is_misnamed(file, key)) {
-		check_set(c, key, 0, MORE_LOGS_STAY);
-		return;
+	check_set(c, key, 0, misnamed ? MORE_MISNAMED(part) : MORE_LOGS_STAY);
+	own->settled += settled;
+	if (settled && !is_ready(file)) {
+		own->unready++;
+		check_ask(c, file, key, part);	/* by its row, which is there now: it may be asked for as a twin, too */
 	}
-	check_set(c, key, 0, MORE_MISNAMED(part));
-	if (!check_keep(c, file, key, KEPT_MISNAMED))
+	if (misnamed && !check_keep(c, file, key, KEPT_MISNAMED))
 		own->misnamed_rest++;
 }
 
@@ -368,7 +362,7 @@ read_message(uint32_t kind, const struct queue_file *at, struct queue_source *so
 	ret->number[READ_IDENTITY] = identity(&mail);
 	ret->number[READ_DONE_COUNT] = mail.done;
 	memcpy(ret->mark, mail.done_at, sizeof ret->mark);
-	snprintf(ret->what, sizeof ret->what, "%s", mail.what);
+	memcpy(ret->what, mail.what, sizeof ret->what);
 }
 
 static void
@@ -387,12 +381,21 @@ read_file(const struct queue_layout *layout, const struct queue_file *at, struct
 	ret->bad = log.fault == POSTFIX_LOG_NUL_TAIL || log.fault == POSTFIX_LOG_BAD_LINE;
 	ret->problem = log.fault == POSTFIX_LOG_NUL_TAIL ? PROBLEM_NUL_TAIL : PROBLEM_BAD_RECORD;
 	ret->number[0] = log.entries;
-	snprintf(ret->what, sizeof ret->what, "%s", log.what);
+	memcpy(ret->what, log.what, sizeof ret->what);
+}
+
+/* Twins are asked for when all names are known. */
+static bool
+plain(struct check *c, const struct queue_file *at, struct queue_key key, uint32_t part, const struct queue_content *content)
+{
+	(void)c;
+	(void)key;
+	return !content->bad && (content->bits & (READ_FAILED | READ_DONE)) == 0 && ((part & SETTLED) == 0 || is_ready(at));
 }
 
 const struct rules rules_postfix = {
 	.mta = "postfix", .message_bits = MESSAGES, .aside_bits = CORRUPT, .list_bits = MESSAGES | CORRUPT,
 	.name_rules = UINT64_C(1) << 7 | UINT64_C(1) << 19 | UINT64_C(1) << 20, .named = named,
 	.name = name, .odd = odd, .place = place, .id = id_text, .path = path,
-	.file = file, .linked = linked, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
+	.file = file, .linked = linked, .plain = plain, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
 };

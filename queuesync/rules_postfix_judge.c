@@ -68,7 +68,7 @@ ask_twins(struct check *c, struct queue_key key, uint32_t parts, uint32_t more, 
 
 	(void)more;
 	(void)arg;
-	if ((there & (there - 1)) == 0 || check_options(c)->deep)
+	if ((there & (there - 1)) == 0)
 		return;
 	postfix_id_print(&id, text);
 	for (uint16_t i = 0; i < check_layout(c)->places; i++) {

@@ -522,5 +522,5 @@ join(struct check *c)
 const struct rules rules_qmail = {
 	.mta = "qmail", .message_bits = BIT(QMAIL_TODO) | BIT(QMAIL_INFO),
 	.name = name, .odd = odd, .place = place, .id = id, .path = path, .file = file, .linked = linked, .join = join,
-	.read = qmail_read, .content = qmail_content, .end = qmail_end,
+	.plain = qmail_plain, .read = qmail_read, .content = qmail_content, .end = qmail_end,
 };

@@ -97,6 +97,7 @@ void	qmail_read(const struct queue_layout *, const struct queue_file *, struct q
 	    struct queue_message *);
 void	qmail_content(struct check *, const struct queue_file *, struct queue_key, uint32_t bit,
 	    const struct queue_content *);
+bool	qmail_plain(struct check *, const struct queue_file *, struct queue_key, uint32_t bit, const struct queue_content *);
 void	qmail_doubt(struct check *, uint64_t number, enum doubt);
 void	qmail_doubts_join(struct check *);	/* they are in order, and their files are asked for */
 void	qmail_end(struct check *);

@@ -234,6 +234,16 @@ qmail_content(struct check *c, const struct queue_file *file, struct queue_key k
 		f->damages = true;
 }
 
+/* What is in doubt beside an envelope that is not linked is asked for when all names are known. */
+bool
+qmail_plain(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit, const struct queue_content *content)
+{
+	(void)c;
+	(void)file;
+	(void)key;
+	return !content->bad && (content->bits & SHAPE_MASK) != QMAIL_UNREADABLE && bit != BIT(QMAIL_INTD);
+}
+
 /* ---------------------------------------------------------------- what is in doubt */
 
 void
@@ -276,7 +286,7 @@ qmail_doubts_join(struct check *c)
 
 	if (own->doubts > 1)
 		qsort(own->doubtful, own->doubts, sizeof *own->doubtful, order);
-	for (size_t i = 0; i < own->doubts && !check_options(c)->deep; i++) {
+	for (size_t i = 0; i < own->doubts; i++) {
 		uint64_t number = own->doubtful[i].number;
 		uint32_t parts = check_parts(c, (struct queue_key){ 0, number }) & wanted[own->doubtful[i].doubt];
 

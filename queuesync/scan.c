@@ -61,7 +61,7 @@ struct scan {
 struct list {
 	char		*names;
 	size_t		 len, room;
-	struct by_inode	*entry;		/* ref: the name in names */
+	struct by_inode	*entry;		/* ref: the name in names; bit: the type that the directory says */
 	size_t		 entries, entry_room;
 };
 
@@ -108,9 +108,9 @@ list_free(struct list *l)
 }
 
 static void
-list_add(struct list *l, const char *name, uint64_t ino)
+list_add(struct list *l, const struct dirent_raw *d)
 {
-	size_t len = strlen(name) + 1;
+	size_t len = strlen(d->name) + 1;
 
 	if (l->len + len > l->room) {
 		l->room = 2 * (l->room + len);
@@ -120,8 +120,8 @@ list_add(struct list *l, const char *name, uint64_t ino)
 		l->entry_room = 2 * l->entry_room + 64;
 		l->entry = need(reallocarray(l->entry, l->entry_room, sizeof *l->entry));
 	}
-	l->entry[l->entries++] = (struct by_inode){ .ino = ino, .ref = (uint32_t)l->len };
-	memcpy(l->names + l->len, name, len);
+	l->entry[l->entries++] = (struct by_inode){ .ino = d->ino, .ref = (uint32_t)l->len, .bit = d->type };
+	memcpy(l->names + l->len, d->name, len);
 	l->len += len;
 }
 
@@ -213,7 +213,7 @@ hand_over(struct scan *s, const struct at *at, struct scan_directory *directory,
 {
 	by_inode_sort(files->entry, files->entries);
 	for (size_t i = 0; i < files->entries && !s->seen->cut; i++) {
-		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref);
+		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref, files->entry[i].bit == DT_REG);
 		s->seen->cut = s->until_us != 0 && i % 64 == 0 && clock_mono_us() >= s->until_us;
 	}
 	s->seen->entries += files->entries;
@@ -250,11 +250,11 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 			if (at->path[0] == '\0' && is_ours(d))
 				continue;
 			if (at->path[0] == '\0' && strcmp(d->name, "lost+found") == 0)
-				list_add(subs, d->name, d->ino);
+				list_add(subs, d);
 			else if (is_sub(s->layout, place, at->level, d->name, d->type))
-				list_add(subs, d->name, d->ino);
+				list_add(subs, d);
 			else
-				list_add(&files, d->name, d->ino);
+				list_add(&files, d);
 		}
 		if (files.entries >= ENTRIES_MAX)
 			hand_over(s, at, directory, &files);
@@ -412,11 +412,11 @@ scan_free(struct scan *s)
 }
 
 bool
-scan_queue(const struct queue_layout *layout, struct check *check, unsigned int threads, uint64_t until_us, struct queue_note *note,
-    struct scan_seen *ret, struct err *err)
+scan_queue(const struct queue_layout *layout, struct check *check, const struct scan_options *options, struct scan_seen *ret,
+    struct err *err)
 {
 	struct scan_seen seen = { 0 };
-	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = note, .until_us = until_us, .err = err };
+	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = options->note, .until_us = options->until_us, .err = err };
 	struct stat st;
 	bool ok = true;
 
@@ -429,8 +429,8 @@ scan_queue(const struct queue_layout *layout, struct check *check, unsigned int 
 	}
 	s.device = st.st_dev;
 	s.buffer = need(malloc(BUFFER_BYTES));
-	seen.cut = until_us != 0 && clock_mono_us() >= until_us;
-	s.stat = scan_stat_new(check, st.st_dev, threads, until_us);
+	seen.cut = s.until_us != 0 && clock_mono_us() >= s.until_us;
+	s.stat = scan_stat_new(check, layout, st.st_dev, options);
 	for (size_t i = 0; ok && i < layout->places; i++)
 		ok = walk_place(&s, (uint16_t)i);
 	ok = scan_stat_end(s.stat, layout->root, &seen.vanished, &seen.cut, ok ? err : NULL) && ok;

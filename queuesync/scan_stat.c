@@ -1,6 +1,6 @@
 /*
- * queuesync/scan_stat.c - slices of names that threads ask the kernel about; the check is told by the caller, in
- * order. Blocks on the disk.
+ * queuesync/scan_stat.c - slices of names that threads ask the kernel about, or open, ask about and read at once;
+ * the check is told by the caller, in order. Blocks on the disk.
  */
 #include "queuesync/scan_stat.h"
 
@@ -13,13 +13,18 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "queuesync/open.h"
 #include "queuesync/ring.h"
 
 #define SLICE_ENTRIES 256u
 #define SLICE_BYTES 16384u
 #define SLICES 64u
+#define SLICES_READ 16u		/* a slice with contents is some 130 KB */
 
 struct scan_directory { int fd; unsigned int users; char *sub; };
+
+/* What of an entry is known beside its file. */
+enum met { MET_ENTRY, MET_REGULAR, MET_READ };	/* REGULAR: its directory says so; READ: there is a content */
 
 /* Entries of one directory; sys[i] is the errno of what could not be asked about. */
 struct slice {
@@ -30,11 +35,15 @@ struct slice {
 	unsigned int		 len, used;	/* used: bytes of names */
 	struct queue_file	 file[SLICE_ENTRIES];
 	int			 sys[SLICE_ENTRIES];
+	uint8_t			 met[SLICE_ENTRIES];	/* enum met */
+	struct queue_content	*content;		/* SLICE_ENTRIES; NULL: nothing is read */
 	char			 names[SLICE_BYTES];
 };
 
 struct scan_stat {
 	struct check	*check;
+	const struct queue_layout *layout;
+	const struct rules *reading;		/* NULL: none */
 	dev_t		 device;
 	struct ring	*ring;
 	struct slice	*filling;		/* NULL: none */
@@ -96,28 +105,60 @@ ask(int fd, dev_t device, struct queue_file *f)
 	return makedev(sx.stx_dev_major, sx.stx_dev_minor) == device ? 0 : EXDEV;
 }
 
+/*
+ * Only what is regular is opened: to open a device can do something to it. Whatever goes wrong is left to ask(), and to the reading
+ * that the check then asks for.
+ */
+static bool
+read_at_once(const struct scan_stat *s, int directory, struct queue_file *f, struct queue_reader *reader, struct queue_content *ret)
+{
+	struct queue_source source;
+	bool ok;
+	int fd;
+
+	if (!check_reads(s->reading, s->layout, f) || (fd = queue_open_entry(directory, f->name)) == -1)
+		return false;
+	ok = queue_fstat(fd, f) == 0 && QUEUE_TYPE(f->mode) == QUEUE_REGULAR;
+	if (ok) {
+		memset(ret, 0, sizeof *ret);
+		source = queue_source_file(reader, fd, f->size);
+		s->reading->read(s->layout, f, &source, ret, NULL);
+		ok = reader->failed == 0;
+	}
+	close(fd);
+	return ok;
+}
+
 /* In any thread. */
 static void
 ask_slice(void *arg, void *slot)
 {
+	const struct scan_stat *s = arg;
 	struct slice *slice = slot;
+	struct queue_reader reader;	/* here, since so large a frame is not for nothing */
 
-	(void)arg;
 	slice->late = slice->until_us != 0 && clock_mono_us() >= slice->until_us;
-	for (unsigned int i = 0; i < slice->len && !slice->late; i++)
-		slice->sys[i] = ask(slice->directory->fd, slice->device, &slice->file[i]);
+	for (unsigned int i = 0; i < slice->len && !slice->late; i++) {
+		if (slice->met[i] == MET_REGULAR && slice->content != NULL &&
+		    read_at_once(s, slice->directory->fd, &slice->file[i], &reader, &slice->content[i])) {
+			slice->met[i] = MET_READ;
+			slice->sys[i] = 0;
+		} else {
+			slice->sys[i] = ask(slice->directory->fd, slice->device, &slice->file[i]);
+		}
+	}
 }
 
 /* ---------------------------------------------------------------- telling */
 
 static void
-tell(struct scan_stat *s, const struct queue_file *f, int sys)
+tell(struct scan_stat *s, const struct queue_file *f, int sys, const struct queue_content *content)
 {
 	char path[CHECK_PATH_MAX];
 
 	switch (sys) {
 	case 0:
-		check_file(s->check, f);
+		check_file_read(s->check, f, content);
 		break;
 	case ENOENT:
 		s->vanished++;
@@ -145,7 +186,7 @@ tell_slice(void *arg, void *slot)
 
 	s->cut = s->cut || slice->late;
 	for (unsigned int i = 0; i < slice->len && !s->cut; i++)
-		tell(s, &slice->file[i], slice->sys[i]);
+		tell(s, &slice->file[i], slice->sys[i], slice->met[i] == MET_READ ? &slice->content[i] : NULL);
 	scan_stat_directory_done(slice->directory);
 	slice->len = 0;
 }
@@ -161,12 +202,14 @@ slice_new(struct scan_stat *s, struct scan_directory *directory)
 	slice->device = s->device;
 	slice->until_us = s->until_us;
 	slice->len = slice->used = 0;
+	if (s->reading != NULL && slice->content == NULL)
+		slice->content = need(calloc(SLICE_ENTRIES, sizeof *slice->content));
 	directory->users++;
 	return slice;
 }
 
 void
-scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t place, const char *name)
+scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t place, const char *name, bool regular)
 {
 	struct slice *slice = s->filling;
 	size_t len = strlen(name) + 1;
@@ -179,6 +222,7 @@ scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t pl
 	}
 	if (slice == NULL)
 		slice = s->filling = slice_new(s, directory);
+	slice->met[slice->len] = regular ? MET_REGULAR : MET_ENTRY;
 	f = &slice->file[slice->len++];
 	f->place = place;
 	f->sub = directory->sub;
@@ -187,16 +231,24 @@ scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t pl
 }
 
 struct scan_stat *
-scan_stat_new(struct check *check, dev_t device, unsigned int threads, uint64_t until_us)
+scan_stat_new(struct check *check, const struct queue_layout *layout, dev_t device, const struct scan_options *options)
 {
 	struct scan_stat *s = need(calloc(1, sizeof *s));
 	struct ring_jobs jobs = { .work = ask_slice, .take = tell_slice, .arg = s };
 
 	s->check = check;
+	s->layout = layout;
+	s->reading = options->reading;
 	s->device = device;
-	s->until_us = until_us;
-	s->ring = ring_new(&jobs, SLICES, sizeof(struct slice), threads);
+	s->until_us = options->until_us;
+	s->ring = ring_new(&jobs, s->reading != NULL ? SLICES_READ : SLICES, sizeof(struct slice), options->threads);
 	return s;
+}
+
+static void
+slice_free(void *slot)
+{
+	free(((struct slice *)slot)->content);
 }
 
 bool
@@ -206,7 +258,7 @@ scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, boo
 
 	if (s->filling != NULL)
 		ring_push(s->ring);
-	ring_end(s->ring, NULL);
+	ring_end(s->ring, slice_free);
 	*ret_vanished = s->vanished;
 	*ret_cut = *ret_cut || s->cut;
 	ok = s->refused == 0 || err_set(err, s->refused, "%s/%s cannot be looked at", root, s->refused_path);

@@ -4,6 +4,8 @@
  */
 #include "queuesync/look.h"
 
+#include <stdatomic.h>
+
 #include "common/clock.h"
 #include "queuesync/list.h"
 #include "queuesync/output.h"
@@ -62,7 +64,7 @@ message_leaves(struct check *c)
 
 START_TEST(a_message_that_leaves_meanwhile_makes_for_a_second_look)
 {
-	struct look_options options = { .deep = true };
+	struct look_options options = { .deep = true, .limit_ms = 60000 };	/* read after the joint */
 	struct rules rules;
 	struct target t;
 	struct look look;
@@ -80,6 +82,64 @@ START_TEST(a_message_that_leaves_meanwhile_makes_for_a_second_look)
 	ck_assert_uint_eq(look.findings.len, 1);
 	ck_assert_str_eq(look.findings.at[0].path, "new/staying");
 	ck_assert_uint_eq(look.messages, 29);
+	findings_free(&look.findings);
+	queue_layout_free(&t.layout);
+	untree();
+}
+END_TEST
+
+static atomic_uint read_before;		/* how many were read before the joint, in this look */
+static unsigned int read_early[2];	/* in each look */
+
+static void
+read_and_count(const struct queue_layout *l, const struct queue_file *file, struct queue_source *source, struct queue_content *ret,
+    struct queue_message *message)
+{
+	atomic_fetch_add(&read_before, 1);
+	toy_read(l, file, source, ret, message);
+}
+
+static void
+count_joint(struct check *c)
+{
+	(void)c;
+	read_early[joints++ % 2] = atomic_load(&read_before);
+	atomic_store(&read_before, 0);
+}
+
+/* The first time it meets a file, a message leaves. */
+static bool
+leaves_at_once(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit)
+{
+	(void)c, (void)file, (void)key, (void)bit;
+	unlink(in("new/passing"));
+	return true;
+}
+
+START_TEST(a_deep_look_reads_what_it_meets_and_the_second_time_all_names_first)
+{
+	struct look_options options = { .deep = true };
+	struct rules rules;
+	struct target t;
+	struct look look;
+	struct err err;
+
+	tree(30);
+	write_file(in("new/passing"), "x");
+	write_file(in("new/staying"), "x");
+	write_file(in("new/77"), "bad");
+	t = toy_target(&rules);
+	rules.file = leaves_at_once;
+	rules.read = read_and_count;
+	rules.join = count_joint;
+	joints = 0;
+	atomic_store(&read_before, 0);
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert_uint_eq(joints, 2);
+	ck_assert_uint_eq(read_early[0], 31);
+	ck_assert_uint_le(read_early[1], 1);	/* the one that was asked for again in the first */
+	ck_assert(look.live);
+	ck_assert_uint_eq(look.findings.len, 2);
 	findings_free(&look.findings);
 	queue_layout_free(&t.layout);
 	untree();
@@ -335,6 +395,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_queue_at_rest_is_looked_at_once);
 	tcase_add_test(tc, a_message_that_leaves_meanwhile_makes_for_a_second_look);
+	tcase_add_test(tc, a_deep_look_reads_what_it_meets_and_the_second_time_all_names_first);
 	tcase_add_test(tc, where_all_names_are_right_mail_does_not_wait_for_every_file);
 	tcase_add_test(tc, one_name_that_may_be_wrong_makes_for_a_look_at_every_file);
 	tcase_add_test(tc, directories_are_looked_at_whatever_the_time);

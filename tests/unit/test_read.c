@@ -150,6 +150,30 @@ START_TEST(what_is_asked_for_meanwhile_is_read_in_the_next_round)
 }
 END_TEST
 
+static void
+ask_by_name(struct check *c)
+{
+	struct queue_file file = { .name = "4", .sub = "1", .place = TOY_CUR };
+
+	check_ask(c, &file, (struct queue_key){ 0, 4 }, 1u << TOY_CUR);
+}
+
+START_TEST(what_is_asked_for_with_and_without_its_inode_is_read_once)
+{
+	struct rules rules = toy_rules_any;
+
+	tree(30);
+	rules.join = ask_by_name;
+	scan_rules = &rules;
+	scan(true);
+	read_with((struct read_options){ .threads = 4 });
+	ck_assert_uint_eq(got.files, 30);
+	finish();
+	scan_rules = &toy_rules_any;
+	untree();
+}
+END_TEST
+
 START_TEST(the_time_of_access_stays)
 {
 	struct timespec past[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
@@ -360,6 +384,7 @@ main(void)
 	tcase_add_test(tc, what_is_not_the_file_that_was_seen_is_not_read);
 	tcase_add_test(tc, a_file_that_may_not_be_read_is_told_and_not_judged);
 	tcase_add_test(tc, what_is_asked_for_meanwhile_is_read_in_the_next_round);
+	tcase_add_test(tc, what_is_asked_for_with_and_without_its_inode_is_read_once);
 	tcase_add_test(tc, the_time_of_access_stays);
 	tcase_add_test(tc, a_throttle_holds);
 	tcase_add_test(tc, when_the_time_is_over_the_rest_is_not_read_and_that_is_told);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -67,10 +68,12 @@ END_TEST
 START_TEST(what_is_no_file_is_neither_opened_nor_followed)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), opened = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct inotify_event event;
 
 	tree(3);
 	ck_assert_int_eq(mkfifo(in("new/7"), 0600), 0);
+	ck_assert_int_ne(inotify_add_watch(opened, in("new/7"), IN_OPEN), -1);
 	ck_assert_int_eq(symlink("/etc/passwd", in("new/8")), 0);
 	ck_assert_int_eq(symlink("10", in("new/9")), 0);
 	ck_assert_int_eq(mkdir(in("new/11"), 0700), 0);
@@ -81,6 +84,8 @@ START_TEST(what_is_no_file_is_neither_opened_nor_followed)
 	ck_assert_uint_eq(found(CLASS_STRAY, PROBLEM_WRONG_TYPE, NULL), 5);
 	ck_assert_uint_eq(findings.len, 5);
 	ck_assert_uint_eq(messages, 3);
+	ck_assert_msg(read(opened, &event, sizeof event) == -1, "the FIFO was opened");
+	close(opened);
 	close(fd);
 	finish();
 	untree();
@@ -405,11 +410,64 @@ START_TEST(nothing_is_written_not_even_times_of_access)
 }
 END_TEST
 
-int
-main(void)
+/* ---------------------------------------------------------------- read as it is met */
+
+START_TEST(what_is_read_as_it_is_met_is_asked_for_again_only_where_it_says_something)
 {
-	Suite *suite = suite_create("scan");
-	TCase *tc = tcase_create("hostile trees");
+	struct check_asked asked;
+	unsigned int asks = 0;
+	struct err err;
+
+	tree(30);
+	write_file(in("new/77"), "bad");
+	write_file(in("cur/0/78"), "good");
+	write_file(in("cur/0/79"), "good");	/* in a wrong directory */
+	ck_assert(scan_with(THREADS, false, true, &err));
+	for (; check_asked(check, &asked); asks++)
+		ck_assert(strcmp(asked.path, "new/77") == 0 || strcmp(asked.path, "cur/0/79") == 0);
+	ck_assert_uint_eq(asks, 2);
+	check_end(check, &findings, &messages, &files);
+	ck_assert_uint_eq(found(CLASS_REPAIR, PROBLEM_WRONG_DIRECTORY, "cur/0/79"), 1);
+	finish();
+	untree();
+}
+END_TEST
+
+START_TEST(what_cannot_be_opened_as_it_is_met_is_still_asked_about)
+{
+	struct check_asked asked;
+	struct err err;
+
+	if (geteuid() == 0)
+		return;			/* whom nothing is refused */
+	tree(3);
+	ck_assert_int_eq(chmod(in("cur/1/1"), 0), 0);
+	ck_assert(scan_with(THREADS, false, true, &err));
+	ck_assert(check_asked(check, &asked));
+	ck_assert_str_eq(asked.path, "cur/1/1");
+	check_end(check, &findings, &messages, &files);
+	ck_assert_uint_eq(messages, 3);
+	finish();
+	untree();
+}
+END_TEST
+
+static void
+read_all(void)
+{
+	scan_reads = true;
+}
+
+static void
+read_none(void)
+{
+	scan_reads = false;
+}
+
+static TCase *
+hostile_trees(const char *name)
+{
+	TCase *tc = tcase_create(name);
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, every_file_is_told_once_with_any_number_of_threads);
@@ -426,6 +484,19 @@ main(void)
 	tcase_add_test(tc, a_change_during_the_scan_is_noticed);
 	tcase_add_test(tc, what_cannot_be_looked_into_is_an_error_that_says_where);
 	tcase_add_test(tc, nothing_is_written_not_even_times_of_access);
-	suite_add_tcase(suite, tc);
+	return tc;
+}
+
+int
+main(void)
+{
+	Suite *suite = suite_create("scan");
+	TCase *reading = hostile_trees("hostile trees, read");
+
+	suite_add_tcase(suite, hostile_trees("hostile trees"));
+	tcase_add_checked_fixture(reading, read_all, read_none);
+	tcase_add_test(reading, what_is_read_as_it_is_met_is_asked_for_again_only_where_it_says_something);
+	tcase_add_test(reading, what_cannot_be_opened_as_it_is_met_is_still_asked_about);
+	suite_add_tcase(suite, reading);
 	return unit_main(suite);
 }

@@ -99,9 +99,16 @@ toy_content(struct check *c, const struct queue_file *file, struct queue_key key
 		f->damages = true;
 }
 
+static inline bool
+toy_plain(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit, const struct queue_content *content)
+{
+	(void)c, (void)file, (void)key, (void)bit;
+	return !content->bad;
+}
+
 static const struct rules __attribute__((unused)) toy_rules = {
 	.mta = "toy", .message_bits = 1u << TOY_NEW | 1u << TOY_CUR, .name = toy_name, .place = toy_place, .id = toy_id,
-	.path = toy_path, .read = toy_read, .content = toy_content,
+	.path = toy_path, .plain = toy_plain, .read = toy_read, .content = toy_content,
 };
 
 /* The same for a test that is not root: whose a file is does not matter. */
@@ -117,7 +124,7 @@ toy_name_any(const struct queue_layout *layout, const struct queue_file *file, s
 
 static const struct rules __attribute__((unused)) toy_rules_any = {
 	.mta = "toy", .message_bits = 1u << TOY_NEW | 1u << TOY_CUR, .name = toy_name_any, .place = toy_place, .id = toy_id,
-	.path = toy_path, .read = toy_read, .content = toy_content,
+	.path = toy_path, .plain = toy_plain, .read = toy_read, .content = toy_content,
 };
 
 static inline void

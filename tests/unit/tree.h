@@ -17,6 +17,7 @@
 static char root[64], outside[80];
 static struct scan_seen seen;
 static const struct rules *scan_rules = &toy_rules_any;
+static bool scan_reads;			/* each file as it is met, as a deep look does */
 
 __attribute__((format(printf, 1, 2))) static inline const char *
 in(const char *fmt, ...)
@@ -75,11 +76,12 @@ untree(void)
 	nftw(outside, tree_remove, 32, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Up to the joint. */
+/* Up to the joint. scan_reads makes it deep. */
 static inline bool
 scan_with(unsigned int threads, bool with_root, bool deep, struct err *err)
 {
-	struct check_options options = { .deep = deep, .now = INT64_C(4000000000), .slack = 60 };
+	struct check_options options = { .deep = deep || scan_reads, .now = INT64_C(4000000000), .slack = 60 };
+	struct scan_options scanning = { .threads = threads, .reading = scan_reads ? scan_rules : NULL };
 	bool ok;
 
 	toy_layout(&layout, root);
@@ -89,7 +91,7 @@ scan_with(unsigned int threads, bool with_root, bool deep, struct err *err)
 		layout.place[i].uid = layout.place[i].gid = QUEUE_ID_ANY;
 	check = check_new(scan_rules, &layout, &options);
 	findings = (struct findings){ 0 };
-	ok = scan_queue(&layout, check, threads, 0, NULL, &seen, err);
+	ok = scan_queue(&layout, check, &scanning, &seen, err);
 	check_joined(check);
 	return ok;
 }
