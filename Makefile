@@ -32,7 +32,8 @@ Q = $(if $(V),,@)
 MAIN_mailpaird = supervisor/main.c
 MAIN_mailpair  = $(wildcard supervisor/ctl*.c)
 MAIN_queue = queuesync/main.c
-MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair) $(MAIN_queue)
+MAIN_config = $(wildcard configsync/main*.c)
+MAINS      = $(MAIN_mailpaird) $(MAIN_mailpair) $(MAIN_queue) $(MAIN_config)
 SRC_common = $(wildcard common/*.c)
 SRC_mta    = $(wildcard mta/*.c)
 SRC_supervisor = $(filter-out $(MAINS),$(wildcard supervisor/*.c))
@@ -41,7 +42,7 @@ SRC_configsync = $(filter-out $(MAINS),$(wildcard configsync/*.c))
 SRC_lib    = $(SRC_common) $(SRC_mta) $(SRC_queuesync) $(SRC_configsync) $(SRC_supervisor)
 OBJ_lib    = $(SRC_lib:%.c=$(O)/%.o)
 LIB        = $(O)/libmailpair.a
-PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue
+PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue $(O)/mailpair-config
 # what waits for real agents and devices for a minute is not run a second time under the sanitizers
 UNIT_SAN   = $(filter-out $(addprefix tests/unit/test_,fence_agents.c scribe.c scribe_journal.c upkeep.c mta_contract.c mta_postfix.c \
              postfix_instances.c mta_qmail.c mta_qmail_found.c mta_qmail_real.c),$(wildcard tests/unit/test_*.c))
@@ -75,6 +76,9 @@ $(O)/mailpair: $(MAIN_mailpair:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 $(O)/mailpair-queue: $(MAIN_queue:%.c=$(O)/%.o) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+
+$(O)/mailpair-config: $(MAIN_config:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
@@ -157,7 +161,7 @@ check-tidy:     ## banned calls, sizes of files and functions as a ratchet
 check-docs: $(O)/fsm-print $(O)/rules-print ## generated documents are up to date, man pages are clean
 	@tests/docs.sh $(O)/fsm-print $(O)/rules-print
 
-check-cli: all  ## the command line without a daemon
+check-cli: all tools ## the command line without a daemon
 	@tests/cli.sh $(O)/mailpair
 
 check-clang:    ## the whole tree compiles with clang as well, warnings as errors

@@ -80,8 +80,10 @@ static const struct ctl_command commands[] = {
 	    .option = { { "--add", "FILE" } } },
 	{ .name = "queue", .synopsis = "queue check|list [OPTIONS]", .program = "mailpair-queue", .run = ctl_program,
 	    .summary = "is a mail queue whole, and what is in it (runs mailpair-queue; needs no mailpaird)" },
+	{ .name = "config", .synopsis = "config COMMAND [OPTIONS]", .program = "mailpair-config", .run = ctl_program,
+	    .summary = "the synchronised configuration: log, show, diff, ... (runs mailpair-config)" },
 	{ .name = "version", .synopsis = "version", .run = ctl_version, .summary = "print the version" },
-	{ .name = "config" }, { .name = "connector" }, { .name = "doctor" }, { .name = "drbd" },
+	{ .name = "connector" }, { .name = "doctor" }, { .name = "drbd" },
 	{ .name = "import" }, { .name = "report" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -8,7 +8,7 @@
  *   ctl_history.c	the journal, read without mailpaird
  *   ctl_why.c	why and what if; a recorded incident against this version
  *   ctl_local.c	keygen, check, version
- *   ctl_program.c	commands that are programs of their own: queue
+ *   ctl_program.c	commands that are programs of their own: queue, config
  *
  * Everything here blocks: it is a program of its own, and no part of mailpaird.
  */

@@ -6,10 +6,10 @@ mailpair=${1:?usage: tests/cli.sh PATH-OF-mailpair}
 [ -x "$mailpair" ] || { echo "tests/cli.sh: $mailpair is not there"; exit 1; }
 work=$(mktemp -d) || exit 1
 socket=$work/control.sock
-passed=0 failed=0 daemon=
+passed=0 failed=0 daemon='' desk=''
 
 cleanup() {
-	[ -n "$daemon" ] && kill "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null
+	for pid in $daemon $desk; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -91,7 +91,7 @@ expect "another name given: refused" 3 - "Nothing was done" confirm-dead mx1 --y
 expect "the version" 0 "^mailpair [0-9]" - version
 expect "the version as an option" 0 "^mailpair [0-9]" - --version
 expect "the version as JSON" 0 '"version": "[0-9]' - --json version
-for command in connector config doctor import drbd report; do
+for command in connector doctor import drbd report; do
 	expect "$command is not there yet" 2 - "not in this version" "$command" --some thing
 done
 for command in status top switchover standby online maintenance confirm-dead fence services cluster history \
@@ -117,6 +117,85 @@ expect "the same as JSON" 2 '"result": "cannot"' "cannot be looked into" --json 
 expect "whose queue is not known" 2 - "whose queue?.*none.conf" queue check --conf "$work/none.conf"
 echo "user postfix many" >"$work/owners"
 expect "wrong accounts" 2 - "owners:1: .*number" queue check --queue "$work/tree" --owners "$work/owners"
+
+# ------------------------------------------------------------ configuration
+expect "config runs its own program" 0 "mailpair-config COMMAND" - config --help
+expect "a config command is missing" 2 - "status, log, show" config
+expect "an unknown config command" 2 - "no command \"explode\"" config explode
+expect "too much for config" 2 - "\"more\" is too many; right is: mailpair-config status" config status more
+expect "too little for config" 2 - "show needs more" config show
+expect "a wrong number of versions" 2 - "from 1 to 1000000" config log -n many
+expect "whose version counts" 2 - "whose version counts" config resolve /etc/x
+expect "a path that is none" 2 - "no path from the root" config resolve --take mx1 /etc/../x
+expect "which node counts" 2 '"result": "cannot"' "which node has what counts" config --json resync
+expect "what is to be taken back" 2 - "neither a set" config rollback yesterday
+expect "a version is one state" 2 - "needs a set" config rollback 12 --back-to
+expect "config without its program running" 2 - "nobody answers at $work/config.sock.*section config-sync" config status --socket "$work/config.sock"
+expect "the same as JSON" 2 '"result": "cannot"' "nobody answers" --json config status --socket "$work/config.sock"
+expect "config with a wrong configuration" 2 - "none.conf: the configuration cannot be read" config log --conf "$work/none.conf"
+expect "config without a journal" 2 - "none.db" config log --journal "$work/none.db"
+
+versions=$(dirname "$mailpair")/tools/put_versions
+journal=$work/versions.db
+one=11111111111111111111111111111111 two=22222222222222222222222222222222 three=33333333333333333333333333333333
+four=44444444444444444444444444444444
+printf 'a = 1\nb = 2\n' >"$work/v1"
+printf 'a = 1\nb = 3\n' >"$work/v2"
+printf 'x\0y' >"$work/v3"
+printf 'a = 1\nb = 4\n' >"$work/v4"
+if "$versions" "$journal" <<EOF
+set $one 1000000000000 0 mx1 - found
+file etc/x/main.cf 0644 $work/v1
+file etc/x/key 0600 $work/v3
+set $two 1000000100000 1 mx1 root edited-it
+file etc/x/main.cf 0640 $work/v2
+link etc/x/link main.cf
+file etc/hosts@1 0644 $work/v1
+set $three 1000000200000 2 mx2 anna removed-it
+gone etc/x/key
+EOF
+then ok; else bad "versions can be put"; fi
+with=(--journal "$journal")
+expect "log: sets with their versions, newest first" 0 "^set $three  2001-09-09T01:50:00Z  applied on mx2 by anna, tenure 7: removed-it$" - config log "${with[@]}"
+if [ "$(sed -n 2p "$work/out")" = "       6  /etc/x/key  removed  [both nodes]" ] && [ "$(wc -l <"$work/out")" = 9 ] &&
+    [ "$(sed -n 6p "$work/out")" = "       3  /etc/x/main.cf  12 bytes, 0640 root:root  [both nodes]" ]; then ok; else bad "log has the versions"; fi
+expect "log of a path" 0 " 3  /etc/x/main.cf" - config log /etc/x/main.cf "${with[@]}"
+if grep -q key "$work/out"; then bad "log of a path has others"; else ok; fi
+expect "log of a set" 0 "/etc/x/link  -> main.cf" - config log $two "${with[@]}"
+expect "log has an end" 0 " 6 " - config log -n 1 "${with[@]}"
+if [ "$(wc -l <"$work/out")" = 2 ]; then ok; else bad "log -n 1 has one version"; fi
+expect "log of what is not there" 1 - "no version of it is kept: /etc/none" config log /etc/none "${with[@]}"
+expect "log as JSON" 0 '"version": 3, "path": "/etc/x/main.cf", "set": "2*", "at": "2001-09-09T01:48:20.000Z", "node": "mx1", "who": "root", "cause": "edited"' - \
+    --json config log "${with[@]}"
+expect "show: the newest" 0 "^b = 3$" - config show /etc/x/main.cf "${with[@]}"
+expect "show: the one before" 0 "^b = 2$" - config show etc/x/main.cf@1 "${with[@]}"
+expect "show: by its number" 0 "^b = 2$" - config show 1 "${with[@]}"
+if "$mailpair" config show 2 "${with[@]}" | cmp -s - "$work/v3"; then ok; else bad "show gives bytes as they are"; fi
+expect "show: a name that looks like a count" 0 "^b = 2$" - config show /etc/hosts@1 "${with[@]}"
+expect "show: a link" 0 "^main.cf$" - config show /etc/x/link "${with[@]}"
+expect "show: removed" 1 - "version 6 of /etc/x/key: it was removed" config show /etc/x/key "${with[@]}"
+expect "show: not so many" 1 - "/etc/x/main.cf: there are not so many" config show /etc/x/main.cf@7 "${with[@]}"
+expect "show: never there" 1 - "/etc/none: no version" config show /etc/none "${with[@]}"
+expect "show: no such number" 1 - "no version 99" config show 99 "${with[@]}"
+expect "show as JSON" 0 '"mode": "0640"' - --json config show /etc/x/main.cf "${with[@]}"
+expect "diff: the newest against the one before" 0 "^-b = 2$" - config diff /etc/x/main.cf "${with[@]}"
+if grep -q '^+b = 3$' "$work/out" && grep -q '^/etc/x/main.cf: content, 12 -> 12 bytes, mode 0644 -> 0640$' "$work/out" &&
+    grep -q '^--- /etc/x/main.cf version 1$' "$work/out"; then ok; else bad "diff has both sides and their names"; fi
+expect "diff: two versions" 0 "^+b = 2$" - config diff 3 1 "${with[@]}"
+expect "diff: a set, also what is new" 0 "^/etc/x/link: symbolic link to main.cf" - config diff $two "${with[@]}"
+if grep -q '^+a = 1$' "$work/out"; then ok; else bad "diff shows all lines of what is new"; fi
+expect "diff: the newest set" 0 "^/etc/x/key: removed$" - config diff "${with[@]}"
+if grep -q '^binary' "$work/out"; then ok; else bad "diff says what is binary"; fi
+expect "diff as JSON" 0 '"differs": "removed", "binary": true, "diff": null' - --json config diff "${with[@]}"
+expect "diff of text as JSON" 0 '"binary": false, "diff": "--- .*\\n-b = 2\\n+b = 3\\n"' - --json config diff 1 3 "${with[@]}"
+expect "diff of what is not there" 1 - "/etc/none: no version" config diff /etc/none "${with[@]}"
+printf 'set %s 1000000300000 5 mx1 - both\ndispute etc/x/main.cf %s %s\n' $four "$work/v2" "$work/v4" | "$versions" "$journal"
+expect "diff: both sides of a conflict" 0 "^+b = 4$" "here (-) and on the other node (+)" config diff /etc/x/main.cf "${with[@]}"
+if grep -q '^+++ /etc/x/main.cf on the other node, version 8$' "$work/out"; then ok; else bad "diff says which side is where"; fi
+expect "log: the other side" 0 "the other side of a conflict" - config log -n 2 "${with[@]}"
+expect "show: what stood here is not the other side" 0 "^b = 3$" - config show /etc/x/main.cf "${with[@]}"
+echo prune | "$versions" "$journal"
+expect "show: forgotten" 1 - "no version 1" config show 1 "${with[@]}"
 
 # ------------------------------------------------------------ keys
 umask 077
@@ -182,6 +261,12 @@ if ! command -v socat >/dev/null; then
 	[ "$failed" = 0 ]
 	exit
 fi
+cat >"$work/desk" <<EOF
+#!/bin/bash
+: >"$work/asked"
+while IFS= read -r line && [ -n "\$line" ]; do printf '%s;' "\$line" >>"$work/asked"; done
+cat "$work/reply"
+EOF
 cat >"$work/daemon" <<EOF
 #!/bin/bash
 IFS= read -r line
@@ -189,7 +274,7 @@ printf '%s\n' "\$line" >"$work/asked"
 [ -f "$work/reply" ] && cat "$work/reply"
 exit 0
 EOF
-chmod 700 "$work/daemon"
+chmod 700 "$work/daemon" "$work/desk"
 socat "UNIX-LISTEN:$socket,fork,backlog=20" "EXEC:$work/daemon" 2>/dev/null &
 daemon=$!
 for _ in {1..200}; do [ -S "$socket" ] && break; read -r -t 0.05 <> <(:); done
@@ -261,5 +346,38 @@ expect "mail may not start on the standby" 1 - "not the active node" services ma
 reply 'e You are not permitted\nx 2\n'
 expect "mail may not start when nothing is known" 2 - "nobody can say" services may-start "${with[@]}"
 
+# ------------------------------------------------------------ with a stand-in for mailpair-config
+socat "UNIX-LISTEN:$work/config.sock,fork,backlog=20" "EXEC:$work/desk" 2>/dev/null &
+desk=$!
+for _ in {1..200}; do [ -S "$work/config.sock" ] && break; read -r -t 0.05 <> <(:); done
+with=(--socket "$work/config.sock")
+reply '-\tin_step?no\tfiles#412\tpending#1\tconflicts#1\tnode=mx1\trole=active\ttenure#7\tpeer=mx2\tlink=connected\twriters=active\tactive=mx1\nconflict\tpath=etc/x\twhy=changed on both\tsince#1000000000000\nproblem\tkind=invalid\tpath=etc/postfix\ttext=line 3 is wrong\n.\tcode#1\ttext=\n'
+expect "config status" 1 "^in step    no; 412 files$" - config status "${with[@]}"
+asked "config status" "status;"
+if grep -q '^this node  mx1, active, tenure 7$' "$work/out" && grep -q '^peer       mx2: connected$' "$work/out" &&
+    grep -q '^CONFLICT   /etc/x: changed on both (since 2001-09-09T01:46:40Z)$' "$work/out" && grep -q 'config resolve /etc/x --take NODE' "$work/out" &&
+    grep -q '^invalid /etc/postfix: line 3 is wrong$' "$work/out"; then ok; else bad "config status has all rows"; fi
+expect "config status as JSON" 1 '"in_step": false' - config status "${with[@]}" --json
+if grep -q '"conflicts_at": \[{"path": "/etc/x", "why": "changed on both", "since": 1000000000000}\]' "$work/out" &&
+    grep -q '"result": "no"' "$work/out"; then ok; else bad "the document has all rows"; fi
+if command -v python3 >/dev/null && ! python3 -m json.tool "$work/out" >/dev/null; then bad "the document is JSON"; else ok; fi
+reply 'step\tdo=put back\tpath=etc/x\tnote=version 3\tversion#3\nstep\tdo=remove\tpath=etc/a%0ab\n.\tcode#0\ttext=2 changes\n'
+expect "a plan is one line for each step" 0 "^put back   /etc/x  version 3$" - config rollback $one --back-to "${with[@]}"
+asked "rollback of a set" "rollback;set $one;back-to yes;apply no;"
+if grep -q '^remove     /etc/a?b$' "$work/out" && grep -q '^Nothing was done' "$work/out"; then ok; else bad "the plan is shown, and that it is one"; fi
+expect "a rollback that is done" 0 "^2 changes$" - config rollback 3 --apply "${with[@]}"
+asked "rollback to a version" "rollback;version 3;back-to no;apply yes;"
+reply '.\tcode#3\ttext=rollback is refused on this node: do it on mx1\n'
+expect "refused" 3 - "refused on this node: do it on mx1" config rollback 3 --apply "${with[@]}"
+expect "refused, as JSON" 3 '"result": "refused"' "refused on this node" --json config rollback 3 --apply "${with[@]}"
+reply '.\tcode#0\ttext=\n'
+expect "resync" 0 - - config resync --from mx1 "${with[@]}"
+asked "resync is a plan first" "resync;from mx1;apply no;"
+expect "resolve" 0 - - config resolve /etc/a $'etc/b%\n' --take mx2 "${with[@]}"
+asked "resolve" "resolve;take mx2;path etc/a;path etc/b%25%0a;"
+reply 'step\tdo=remove\tpath=etc/x\n'
+expect "an answer that is cut" 2 "" "broke off" config resync --from mx1 "${with[@]}"
+reply 'HTTP/1.0 400 what\n'
+expect "something that is not mailpair-config" 2 - "cannot be read" config status "${with[@]}"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
