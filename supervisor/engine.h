@@ -170,7 +170,6 @@ struct engine {
 	/* the own group */
 	struct engine_hold	 hold;
 	struct queue_report	 queue_fast, queue_deep;	/* of this tenure */
-	bool			 queue_refused;		/* that is why services_stopped is set */
 	uint64_t		 queue_checked_wall_ms;	/* the newer one of both, 0 = none */
 	struct loop_timer	*queue_timer;
 	struct mta_health	 mta_health;

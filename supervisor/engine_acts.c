@@ -125,7 +125,7 @@ learn_storage_down(struct engine *en, bool ok)
 	en->hold.storage_text[0] = '\0';
 	/* "services stop" is about this tenure: the next one serves mail, unless this was the undoing of a try */
 	if (ok && en->intent != INTENT_UNDO)
-		en->state.services_stopped = en->queue_refused = false;
+		en->state.services_stopped = en->state.queue_refused = false;
 	if (ok && en->own_tenure != 0) {
 		en->state.released = en->own_tenure;
 		en->own_tenure = 0;

@@ -78,7 +78,7 @@ probe_done(void *arg, const struct spawn_result *res)
 	en->probed = true;
 	if (strcmp(value, "no") == 0) {
 		en->hold.storage = FACT_NO;
-		en->state.services_stopped = false;	/* that was about a tenure which is over */
+		en->state.services_stopped = en->state.queue_refused = false;	/* that was about a tenure which is over */
 		engine_step(en, EV_FOUND_NOTHING);
 	} else {
 		en->hold.storage = FACT_YES;

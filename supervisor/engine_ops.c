@@ -194,7 +194,7 @@ engine_op_services(struct engine *en, bool start, struct err *err)
 	if (en->doubtful && start)
 		return refuse(OP_UNSAFE, err, "this node stood still and has not heard the peer since: its own ownership is in doubt");
 	en->state.services_stopped = !start;
-	en->queue_refused = false;
+	en->state.queue_refused = false;
 	engine_save(en);
 	engine_step(en, start ? EV_OP_SERVICES_START : EV_OP_SERVICES_STOP);
 	return OP_STARTED;
@@ -227,7 +227,7 @@ engine_op_cluster(struct engine *en, bool start, struct err *err)
 	}
 	/* the storage only: the services wait for "services start" */
 	en->state.services_stopped = true;
-	en->queue_refused = false;
+	en->state.queue_refused = false;
 	en->commanded = true;
 	engine_op_online(en, err);
 	return OP_STARTED;

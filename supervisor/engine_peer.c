@@ -237,7 +237,7 @@ peer_bargain(struct engine *en)
 		engine_withdraw(en);
 		/* "cluster start" here, but the peer was quicker: what this node may take one day is served again */
 		if (p->role == ROLE_ACTIVE && en->state.services_stopped && (en->role == ROLE_STANDBY || en->role == ROLE_STOPPED)) {
-			en->state.services_stopped = false;
+			en->state.services_stopped = en->state.queue_refused = false;
 			engine_save(en);
 		}
 		if (en->state.gave_up && en->role == ROLE_STANDBY && p->role == ROLE_ACTIVE)

@@ -60,7 +60,7 @@ engine_queue_refused(struct engine *en, const struct spawn_result *res)
 	if (spawn_get(res->out, "queue-refused", value, sizeof(value)) == NULL || strcmp(value, "yes") != 0)
 		return false;
 	en->state.services_stopped = true;
-	en->queue_refused = true;
+	en->state.queue_refused = true;
 	engine_save(en);
 	return true;
 }

@@ -102,6 +102,7 @@ fill_group(const struct engine *en, struct status *st)
 	st->queue = h->queue;
 	if (en->role == ROLE_ACTIVE) {
 		snprintf(st->queue_verdict, sizeof(st->queue_verdict), "%s", en->queue_fast.verdict);
+		st->queue_cut = en->queue_fast.cut;
 		snprintf(st->queue_deep, sizeof(st->queue_deep), "%s", en->queue_deep.verdict);
 		st->queue_findings = en->queue_deep.verdict[0] != '\0' ? en->queue_deep.findings : en->queue_fast.findings;
 		st->queue_checked_wall_ms = en->queue_checked_wall_ms;
@@ -161,6 +162,21 @@ problem_maintenance(const struct engine *en, struct status *st)
 	advise(st, "when the work is done, 'mailpair maintenance off' on %s", here && there ? "both nodes" : here ? st->node : st->peer);
 }
 
+/* What was found is known to the daemon that found it; one that was started since knows that it was. */
+static void
+problem_queue_refused(const struct engine *en, struct status *st)
+{
+	static const char *const remedy = "'mailpair queue check' says what; 'mailpair queue check --repair' mends what can be mended; then "
+	    "'mailpair services start'";
+
+	if (en->queue_fast.verdict[0] != '\0')
+		problem(st, remedy, "MAIL IS NOT SERVED: the queue of %s is %s and queue-check is \"refuse\": %s", en->conf->mta.name,
+		    en->queue_fast.verdict, en->queue_fast.text);
+	else
+		problem(st, remedy, "MAIL IS NOT SERVED: the queue of %s was not found whole before this daemon was started, and queue-check is "
+		    "\"refuse\"", en->conf->mta.name);
+}
+
 /* What stands against a takeover or a healthy pair, most urgent first. */
 static void
 problems_of_ownership(const struct engine *en, struct status *st)
@@ -195,10 +211,8 @@ problems_of_ownership(const struct engine *en, struct status *st)
 		problem(st, "mend it; the next try is made by itself", "the last try to own failed: %s", en->last_error);
 	if (en->state.maintenance || en->peer_maintenance)
 		problem_maintenance(en, st);
-	if (en->state.services_stopped && en->role == ROLE_ACTIVE && en->queue_refused)
-		problem(st, "'mailpair queue check' says what; 'mailpair queue check --repair' mends what can be mended; then 'mailpair services "
-		    "start'", "MAIL IS NOT SERVED: the queue of %s is %s and queue-check is \"refuse\": %s", en->conf->mta.name,
-		    en->queue_fast.verdict, en->queue_fast.text);
+	if (en->state.services_stopped && en->role == ROLE_ACTIVE && en->state.queue_refused)
+		problem_queue_refused(en, st);
 	else if (en->state.services_stopped && en->role == ROLE_ACTIVE)
 		problem(st, "'mailpair services start'", "the mail services were stopped by the operator");
 }
@@ -423,6 +437,7 @@ engine_status(const struct engine *en, struct status *st)
 	st->automatic_takeover = c->takeover.automatic;
 	st->doubtful = en->doubtful;
 	st->services_stopped = en->state.services_stopped;
+	st->queue_refused = en->state.services_stopped && en->state.queue_refused && en->role == ROLE_ACTIVE;
 	st->config_same = engine_config_same(en);
 	st->clock_offset_ms = st->peer_role_known ? en->clock_offset_ms : INT64_MIN;
 	st->proof = en->proof.kind;

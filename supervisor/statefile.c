@@ -28,11 +28,12 @@ state_format(const struct state *st, char *buf, size_t size)
 	    "offline %d\n"
 	    "gave-up %d\n"
 	    "services-stopped %d\n"
+	    "queue-refused %d\n"
 	    "maintenance %d\n"
 	    "maintenance-until %" PRIu64 "\n"
 	    "stalls %" PRIu64 "\n"
 	    "end\n",
-	    st->tenure, st->released, st->offline, st->gave_up, st->services_stopped,
+	    st->tenure, st->released, st->offline, st->gave_up, st->services_stopped, st->queue_refused,
 	    st->maintenance, st->maintenance_until_wall_ms, st->stalls);
 
 	return n < 0 ? 0 : (size_t)n;
@@ -63,6 +64,8 @@ state_line(const char *line, struct state *st)
 		st->gave_up = value != 0;
 	else if (strcmp(key, "services-stopped") == 0)
 		st->services_stopped = value != 0;
+	else if (strcmp(key, "queue-refused") == 0)
+		st->queue_refused = value != 0;
 	else if (strcmp(key, "maintenance") == 0)
 		st->maintenance = value != 0;
 	else if (strcmp(key, "maintenance-until") == 0)

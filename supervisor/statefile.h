@@ -16,7 +16,8 @@ struct state {
 	uint64_t	released;		/* newest tenure that this node held and let go */
 	bool		offline;		/* operator's standby */
 	bool		gave_up;		/* a service failed here beyond its budget */
-	bool		services_stopped;	/* operator's "services stop" */
+	bool		services_stopped;	/* operator's "services stop", or ... */
+	bool		queue_refused;		/* ... the queue's state and queue-check "refuse" */
 	bool		maintenance;
 	uint64_t	stalls;			/* how often in a row this node gave way to the disk of the spool */
 	uint64_t	maintenance_until_wall_ms;	/* 0: without end */

@@ -56,7 +56,8 @@ struct status {
 	uint64_t	maintenance_until_wall_ms;	/* 0: without end */
 	bool		automatic_takeover;
 	bool		doubtful;		/* own ownership, after a pause */
-	bool		services_stopped;	/* by "services stop" */
+	bool		services_stopped;	/* by "services stop", or ... */
+	bool		queue_refused;		/* ... by queue-check "refuse" */
 	enum fact	config_same;		/* as the peer's */
 	int64_t		clock_offset_ms;	/* peer's wall clock minus ours, INT64_MIN unknown */
 	enum proof_kind	proof;			/* what is known of the peer's death */
@@ -76,6 +77,7 @@ struct status {
 	bool		queue_known;
 	struct mta_queue_counts queue;
 	char		queue_verdict[16], queue_deep[16];	/* of the last checks, "" none yet */
+	bool		queue_cut;		/* the one before the start looked at all names, and not at all files */
 	uint64_t	queue_findings, queue_checked_wall_ms;
 
 	struct status_transition last;

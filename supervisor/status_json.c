@@ -179,6 +179,7 @@ add_group(struct json *j, const struct status *s)
 	if (s->queue_verdict[0] != '\0' || s->queue_deep[0] != '\0') {
 		json_object(j, "queue_check");
 		json_string(j, "before_start", s->queue_verdict[0] != '\0' ? s->queue_verdict : NULL);
+		json_bool(j, "before_start_complete", !s->queue_cut);
 		json_string(j, "deep", s->queue_deep[0] != '\0' ? s->queue_deep : NULL);
 		json_uint(j, "findings", s->queue_findings);
 		add_time(j, "at", s->queue_checked_wall_ms);

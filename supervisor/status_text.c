@@ -212,16 +212,19 @@ add_group(struct text *t, const struct status *s)
 		    known(s->address[i].held, "held", "not held", "unknown"));
 	add(t, "mail     %s: %s", s->mta_name,
 	    known(s->mta_running, "running",
-		s->services_stopped ? "STOPPED by command" : "not running",
+		s->queue_refused ? "NOT STARTED, see above" : s->services_stopped ? "STOPPED by command" : "not running",
 		"not known whether it runs"));
 	if (s->mta_running == FACT_YES)
 		add(t, ", %s",
 		    known(s->mta_answering, "answering", "NOT ANSWERING", "not yet asked"));
 	if (s->queue_known)
 		add_queue(t, &s->queue);
-	if (s->queue_deep[0] != '\0' || s->queue_verdict[0] != '\0')
-		add(t, ", %s%s", s->queue_deep[0] != '\0' ? s->queue_deep : s->queue_verdict,
-		    s->queue_deep[0] != '\0' ? "" : " at the start");
+	if (s->queue_deep[0] != '\0')
+		add(t, ", %s", s->queue_deep);
+	else if (s->queue_verdict[0] != '\0' && s->queue_cut)
+		add(t, ",\n         %s at the start by all names and some of the files", s->queue_verdict);
+	else if (s->queue_verdict[0] != '\0')
+		add(t, ", %s at the start", s->queue_verdict);
 	add(t, "\n");
 }
 

@@ -15,7 +15,7 @@ static bool
 same(const struct state *a, const struct state *b)
 {
 	return a->tenure == b->tenure && a->released == b->released && a->offline == b->offline && a->gave_up == b->gave_up &&
-	    a->services_stopped == b->services_stopped && a->maintenance == b->maintenance &&
+	    a->services_stopped == b->services_stopped && a->queue_refused == b->queue_refused && a->maintenance == b->maintenance &&
 	    a->maintenance_until_wall_ms == b->maintenance_until_wall_ms;
 }
 

@@ -15,13 +15,13 @@
 #include "tests/unit/harness.h"
 
 static const struct state full = { .tenure = 18446744073709551615u, .released = 7, .offline = true, .gave_up = true,
-	.services_stopped = true, .maintenance = true, .maintenance_until_wall_ms = 1234567890123u, .stalls = 3 };
+	.services_stopped = true, .queue_refused = true, .maintenance = true, .maintenance_until_wall_ms = 1234567890123u, .stalls = 3 };
 
 static bool
 same(const struct state *a, const struct state *b)
 {
 	return a->tenure == b->tenure && a->released == b->released && a->offline == b->offline && a->gave_up == b->gave_up &&
-	    a->services_stopped == b->services_stopped && a->maintenance == b->maintenance &&
+	    a->services_stopped == b->services_stopped && a->queue_refused == b->queue_refused && a->maintenance == b->maintenance &&
 	    a->maintenance_until_wall_ms == b->maintenance_until_wall_ms && a->stalls == b->stalls;
 }
 

@@ -312,6 +312,42 @@ START_TEST(every_member_of_the_contract_is_there)
 }
 END_TEST
 
+START_TEST(a_look_that_was_cut_is_not_called_a_look_at_everything)
+{
+	static const char names[] = "consistent at the start by all names and some of the files\n";
+	struct status s = healthy_active();
+	char *cut, *whole, *later;
+
+	snprintf(s.queue_verdict, sizeof(s.queue_verdict), "consistent");
+	s.queue_cut = true;
+	cut = render(status_text, &s);
+	ck_assert_ptr_nonnull(strstr(cut, names));
+	s.queue_cut = false;
+	whole = render(status_text, &s);
+	ck_assert_ptr_nonnull(strstr(whole, ", consistent at the start\n"));
+	s.queue_cut = true;
+	snprintf(s.queue_deep, sizeof(s.queue_deep), "repairable");
+	later = render(status_text, &s);
+	ck_assert_ptr_nonnull(strstr(later, ", repairable\n"));
+	free(cut);
+	free(whole);
+	free(later);
+}
+END_TEST
+
+START_TEST(what_the_queue_keeps_from_starting_is_not_called_stopped_by_command)
+{
+	struct status s = maintenance();
+	char *text;
+
+	s.queue_refused = true;
+	text = render(status_text, &s);
+	ck_assert_ptr_null(strstr(text, "by command"));
+	ck_assert_ptr_nonnull(strstr(text, "postfix: NOT STARTED"));
+	free(text);
+}
+END_TEST
+
 START_TEST(any_buffer_size_is_respected)
 {
 	struct status s = no_proof();
@@ -402,6 +438,8 @@ main(void)
 	tcase_add_loop_test(tc, every_page_is_at_most_79_columns_wide, 0, SAMPLES);
 	tcase_add_loop_test(tc, a_healthy_pair_fits_24_lines, 0, 2);
 	tcase_add_test(tc, every_member_of_the_contract_is_there);
+	tcase_add_test(tc, a_look_that_was_cut_is_not_called_a_look_at_everything);
+	tcase_add_test(tc, what_the_queue_keeps_from_starting_is_not_called_stopped_by_command);
 	tcase_add_loop_test(tc, any_buffer_size_is_respected, 0, 2);
 	tcase_add_test(tc, a_healthy_pair_is_healthy_on_both_nodes);
 	tcase_add_loop_test(tc, whatever_is_broken_is_not_healthy_and_has_a_reason, 0, 9);
