@@ -55,10 +55,7 @@ void	core_free(struct core *);			/* NULL is allowed */
 
 /* ---------------------------------------------------------------- actions */
 
-/*
- * What has to be done, in this order. The list of core_actions() and all it points to live until the next call of a core_*() that
- * takes an event; those of a job until that is answered.
- */
+/* What has to be done, in this order: a queue, to which each event adds. */
 enum core_action_type {
 	CORE_SEND,	/* wire: encode it and give it to the net; where a row of WIRE_NEWS is a small file, put its content in (a copy of the row) */
 	CORE_DROP,	/* end the link; text says why */
@@ -85,8 +82,8 @@ struct core_origin {
 struct core_job {
 	uint64_t		 id;
 	bool			 single;	/* changes are of no set */
-	struct set_id		 set;		/* of VERIFY; for INSTALL the last one */
-	const struct change	*change;	/* INSTALL: of all sets in it. VERIFY: of this one */
+	const struct set_id	*set;		/* VERIFY: which one, as a group of sets is verified one after the other */
+	const struct change	*change;	/* all that are put in place together */
 	size_t			 changes;
 	const struct core_looked *looked;	/* to be read after the installation: the paths of it */
 	size_t			 looks;
@@ -118,7 +115,11 @@ struct core_action {
 	const struct core_origin *origin;
 };
 
-const struct core_action *core_actions(struct core *, size_t *ret_n);
+/*
+ * The next one, to be asked for after each event until it is NULL; events may be given in between. All that actions point to lives until
+ * NULL is returned; what is of a job (struct core_job, NEED) until that job is answered or cancelled.
+ */
+const struct core_action *core_action_next(struct core *);
 
 /*
  * The bytes that the store keeps for an entry: the stamp (8, big-endian), then manifest_encode_entry(). malloc'd. A deletion has
@@ -132,11 +133,16 @@ bool	core_unstamped(struct manifest *, const uint8_t *bytes, size_t len, uint64_
 
 /* At start, before anything else: the last common versions. One of store_common() each; entry NULL: a deletion. */
 void	core_base(struct core *, const char *path, const struct entry *, uint64_t stamp);
-/* All there is on the disk. Where it comes while things are installed or a link begins, it is asked for again (RESCAN). */
-void	core_scan(struct core *, const struct manifest *mine, const struct core_origin *, uint64_t now_ms);
-/* What was looked at, and what of it is there; see configsync/scan_paths.h. */
-void	core_slice(struct core *, const struct core_looked *, size_t n, const struct manifest *there, const struct core_origin *,
-    uint64_t now_ms);
+/*
+ * To be taken before reading begins, and given back with what was read: a path that changed here meanwhile (by another reading, an
+ * installation) is not taken back to what it was, but asked for again.
+ */
+uint64_t core_moment(const struct core *);
+/* All there is on the disk. Where it comes while a link begins, it is asked for again (RESCAN). */
+void	core_scan(struct core *, const struct manifest *mine, uint64_t moment, const struct core_origin *, uint64_t now_ms);
+/* What was looked at, and what of it is there; see configsync/scan_paths.h. What is being installed is left out. */
+void	core_slice(struct core *, const struct core_looked *, size_t n, const struct manifest *there, uint64_t moment,
+    const struct core_origin *, uint64_t now_ms);
 /* For scan_options.known: these paths as they were last read, what they stand in, what is below them, their hard links. Sealed. */
 struct manifest *core_known(const struct core *, const char *const *path, size_t n);
 struct manifest *core_mine(const struct core *);	/* all; sealed */
@@ -148,13 +154,9 @@ void	core_link(struct core *, bool up, uint64_t now_ms);
  */
 void	core_wire(struct core *, const struct wire *, uint64_t now_ms, uint64_t wall_ms);
 void	core_role(struct core *, enum wire_role, uint64_t tenure, uint64_t now_ms);
-/* Where a tree that came compressed has to be opened: core does not know how. malloc'd bytes of len plain, or NULL. */
-typedef uint8_t *core_unpack_f(const uint8_t *bytes, size_t len, size_t plain);
-void	core_unpack(struct core *, core_unpack_f *);
-
 enum core_have { CORE_HAVE, CORE_ABSENT };	/* ABSENT: the other node has it no more, or the quota forbids it */
 void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_have, const char *why, uint64_t now_ms);
-void	core_verified(struct core *, uint64_t job, const struct set_id *, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
+void	core_verified(struct core *, uint64_t job, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
 /*
  * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. why: its
  * error, or NULL. there, NULL: could not be read (then everything is asked for).
@@ -207,7 +209,7 @@ struct core_status {
 	bool			 theirs_cut;
 };
 /* Points into the core, until the next event. */
-void	core_status(const struct core *, struct core_status *ret);
+void	core_status(struct core *, struct core_status *ret);
 
 struct core_conflict {
 	enum conflict_kind	 kind;

@@ -12,7 +12,7 @@
  *	CONTENT	digest (32) offset (8) size (8) plain (4), the rest: bytes
  *	ABSENT	digest (32)
  *	REPORT	flags (1: bit 0 cut) rows (2); of each kind, path, text: texts; since (8)
- *	ORDER	who: text; paths (2); of each its path
+ *	ORDER	who: text; paths (2); of each its path; flags (1: bit 0 ask)
  */
 #include "configsync/wire.h"
 
@@ -25,12 +25,7 @@
 #include "configsync/manifest_wire.h"
 #include "configsync/store.h"
 
-#define FIRST 1u
-#define LAST 2u
-#define MORE 1u
-#define WITH_ENTRY 1u
-#define WITH_CONTENT 2u
-#define CUT 1u
+enum flag { FIRST = 1, LAST = 2, MORE = 1, ASK = 1, WITH_ENTRY = 1, WITH_CONTENT = 2, CUT = 1 };
 
 const char *
 wire_type_word(uint8_t type)
@@ -179,6 +174,7 @@ put_message(struct bytes_out *o, const struct wire *w)
 		bytes_put(o, w->order.paths, 2);
 		for (size_t i = 0; i < w->order.paths; i++)
 			bytes_put_text(o, w->order.path[i]);
+		bytes_put(o, w->order.ask ? ASK : 0, 1);
 		break;
 	case WIRE_TYPE_END:
 	default:
@@ -522,6 +518,7 @@ get_order(struct parse *p, struct wire_order *o)
 	}
 	o->path = path;
 	o->paths = p->rows;
+	o->ask = (get_flags(p, ASK) & ASK) != 0;
 }
 
 static void

@@ -74,7 +74,7 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 		w.report = (struct wire_report){ .row = m->report, .rows = rows, .cut = toy_below(t, 2) > 0 };
 		break;
 	case WIRE_ORDER:
-		w.order = (struct wire_order){ .who = "anna", .path = m->path, .paths = rows };
+		w.order = (struct wire_order){ .who = "anna", .ask = true, .path = m->path, .paths = rows };
 		break;
 	case WIRE_TYPE_END:
 	default:

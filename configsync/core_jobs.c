@@ -1,0 +1,467 @@
+/*
+ * configsync/core_jobs.c - a job from its beginning to its end: contents, checks, installation, and what came of it. Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/core_priv.h"
+
+struct job *
+core_job(const struct core *c, uint64_t id)
+{
+	struct job *j = c->job;
+
+	while (j != NULL && j->id != id)
+		j = j->next;
+	return j;
+}
+
+bool
+core_installing(const struct core *c, const struct row *r)
+{
+	const struct job *j;
+
+	if (r != NULL) {
+		j = r->ext == NULL || r->ext->job == 0 ? NULL : core_job(c, r->ext->job);
+		return j != NULL && j->state == JOB_INSTALL;
+	}
+	for (j = c->job; j != NULL; j = j->next) {
+		if (j->state == JOB_INSTALL)
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- making */
+
+static void
+add_row(struct core *c, struct job *j, const char *path, const struct entry *to)
+{
+	struct row *r = tree_get(c, path);
+	struct ext *x = row_open(c, r);
+	struct entry theirs;
+
+	j->row[j->rows++] = (struct job_row){ .path = path, .st = x->st, .to = to,
+		.taken = (entry_diff(version_entry(x->t, path, &theirs), to) & ~ENTRY_DIFF_TIME) == 0 };
+	x->job = j->id;
+	row_state(c, r, ROW_TAKES, CONFLICT_COUNT);
+	if (x->from != NULL && (j->from == NULL || x->from->is.wall_ms >= j->from->is.wall_ms)) {
+		origin_ref(x->from);
+		origin_drop(j->from);
+		j->from = x->from;
+	}
+}
+
+static void
+add_need(struct job *j, const uint8_t digest[DIGEST_LEN])
+{
+	for (size_t i = 0; i < j->needs; i++) {
+		if (digest_equal(j->need[i].digest, digest, DIGEST_LEN))
+			return;
+	}
+	memcpy(j->need[j->needs++].digest, digest, DIGEST_LEN);
+	j->missing++;
+}
+
+static void
+add_set(const struct core *c, struct job *j, const char *path)
+{
+	struct set_id id;
+
+	set_of(c->o.sets, path, &id);
+	if (id.kind == SET_SINGLE)
+		return;
+	for (size_t i = 0; i < j->sets; i++) {
+		if (set_same(&j->set[i], &id))
+			return;
+	}
+	j->set = need(reallocarray(j->set, j->sets + 1, sizeof *j->set));
+	j->set[j->sets++] = id;
+}
+
+static int
+by_path(const void *left, const void *right)
+{
+	return entry_path_order(((const struct job_row *)left)->path, ((const struct job_row *)right)->path);
+}
+
+static struct job_row *
+job_row(const struct job *j, const char *path)
+{
+	size_t low = 0, high = j->rows;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (entry_path_order(j->row[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < j->rows && strcmp(j->row[low].path, path) == 0 ? &j->row[low] : NULL;
+}
+
+static void
+copy_change(struct core *c, struct job *j, const struct change *from)
+{
+	struct change *to = &j->change[j->changes++];
+
+	*to = *from;
+	to->path = arena_text(j->arena, from->path);
+	to->was = core_copy_entry(j->arena, from->was);
+	to->to = core_copy_entry(j->arena, from->to);
+	to->from = from->from == NULL ? NULL : arena_text(j->arena, from->from);
+	to->from_was = core_copy_entry(j->arena, from->from_was);
+	add_row(c, j, to->path, to->to);
+	if (to->kind == CHANGE_RENAME) {
+		add_row(c, j, to->from, NULL);
+		add_set(c, j, to->from);
+	}
+	add_set(c, j, to->path);
+}
+
+/* Bytes from a path here, unless another job may change it meanwhile. */
+static void
+ask_contents(struct core *c, struct job *j)
+{
+	j->need = need(calloc(j->changes + 1, sizeof *j->need));
+	for (size_t i = 0; i < j->changes; i++) {
+		struct change *ch = &j->change[i];
+		const struct row *from = ch->from == NULL ? NULL : tree_find(&c->tree, ch->from, strlen(ch->from));
+		size_t before = j->needs;
+		struct core_action *a;
+
+		if (ch->kind != CHANGE_FILE)
+			continue;
+		if (from == NULL || (from->ext != NULL && from->ext->job != j->id)) {
+			ch->from = NULL;
+			ch->from_was = NULL;
+		}
+		if (ch->from != NULL || ch->to->size == 0)
+			continue;
+		add_need(j, ch->to->digest);
+		if (j->needs == before)
+			continue;
+		a = core_act(c, CORE_NEED);
+		a->job.id = j->id;
+		a->entry = ch->to;
+	}
+}
+
+static void
+install(struct core *c, struct job *j)
+{
+	struct core_looked *looked = arena_take(j->arena, j->rows * sizeof *looked);
+	struct core_action *a = core_act(c, CORE_INSTALL);
+
+	j->state = JOB_INSTALL;
+	for (size_t i = 0; i < j->rows; i++)
+		looked[i] = (struct core_looked){ j->row[i].path, false };
+	a->job = (struct core_job){ .id = j->id, .single = j->sets == 0, .change = j->change, .changes = j->changes, .looked = looked,
+		.looks = j->rows, .origin = j->from == NULL ? NULL : &j->from->is };
+}
+
+static void
+go_on(struct core *c, struct job *j)
+{
+	struct core_action *a;
+
+	if (j->missing > 0)
+		return;
+	if (j->verified == j->sets) {
+		install(c, j);
+		return;
+	}
+	j->state = JOB_VERIFY;
+	a = core_act(c, CORE_VERIFY);
+	a->job = (struct core_job){ .id = j->id, .set = &j->set[j->verified], .change = j->change, .changes = j->changes,
+		.origin = j->from == NULL ? NULL : &j->from->is };
+}
+
+void
+core_job_new(struct core *c, const struct change *const *list, size_t n)
+{
+	struct job *j = need(calloc(1, sizeof *j));
+
+	j->id = ++c->last_job;
+	j->arena = arena_new();
+	j->change = need(calloc(n, sizeof *j->change));
+	j->row = need(calloc(2 * n, sizeof *j->row));
+	j->next = c->job;
+	c->job = j;
+	c->jobs++;
+	for (size_t i = 0; i < n; i++)
+		copy_change(c, j, list[i]);
+	qsort(j->row, j->rows, sizeof *j->row, by_path);
+	ask_contents(c, j);
+	go_on(c, j);
+}
+
+/* ---------------------------------------------------------------- ending */
+
+void
+core_job_end(struct core *c, struct job *j)
+{
+	struct job **at = &c->job;
+
+	while (*at != j)
+		at = &(*at)->next;
+	*at = j->next;
+	c->jobs--;
+	for (size_t i = 0; i < j->rows; i++) {
+		struct row *r = tree_find(&c->tree, j->row[i].path, strlen(j->row[i].path));
+
+		if (r == NULL || r->ext == NULL || r->ext->job != j->id)
+			continue;
+		r->ext->job = 0;
+		row_dirty(c, r);
+	}
+	for (size_t i = 0; i < c->later.len; i++) {
+		if (c->later.at[i]->ext != NULL) {
+			c->later.at[i]->ext->later = false;
+			row_dirty(c, c->later.at[i]);
+		}
+	}
+	c->later.len = 0;
+	arena_free(j->arena);
+	origin_drop(j->from);
+	free(j->change);
+	free(j->row);
+	free(j->set);
+	free(j->need);
+	free(j);
+}
+
+void
+core_job_cancel(struct core *c, struct job *j)
+{
+	core_act(c, CORE_CANCEL)->job.id = j->id;
+	core_job_end(c, j);
+}
+
+/* None of its paths is tried before until_ms. */
+static void
+hold(struct core *c, struct job *j, uint64_t until_ms, uint32_t refused)
+{
+	for (size_t i = 0; i < j->rows; i++) {
+		struct row *r = tree_find(&c->tree, j->row[i].path, strlen(j->row[i].path));
+
+		if (r != NULL && r->ext != NULL && r->ext->job == j->id) {
+			r->ext->wait_ms = until_ms;
+			r->ext->refused = refused;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- contents and checks */
+
+void
+core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have have, const char *why, uint64_t now_ms)
+{
+	core_begin(c, now_ms);
+	for (struct job *j = c->job, *next; j != NULL; j = next) {
+		next = j->next;
+		for (size_t i = 0; i < j->needs && j->state == JOB_CONTENT; i++) {
+			if (j->need[i].here || !digest_equal(j->need[i].digest, digest, DIGEST_LEN))
+				continue;
+			if (have == CORE_HAVE) {
+				j->need[i].here = true;
+				j->missing--;
+				go_on(c, j);
+				continue;
+			}
+			problem_set(c, "content", j->row[0].path, why);
+			hold(c, j, now_ms + CORE_RETRY_MS, 0);
+			core_job_cancel(c, j);
+			break;
+		}
+	}
+	core_end(c);
+}
+
+static void
+refuse(struct core *c, struct job *j, const char *kind, uint64_t until_ms, const char *why)
+{
+	const struct set_id *set = &j->set[j->verified];
+	struct refusal *f;
+
+	c->refusal = need(reallocarray(c->refusal, c->refusals + 1, sizeof *c->refusal));
+	f = &c->refusal[c->refusals++];
+	*f = (struct refusal){ ++c->last_refusal, *set, until_ms, need(strdup(set->key)), kind };
+	problem_set(c, kind, f->what, why);
+	hold(c, j, CORE_FOREVER, f->id);
+}
+
+void
+core_verified(struct core *c, uint64_t job, enum validity verdict, const char *why, uint64_t now_ms, uint64_t wall_ms)
+{
+	struct job *j;
+
+	core_begin(c, now_ms);
+	c->wall_offset = wall_ms - now_ms;
+	j = core_job(c, job);
+	if (j != NULL && j->state == JOB_VERIFY) {
+		if (verdict == VALIDITY_VALID) {
+			j->verified++;
+			go_on(c, j);
+		} else {
+			if (verdict == VALIDITY_INVALID)
+				refuse(c, j, "invalid", CORE_FOREVER, why);
+			else
+				refuse(c, j, "unchecked", now_ms + CORE_UNCHECKED_MS, why);
+			core_job_end(c, j);
+		}
+	}
+	core_end(c);
+}
+
+static void
+release(struct core *c, size_t i)
+{
+	struct refusal f = c->refusal[i];
+
+	c->refusal[i] = c->refusal[--c->refusals];
+	problem_clear(c, f.kind, f.what);
+	free(f.what);
+	for (struct row *r = c->open; r != NULL; r = r->ext->next) {
+		if (r->ext->refused == f.id) {
+			r->ext->refused = 0;
+			r->ext->wait_ms = 0;
+			row_dirty(c, r);
+		}
+	}
+}
+
+void
+core_release(struct core *c, const struct row *r)
+{
+	struct set_id id;
+
+	if (c->refusals == 0)
+		return;
+	set_of(c->o.sets, r->path, &id);
+	for (size_t i = c->refusals; i-- > 0;) {
+		if (set_same(&c->refusal[i].set, &id) || (r->ext != NULL && r->ext->refused == c->refusal[i].id))
+			release(c, i);
+	}
+}
+
+void
+core_release_due(struct core *c)
+{
+	for (size_t i = c->refusals; i-- > 0;) {
+		if (c->refusal[i].until_ms <= c->now_ms)
+			release(c, i);
+	}
+}
+
+void
+core_forget_refusals(struct core *c)
+{
+	while (c->refusals > 0)
+		release(c, 0);
+	for (struct row *r = c->open; r != NULL; r = r->ext->next)
+		r->ext->wait_ms = 0;
+}
+
+/* ---------------------------------------------------------------- installations */
+
+static void
+failed(struct core *c, struct row *r, const char *why)
+{
+	struct ext *x = r->ext;
+	uint64_t wait = CORE_RETRY_MS << (x->tries < 6 ? x->tries : 6);
+
+	x->tries++;
+	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
+	problem_set(c, "not-installed", r->path, why);
+}
+
+static void
+taken(struct core *c, struct row *r, const struct job_row *jr, const struct entry *is)
+{
+	struct ext *x = r->ext;
+
+	row_set_m(c, r, is);
+	core_note_change(c, r->path);
+	x->sm = jr->st;
+	x->wait_ms = x->tries = 0;
+	if (r->stamp < jr->st) {
+		r->stamp = jr->st;	/* it was theirs, and is mine */
+		version_id(x->m, x->base_id);
+		core_store(c, r, x->m, x->sm, true, true);
+	}
+	core_relate(c, r);
+	core_say(c, r);
+}
+
+static const char *
+why_not(const struct report *report, const char *path, bool done, const char *why)
+{
+	for (size_t i = 0; report != NULL && i < report->len; i++) {
+		if (strcmp(report->at[i].path, path) == 0)
+			return report->at[i].text;
+	}
+	return done ? NULL : why != NULL ? why : "nothing of it was put in place";
+}
+
+/* What stands at one path of the job now. */
+static void
+look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done)
+{
+	struct row *r = tree_get(c, jr->path);
+	struct ext *x = row_open(c, r);
+	unsigned int from_theirs = entry_diff(is, jr->to) & ~ENTRY_DIFF_TIME;
+	struct entry was;
+
+	x->job = 0;
+	if (jr->taken && from_theirs == 0) {
+		taken(c, r, jr, is);
+		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0)
+			x->wait_ms = CORE_FOREVER;	/* this file system does not keep such a time: once is enough */
+	} else if (jr->taken && not_done == NULL && (from_theirs & (ENTRY_DIFF_TYPE | ENTRY_DIFF_CONTENT)) == 0) {
+		taken(c, r, jr, is);
+	} else {
+		bool same = (entry_diff(version_entry(x->m, jr->path, &was), is) & ~ENTRY_DIFF_TIME) == 0;
+
+		if (jr->taken && not_done == NULL && !same) {	/* done, and edited since */
+			x->sm = r->stamp = jr->st;
+			entry_identity(jr->to, x->base_id);
+		}
+		core_edited(c, r, is);
+		if (same)
+			failed(c, r, not_done != NULL ? not_done : "it is not there, though it was put in place");
+	}
+	row_dirty(c, r);
+}
+
+void
+core_installed(struct core *c, uint64_t job, bool done, const struct report *report, const char *why, const struct manifest *there,
+    const struct core_origin *origin, uint64_t now_ms, uint64_t wall_ms)
+{
+	struct job *j;
+
+	core_begin(c, now_ms);
+	c->wall_offset = wall_ms - now_ms;
+	c->now_from = origin_new(origin);
+	j = core_job(c, job);
+	if (j == NULL || j->state != JOB_INSTALL) {
+		core_end(c);
+		return;
+	}
+	j->state = JOB_CONTENT;		/* what is read counts again */
+	for (size_t i = 0; i < j->rows && there != NULL; i++)
+		look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why));
+	for (size_t i = 0; there != NULL && i < there->len; i++) {
+		const struct row *r = tree_find(&c->tree, there->at[i].path, strlen(there->at[i].path));
+
+		if (job_row(j, there->at[i].path) == NULL && (r == NULL || !core_installing(c, r)))
+			core_edited(c, tree_get(c, there->at[i].path), &there->at[i]);
+	}
+	if (there == NULL) {
+		c->again_all = true;
+		hold(c, j, now_ms + CORE_RETRY_MS, 0);
+	}
+	core_job_end(c, j);
+	core_end(c);
+}

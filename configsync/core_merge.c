@@ -1,0 +1,188 @@
+/*
+ * configsync/core_merge.c - both trees and both indexes are known to both nodes: each gives the same stamps to the same versions. Pure.
+ *
+ * All stamps of a path that are given here follow from its two bases, so nothing needs to be agreed on.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/core_priv.h"
+
+struct side { const struct entry *is; uint8_t id[DIGEST_LEN], base[DIGEST_LEN]; uint64_t stamp; };
+struct outcome { uint64_t sm, st, sb; uint8_t base[DIGEST_LEN]; };
+
+static bool
+same(const uint8_t a[DIGEST_LEN], const uint8_t b[DIGEST_LEN])
+{
+	return digest_equal(a, b, DIGEST_LEN);
+}
+
+static bool
+nameless(const struct entry *e)
+{
+	return e != NULL && (e->user.name[0] == '\0' || e->group.name[0] == '\0');
+}
+
+/* Of one stamp there is one version; where an owner has no name on one node, its identity is another one there. */
+static bool
+same_base(const struct side *a, const struct side *b)
+{
+	return a->stamp == b->stamp && (same(a->base, b->base) || nameless(a->is) || nameless(b->is));
+}
+
+static void
+judge_alike(const struct side *m, const struct side *t, struct outcome *o)
+{
+	const struct side *high = t->stamp > m->stamp ? t : m;
+	bool is_base = (same(m->id, high->base) || same(t->id, high->base)) && (m->stamp != t->stamp || same_base(m, t));
+
+	o->sb = is_base ? high->stamp : stamp_after(high->stamp, 0);
+	o->sm = o->st = o->sb;
+	memcpy(o->base, m->id, DIGEST_LEN);
+}
+
+/* s has what was common before, and nothing since: a power cut took it, or it never heard of more. */
+static bool
+behind(const struct side *s, const struct side *other)
+{
+	return s->stamp < other->stamp && same(s->id, s->base) && !same(s->id, other->base);
+}
+
+static void
+judge_different(struct core *c, const struct side *m, const struct side *t, struct outcome *o)
+{
+	const struct side *high = t->stamp > m->stamp ? t : m;
+	uint64_t mine = stamp_after(high->stamp, c->side), theirs = stamp_after(high->stamp, !c->side);
+
+	o->sb = high->stamp;
+	memcpy(o->base, high->base, DIGEST_LEN);
+	if (c->first || (m->stamp == t->stamp && !same_base(m, t))) {
+		o->sm = mine;
+		o->st = theirs;
+	} else if (behind(m, t)) {
+		o->sm = o->sb = m->stamp;
+		memcpy(o->base, m->base, DIGEST_LEN);
+		o->st = theirs;
+	} else if (behind(t, m)) {
+		o->sm = mine;
+		o->st = o->sb;
+	} else {
+		o->sm = same(m->id, m->stamp == high->stamp ? m->base : high->base) ? o->sb : mine;
+		o->st = same(t->id, t->stamp == high->stamp ? t->base : high->base) ? o->sb : theirs;
+	}
+}
+
+static void
+apply(struct core *c, struct row *r, const struct side *m, const struct side *t, const struct outcome *o, bool alike)
+{
+	bool known = o->sb == m->stamp && same(o->base, m->base);
+	struct ext *x;
+
+	c->clock = o->sm > c->clock ? o->sm : c->clock;
+	c->clock = o->st > c->clock ? o->st : c->clock;
+	r->stamp = o->sb;
+	x = row_open(c, r);
+	if (!alike || (t->is != NULL && (entry_diff(m->is, t->is) & ENTRY_DIFF_TIME) != 0 && t->is->type != ENTRY_DIRECTORY)) {
+		row_set_t(c, r, t->is);
+	} else {
+		version_drop(c, x->t);
+		x->t = version_ref(x->m);
+	}
+	x->sm = o->sm;
+	x->st = o->st;
+	memcpy(x->base_id, o->base, DIGEST_LEN);
+	x->order = x->wait_ms = 0;
+	x->tries = x->refused = 0;
+	if (!known && o->sm == o->sb && (alike || same(m->id, o->base)))
+		core_store(c, r, x->m, o->sb, true, true);
+	row_dirty(c, r);
+}
+
+static void
+merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index)
+{
+	bool indexed = !id_none(c->hello.index);	/* or none of my stamps count: the other node does not know them */
+	struct side m = { .stamp = indexed ? r->stamp : 0 }, t = { 0 };
+	struct outcome o;
+	struct entry mine;
+	bool alike;
+
+	m.is = version_entry(row_m(r), r->path, &mine);
+	t.is = same_tree ? m.is : theirs;
+	alike = (entry_diff(m.is, t.is) & ~ENTRY_DIFF_TIME) == 0;
+	if (r->ext == NULL && same_tree && same_index && indexed && r->stamp != 0)
+		return;
+	if (indexed)
+		row_base_id(r, m.base);
+	entry_identity(m.is, m.id);
+	entry_identity(t.is, t.id);
+	if (same_index) {
+		t.stamp = m.stamp;
+		memcpy(t.base, m.base, DIGEST_LEN);
+	} else if (index != NULL) {
+		t.stamp = index->stamp;
+		memcpy(t.base, index->id, DIGEST_LEN);
+	}
+	if (alike)
+		judge_alike(&m, &t, &o);
+	else
+		judge_different(c, &m, &t, &o);
+	apply(c, r, &m, &t, &o, alike);
+}
+
+static void
+make_rows(struct core *c)
+{
+	for (size_t i = 0; c->their_tree != NULL && i < c->their_tree->len; i++)
+		tree_get(c, c->their_tree->at[i].path);
+	for (size_t i = 0; i < c->their_indexes; i++)
+		tree_get(c, c->their_index[i].path);
+}
+
+void
+core_merge(struct core *c)
+{
+	bool same_tree = !c->need_tree, same_index = digest_equal(c->hello.index, c->peer_hello.index, DIGEST_LEN);
+	size_t t = 0, x = 0;
+	struct row *r;
+
+	c->first = !same_tree && (id_none(c->hello.index) || id_none(c->peer_hello.index));
+	c->link = CORE_LINKED;
+	c->link_why[0] = '\0';
+	c->more = false;
+	core_forget_refusals(c);
+	problem_clear(c, "link", NULL);
+	make_rows(c);
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		const struct entry *theirs = NULL;
+		const struct index_row *index = NULL;
+
+		if (c->their_tree != NULL && t < c->their_tree->len && strcmp(c->their_tree->at[t].path, r->path) == 0)
+			theirs = &c->their_tree->at[t++];
+		if (x < c->their_indexes && strcmp(c->their_index[x].path, r->path) == 0)
+			index = &c->their_index[x++];
+		merge_row(c, r, theirs, index, same_tree, same_index);
+	}
+	c->report_changed = true;
+	c->report_ms = c->now_ms;
+}
+
+/* First contact is over when nothing differs any more: only then what is equal is kept as common. */
+void
+core_settle_first(struct core *c)
+{
+	struct row *r;
+
+	if (!c->first || c->link != CORE_LINKED || c->dirty.len > 0 || c->more)
+		return;
+	for (r = c->open; r != NULL; r = r->ext->next) {
+		if (r->ext->state != ROW_OWN)
+			return;
+	}
+	c->first = false;
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		if (r->ext == NULL)
+			core_store(c, r, r->v, r->stamp, true, true);
+	}
+	c->report_changed = true;
+}

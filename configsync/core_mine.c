@@ -1,0 +1,335 @@
+/*
+ * configsync/core_mine.c - what was read on this node: bases at start, scans, slices. Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/core_priv.h"
+
+/* ---------------------------------------------------------------- what changed since a moment */
+
+static uint64_t
+hash_of(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (; *path != '\0'; path++)
+		hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+	return hash;
+}
+
+uint64_t
+core_moment(const struct core *c)
+{
+	return c->moment;
+}
+
+void
+core_note_change(struct core *c, const char *path)
+{
+	c->log[c->moment++ % CORE_LOG] = hash_of(path);
+}
+
+/* Two paths of one hash: one of them is read once more than needed. */
+bool
+core_changed_since(const struct core *c, const char *path, uint64_t moment)
+{
+	uint64_t hash = hash_of(path);
+
+	/* what this reading itself has changed does not count */
+	if (moment >= c->began)
+		return false;
+	if (c->moment - moment > CORE_LOG)
+		return true;
+	for (uint64_t i = moment; i < c->began; i++) {
+		if (c->log[i % CORE_LOG] == hash)
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- one path */
+
+static bool
+local_same(const struct version *v, const struct entry *e)
+{
+	return v->dev == e->local.dev && v->ino == e->local.ino && v->ctime_s == e->local.ctime_s && v->ctime_ns == e->local.ctime_ns &&
+	    v->links == e->local.links && v->steady == e->local.steady && v->sparse == e->sparse && v->mtime_s == e->mtime_s &&
+	    v->mtime_ns == e->mtime_ns && v->uid == e->user.id && v->gid == e->group.id;
+}
+
+/* The same but for its time, and for what only this node knows. */
+static void
+touched(struct core *c, struct row *r, const struct entry *e)
+{
+	struct entry old;
+	bool time = e->type != ENTRY_DIRECTORY && (entry_diff(version_entry(row_m(r), r->path, &old), e) & ENTRY_DIFF_TIME) != 0;
+
+	if (local_same(row_m(r), e))
+		return;
+	if (r->ext != NULL || time) {
+		row_set_m(c, r, e);
+	} else {
+		version_drop(c, r->v);
+		r->v = version_new(c, e);
+	}
+	if (time) {
+		core_note_change(c, r->path);
+		core_say(c, r);
+		row_dirty(c, r);
+	}
+}
+
+void
+core_edited(struct core *c, struct row *r, const struct entry *e)
+{
+	struct entry old;
+	struct ext *x;
+
+	if (e == NULL ? row_m(r) == NULL : (entry_diff(version_entry(row_m(r), r->path, &old), e) & ~ENTRY_DIFF_TIME) == 0) {
+		if (e != NULL)
+			touched(c, r, e);
+		return;
+	}
+	x = row_open(c, r);
+	row_set_m(c, r, e);
+	if (version_diff(x->m, x->t) == 0 && x->st > x->sm) {
+		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
+		version_id(x->m, x->base_id);
+		core_store(c, r, x->m, x->sm, true, true);
+	} else {
+		x->sm = core_next(c);
+		row_from(c, r, c->now_from);
+		core_store(c, r, x->m, x->sm, false, true);
+	}
+	x->wait_ms = x->tries = 0;
+	core_note_change(c, r->path);
+	core_release(c, r);
+	core_say(c, r);
+	row_dirty(c, r);
+	if (x->job != 0)
+		core_job_cancel(c, core_job(c, x->job));
+}
+
+/* ---------------------------------------------------------------- events */
+
+void
+core_base(struct core *c, const char *path, const struct entry *e, uint64_t stamp)
+{
+	struct row *r;
+
+	c->ever = true;
+	c->clock = stamp > c->clock ? stamp : c->clock;
+	if (e == NULL || (c->o.scope != NULL && scope_place(c->o.scope, path) != SCOPE_INSIDE))
+		return;
+	r = tree_get(c, path);
+	version_drop(c, r->v);
+	c->mine += r->v == NULL;	/* until the first scan */
+	r->v = version_new(c, e);
+	r->stamp = stamp;
+}
+
+/* Not what is being installed, which is read anew afterwards, nor what has changed since this reading began. */
+static bool
+may_take(struct core *c, const char *path, const struct row *r, uint64_t moment)
+{
+	if (r != NULL && core_installing(c, r))
+		return false;
+	if (core_changed_since(c, path, moment)) {
+		core_again(c, path, false);
+		return false;
+	}
+	return true;
+}
+
+/* The rows at path, and below it: what the manifest does not have is gone. */
+static void
+take_gone(struct core *c, const struct core_looked *looked, const struct manifest *there, uint64_t moment, struct row_list *gone)
+{
+	size_t len = strlen(looked->path);
+	const struct entry *at = manifest_find(there, looked->path);
+	bool below = looked->below || at == NULL || at->type != ENTRY_DIRECTORY;
+	struct place p = tree_place(&c->tree, looked->path, len);
+	struct row *r;
+
+	while ((r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, looked->path) && (below || r->path[len] == '\0')) {
+		if (row_m(r) != NULL && manifest_find(there, r->path) == NULL && may_take(c, r->path, r, moment))
+			list_add(gone, r);
+	}
+}
+
+static bool
+below_other(const struct manifest *there, const char *path)
+{
+	const struct entry *e;
+	char above[ENTRY_PATH_MAX + 1];
+
+	for (size_t len = entry_path_parent(path); len > 0; len = entry_path_parent(above)) {
+		memcpy(above, path, len);
+		above[len] = '\0';
+		if ((e = manifest_find(there, above)) != NULL)
+			return e->type == ENTRY_OTHER;
+	}
+	return false;
+}
+
+static void
+take_read(struct core *c, const struct core_looked *looked, size_t n, const struct manifest *there, uint64_t moment)
+{
+	struct row_list gone = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		take_gone(c, &looked[i], there, moment, &gone);
+	for (size_t i = 0; i < gone.len; i++) {
+		if (row_m(gone.at[i]) != NULL && !below_other(there, gone.at[i]->path))
+			core_edited(c, gone.at[i], NULL);
+	}
+	list_free(&gone);
+	for (size_t i = 0; i < there->len; i++) {
+		const struct entry *e = &there->at[i];
+
+		if (may_take(c, e->path, tree_find(&c->tree, e->path, strlen(e->path)), moment))
+			core_edited(c, tree_get(c, e->path), e);
+	}
+}
+
+static void
+begin_read(struct core *c, const struct core_origin *origin, uint64_t now_ms)
+{
+	core_begin(c, now_ms);
+	c->now_from = origin_new(origin);
+}
+
+void
+core_slice(struct core *c, const struct core_looked *looked, size_t n, const struct manifest *there, uint64_t moment,
+    const struct core_origin *origin, uint64_t now_ms)
+{
+	begin_read(c, origin, now_ms);
+	if (!c->scanned) {
+		core_end(c);
+		return;
+	}
+	if (c->link == CORE_GREETING) {
+		for (size_t i = 0; i < n; i++)
+			core_again(c, looked[i].path, looked[i].below);
+	} else {
+		take_read(c, looked, n, there, moment);
+	}
+	core_end(c);
+}
+
+void
+core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const struct core_origin *origin, uint64_t now_ms)
+{
+	struct row_list gone = { 0 };
+	struct row *r;
+	size_t at = 0;
+
+	begin_read(c, origin, now_ms);
+	if (c->link == CORE_GREETING) {
+		c->again_all = true;
+		core_end(c);
+		return;
+	}
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		int order = -1;
+
+		while (at < mine->len && (order = entry_path_order(mine->at[at].path, r->path)) < 0)
+			at++;
+		if ((at == mine->len || order != 0) && row_m(r) != NULL && may_take(c, r->path, r, moment) && !below_other(mine, r->path))
+			list_add(&gone, r);
+	}
+	for (size_t i = 0; i < gone.len; i++)
+		core_edited(c, gone.at[i], NULL);
+	list_free(&gone);
+	for (size_t i = 0; i < mine->len; i++) {
+		const char *path = mine->at[i].path;
+
+		if (may_take(c, path, tree_find(&c->tree, path, strlen(path)), moment))
+			core_edited(c, tree_get(c, path), &mine->at[i]);
+	}
+	c->scanned = true;
+	core_end(c);
+}
+
+/* ---------------------------------------------------------------- what is known */
+
+static void
+add_known(struct manifest *m, const struct row *r)
+{
+	struct entry e;
+
+	if (row_m(r) != NULL)
+		manifest_add(m, version_entry(row_m(r), r->path, &e));
+}
+
+struct manifest *
+core_mine(const struct core *c)
+{
+	struct manifest *m = manifest_new();
+	struct row *r;
+
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;)
+		add_known(m, r);
+	manifest_seal(m, NULL);
+	return m;
+}
+
+static void
+see(struct row_list *l, struct row *r)
+{
+	if (r == NULL || r->seen)
+		return;
+	r->seen = true;
+	list_add(l, r);
+}
+
+/* Hard links are few: to find the others of a name, all are looked at. */
+static void
+see_mates(const struct core *c, struct row_list *l, const struct version *v)
+{
+	struct row *r;
+
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		const struct version *m = row_m(r);
+
+		if (m != NULL && m->type == ENTRY_FILE && m->links > 1 && m->dev == v->dev && m->ino == v->ino)
+			see(l, r);
+	}
+}
+
+struct manifest *
+core_known(const struct core *c, const char *const *path, size_t n)
+{
+	struct manifest *m = manifest_new();
+	struct row_list l = { 0 };
+	struct row *r;
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t len = 0; len <= strlen(path[i]); len++) {
+			if (len > 0 && path[i][len] == '/')
+				see(&l, tree_find(&c->tree, path[i], len));
+		}
+		for (struct place p = tree_place(&c->tree, path[i], strlen(path[i]));
+		    (r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, path[i]);)
+			see(&l, r);
+	}
+	for (size_t i = 0; i < l.len; i++) {
+		const struct version *v = row_m(l.at[i]);
+
+		if (v != NULL && v->type == ENTRY_FILE && v->links > 1) {
+			see_mates(c, &l, v);
+			for (size_t k = 0; k < strlen(l.at[i]->path); k++) {
+				if (l.at[i]->path[k] == '/')
+					see(&l, tree_find(&c->tree, l.at[i]->path, k));
+			}
+		}
+	}
+	for (size_t i = 0; i < l.len; i++) {
+		l.at[i]->seen = false;
+		add_known(m, l.at[i]);
+	}
+	list_free(&l);
+	manifest_seal(m, NULL);
+	return m;
+}

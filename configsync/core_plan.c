@@ -1,0 +1,312 @@
+/*
+ * configsync/core_plan.c - changes become jobs: what belongs to one set goes together, checked; what is of no set goes at once. Pure.
+ *
+ * Hard links, renames, and what takes a directory's place are never torn apart. A directory is made before the set whose files stand in it, and
+ * goes after the set whose files stood in it: whichever has to wait is planned again when the other one is done.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/core_priv.h"
+
+struct key { const char *text; size_t change; };
+struct plan {
+	struct core		*core;
+	const struct change	*change;
+	size_t			 n;
+	size_t			*group;		/* of each change: the first of its group, through others */
+	size_t			*by_path;	/* changes sorted by path */
+	struct key		*key;
+	size_t			 keys;
+	bool			*keyed, *blocked;	/* by group: is of a set; by change: has to wait */
+	struct arena		*arena;
+};
+
+static size_t
+group_of(struct plan *p, size_t i)
+{
+	while (p->group[i] != i)
+		i = p->group[i] = p->group[p->group[i]];
+	return i;
+}
+
+static void
+join(struct plan *p, size_t a, size_t b)
+{
+	a = group_of(p, a);
+	b = group_of(p, b);
+	if (a < b)
+		p->group[b] = a;
+	else
+		p->group[a] = b;
+}
+
+/* ---------------------------------------------------------------- by path */
+
+static const struct change *sorting;	/* qsort() has no argument for it */
+
+static int
+by_path(const void *left, const void *right)
+{
+	return entry_path_order(sorting[*(const size_t *)left].path, sorting[*(const size_t *)right].path);
+}
+
+static size_t
+place_of(const struct plan *p, const char *path)
+{
+	size_t low = 0, high = p->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (entry_path_order(p->change[p->by_path[middle]].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The change at path, or p->n. */
+static size_t
+change_at(const struct plan *p, const char *path)
+{
+	size_t at = place_of(p, path);
+
+	return at < p->n && strcmp(p->change[p->by_path[at]].path, path) == 0 ? p->by_path[at] : p->n;
+}
+
+static bool
+makes_directory(const struct change *c)
+{
+	return c->to != NULL && c->to->type == ENTRY_DIRECTORY && (c->was == NULL || c->was->type != ENTRY_DIRECTORY);
+}
+
+static bool
+ends_directory(const struct change *c)
+{
+	return c->was != NULL && c->was->type == ENTRY_DIRECTORY && (c->to == NULL || c->to->type != ENTRY_DIRECTORY);
+}
+
+/* ---------------------------------------------------------------- groups */
+
+static void
+add_key(struct plan *p, const char *path, size_t change)
+{
+	char text[SET_KEY_MAX + 16];
+	struct set_id id;
+
+	set_of(p->core->o.sets, path, &id);
+	if (id.kind == SET_SINGLE)
+		return;
+	snprintf(text, sizeof text, "%d %s", (int)id.kind, id.key);
+	p->key[p->keys++] = (struct key){ arena_text(p->arena, text), change };
+}
+
+static int
+by_key(const void *left, const void *right)
+{
+	return strcmp(((const struct key *)left)->text, ((const struct key *)right)->text);
+}
+
+static void
+join_sets(struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		add_key(p, p->change[i].path, i);
+		if (p->change[i].kind == CHANGE_RENAME)
+			add_key(p, p->change[i].from, i);
+	}
+	if (p->keys > 1)
+		qsort(p->key, p->keys, sizeof *p->key, by_key);
+	for (size_t i = 1; i < p->keys; i++) {
+		if (strcmp(p->key[i - 1].text, p->key[i].text) == 0)
+			join(p, p->key[i - 1].change, p->key[i].change);
+	}
+}
+
+static void
+join_inseparable(struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct change *c = &p->change[i];
+		size_t other = c->kind == CHANGE_HARD ? change_at(p, c->from) : p->n;
+
+		if (other < p->n)
+			join(p, i, other);
+		if (!ends_directory(c) || c->to == NULL)
+			continue;
+		for (size_t at = place_of(p, c->path); at < p->n && entry_path_within(p->change[p->by_path[at]].path, c->path); at++)
+			join(p, i, p->by_path[at]);
+		for (size_t k = 0; k < p->n; k++) {
+			if (p->change[k].kind == CHANGE_RENAME && entry_path_within(p->change[k].from, c->path))
+				join(p, i, k);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- what has to wait */
+
+/* j, which has to be done before change i, is done in the same job. */
+static bool
+along(struct plan *p, size_t i, size_t j)
+{
+	size_t a = group_of(p, i), b = group_of(p, j);
+
+	return a == b || (!p->keyed[a] && !p->keyed[b] && !p->blocked[j]);
+}
+
+static bool
+has_to_wait(struct plan *p, size_t i)
+{
+	const struct change *c = &p->change[i];
+	char above[ENTRY_PATH_MAX + 1];
+	size_t j;
+
+	snprintf(above, sizeof above, "%.*s", (int)entry_path_parent(c->path), c->path);
+	j = change_at(p, above);
+	if (j < p->n && makes_directory(&p->change[j]) && !along(p, i, j))
+		return true;
+	if (c->kind != CHANGE_REMOVE || !ends_directory(c))
+		return false;
+	for (size_t at = place_of(p, c->path); at < p->n && entry_path_within(p->change[p->by_path[at]].path, c->path); at++) {
+		if (!along(p, i, p->by_path[at]))
+			return true;
+	}
+	for (size_t k = 0; k < p->n; k++) {
+		if (p->change[k].kind == CHANGE_RENAME && entry_path_within(p->change[k].from, c->path) && !along(p, i, k))
+			return true;
+	}
+	return false;
+}
+
+/* A group waits as a whole; the single files are one group but for this. */
+static void
+find_blocked(struct plan *p)
+{
+	bool more;
+
+	do {
+		more = false;
+		for (size_t i = 0; i < p->n; i++) {
+			size_t first = group_of(p, i);
+
+			if (p->blocked[i])
+				continue;
+			if (p->blocked[first] || has_to_wait(p, i)) {
+				p->blocked[i] = p->blocked[first] = true;
+				more = true;
+			}
+		}
+	} while (more);
+}
+
+/* Another job is at work on the same set. */
+static bool
+set_busy(const struct plan *p, const char *path)
+{
+	struct set_id id;
+
+	set_of(p->core->o.sets, path, &id);
+	for (const struct job *j = p->core->job; j != NULL && id.kind != SET_SINGLE; j = j->next) {
+		for (size_t i = 0; i < j->sets; i++) {
+			if (set_same(&j->set[i], &id))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+wait(struct plan *p, size_t i, struct row_list *later)
+{
+	struct row *r = tree_find(&p->core->tree, p->change[i].path, strlen(p->change[i].path));
+
+	if (r == NULL || r->ext == NULL)
+		return;
+	row_state(p->core, r, ROW_WAITS, CONFLICT_COUNT);
+	list_add(later, r);
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static void
+start_sets(struct plan *p, const struct change **list, struct row_list *later)
+{
+	for (size_t g = 0; g < p->n; g++) {
+		bool busy = false;
+		size_t n = 0;
+
+		if (group_of(p, g) != g || !p->keyed[g])
+			continue;
+		for (size_t i = g; i < p->n; i++) {
+			if (group_of(p, i) == g) {
+				list[n++] = &p->change[i];
+				busy = busy || set_busy(p, p->change[i].path);
+			}
+		}
+		if (!p->blocked[g] && !busy && p->core->jobs < p->core->o.limits.jobs) {
+			core_job_new(p->core, list, n);
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			wait(p, (size_t)(list[i] - p->change), later);
+	}
+}
+
+static void
+start(struct plan *p, struct row_list *later)
+{
+	const struct change **list = need(calloc(p->n + 1, sizeof *list));
+	size_t n = 0, jobs = p->core->jobs;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->keyed[group_of(p, i)])
+			continue;
+		if (p->blocked[i])
+			wait(p, i, later);
+		else
+			list[n++] = &p->change[i];
+	}
+	if (n > 0)
+		core_job_new(p->core, list, n);
+	start_sets(p, list, later);
+	if (p->core->jobs == jobs && jobs == 0) {	/* each waits for another one: then all at once */
+		for (size_t i = 0; i < p->n; i++)
+			list[i] = &p->change[i];
+		core_job_new(p->core, list, p->n);
+	}
+	free(list);
+}
+
+void
+core_plan(struct core *c, const struct diff *d, struct row_list *later)
+{
+	struct plan p = { .core = c, .change = d->change, .n = d->changes };
+
+	if (p.n == 0)
+		return;
+	p.arena = arena_new();
+	p.group = need(calloc(p.n, sizeof *p.group));
+	p.by_path = need(calloc(p.n, sizeof *p.by_path));
+	p.key = need(calloc(2 * p.n, sizeof *p.key));
+	p.keyed = need(calloc(p.n, sizeof *p.keyed));
+	p.blocked = need(calloc(p.n, sizeof *p.blocked));
+	for (size_t i = 0; i < p.n; i++)
+		p.group[i] = p.by_path[i] = i;
+	sorting = p.change;
+	qsort(p.by_path, p.n, sizeof *p.by_path, by_path);
+	join_sets(&p);
+	join_inseparable(&p);
+	for (size_t i = 0; i < p.keys; i++)
+		p.keyed[group_of(&p, p.key[i].change)] = true;
+	find_blocked(&p);
+	start(&p, later);
+	free(p.group);
+	free(p.by_path);
+	free(p.key);
+	free(p.keyed);
+	free(p.blocked);
+	arena_free(p.arena);
+}
