@@ -156,6 +156,7 @@ put_message(struct bytes_out *o, const struct wire *w)
 		bytes_put_block(o, w->want.digest, DIGEST_LEN, 0);
 		bytes_put(o, w->want.offset, 8);
 		bytes_put(o, w->want.size, 8);
+		bytes_put_text(o, w->want.path);
 		break;
 	case WIRE_CONTENT:
 		put_content(o, &w->content);
@@ -468,6 +469,8 @@ get_want(struct parse *p, struct wire_want *w)
 	w->offset = bytes_get(&p->in, 8);
 	w->size = bytes_get(&p->in, 8);
 	wrong_if(p, w->size > INT64_MAX || w->offset >= w->size, "offset that is not within the content");
+	p->w->keep = manifest_new();
+	w->path = get_path(p);
 }
 
 static void

@@ -100,7 +100,7 @@ struct wire_news {
 };
 
 /* An empty content is never asked for, nor a piece of nothing sent. */
-struct wire_want { uint8_t digest[DIGEST_LEN]; uint64_t offset, size; };
+struct wire_want { uint8_t digest[DIGEST_LEN]; uint64_t offset, size; const char *path; };	/* path: where you said that it is */
 struct wire_content {
 	uint8_t		 digest[DIGEST_LEN];	/* of the whole content */
 	uint64_t	 offset, size;		/* where the plain bytes of this piece belong, and of how many in all */

@@ -62,7 +62,7 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 			.why = "na\xc3\xafve edit", .cause = (uint8_t)toy_below(t, 6), .wall_ms = 1700000000000u, .row = m->news, .rows = rows };
 		break;
 	case WIRE_WANT:
-		w.want = (struct wire_want){ .digest = { 5 }, .offset = toy_below(t, 100), .size = 100 };
+		w.want = (struct wire_want){ .digest = { 5 }, .offset = toy_below(t, 100), .size = 100, .path = "etc/hosts" };
 		break;
 	case WIRE_CONTENT:
 		w.content = (struct wire_content){ .digest = { 5 }, .offset = 90, .size = 100, .plain = 8 + toy_below(t, 3), .bytes = bytes, .len = 8 };
