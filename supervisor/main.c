@@ -22,6 +22,7 @@
 #include "common/digest.h"
 #include "common/durable.h"
 #include "common/log.h"
+#include "supervisor/config_child.h"
 #include "supervisor/control.h"
 #include "supervisor/engine.h"
 #include "supervisor/keeper.h"
@@ -46,6 +47,9 @@ struct daemon {
 	struct control	*control;
 	struct engine	*engine;
 	struct serve	 serve;
+	struct config_child *config;
+	struct engine_watcher roles;	/* for it */
+	char		 config_program[512];
 	struct loop_io	*keeper_io;
 	int		 keeper_fd, lock_fd, exit_code;
 	struct loop_timer *watchdog;
@@ -190,6 +194,7 @@ reload_tried(void *arg, const struct spawn_result *res)
 	engine_reconf(d->engine, conf, &keys);
 	scribe_conf(d->scribe, conf);
 	upkeep_conf(&d->upkeep, conf);
+	config_child_conf(d->config, conf);
 	/* the old one stays in memory: a worker, a status or a name may still point into it */
 	reload_answer(d, true, "the new configuration is in force", "");
 }
@@ -376,6 +381,36 @@ watchdog_fired(void *arg)
 	loop_timer_in(d->watchdog, notify_watchdog_ms());
 }
 
+static void
+no_line(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
+static void
+tell_role(void *arg)
+{
+	struct daemon *d = arg;
+
+	config_child_role(d->config, role_name(d->engine->role), d->engine->state.tenure);
+}
+
+/* The program beside this one: an upgrade puts both. */
+static void
+config_begin(struct daemon *d)
+{
+	const char *slash = strrchr(d->argv[0], '/');
+
+	snprintf(d->config_program, sizeof(d->config_program), "%.*smailpair-config", slash != NULL ? (int)(slash + 1 - d->argv[0]) : 0, d->argv[0]);
+	d->config = config_child_new(d->loop, d->config_program, d->file, NULL, alarm_given, d);
+	d->serve.config = d->config;
+	d->roles = (struct engine_watcher){ .line = no_line, .role = tell_role, .arg = d };
+	engine_watch(d->engine, &d->roles);
+	tell_role(d);
+	config_child_conf(d->config, d->conf);
+}
+
 static bool
 open_all(struct daemon *d, struct state *state, struct err *err)
 {
@@ -435,12 +470,15 @@ supervise(void *arg, int keeper_fd)
 	}
 	upkeep_init(&d->upkeep, d->scribe, d->conf, alarm_given, d);
 	engine_start(d->engine);
+	config_begin(d);
 	notify_send("READY=1\nSTATUS=joining");
 	loop_run(d->loop);
 
 	for (int i = 0; i < 3; i++)
 		loop_signal_free(handlers[i]);
 	control_free(d->control);
+	engine_unwatch(d->engine, &d->roles);
+	config_child_free(d->config);
 	engine_fini(d->engine);
 	scribe_free(d->scribe);
 	log_to(NULL, NULL);

@@ -295,6 +295,8 @@ req_status(struct serve *s, struct client *cl, const struct control_request *req
 		engine_status(s->engine, st);
 		if (s->upkeep != NULL)
 			upkeep_status(s->upkeep, s->engine->disk[DISK_STATE].trial.bad, st);
+		if (s->config != NULL)
+			config_child_status(s->config, st);
 		if (req->json)
 			status_json(st, buf, size);
 		else

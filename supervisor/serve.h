@@ -6,6 +6,7 @@
 #ifndef SUPERVISOR_SERVE_H
 #define SUPERVISOR_SERVE_H
 
+#include "supervisor/config_child.h"
 #include "supervisor/control.h"
 #include "supervisor/engine.h"
 #include "supervisor/upkeep.h"
@@ -15,6 +16,7 @@ struct serve {
 	/* a checked reload, carried out by main: answers through client_* and ends the client itself */
 	void		(*reload)(void *arg, struct client *, bool json);
 	void		*reload_arg;
+	const struct config_child *config;	/* NULL: none */
 	const struct upkeep *upkeep;	/* NULL: nothing is known of the node's own records */
 };
 

@@ -43,6 +43,13 @@ struct status_transition {
 	uint32_t	took_ms;
 };
 
+/* Configuration in step, as mailpair-config says it. */
+struct status_config {
+	enum fact	in_step;
+	uint64_t	files, pending, conflicts;
+	char		problem[256];		/* a sentence, or "" */
+};
+
 struct status {
 	char		pair[CONF_NAME_MAX], node[CONF_NAME_MAX], peer[CONF_NAME_MAX];
 	enum role	role, peer_role;
@@ -79,6 +86,9 @@ struct status {
 	char		queue_verdict[16], queue_deep[16];	/* of the last checks, "" none yet */
 	bool		queue_cut;		/* the one before the start looked at all names, and not at all files */
 	uint64_t	queue_findings, queue_checked_wall_ms;
+
+	bool		config_on;		/* mailpair.conf has the section */
+	struct status_config config;
 
 	struct status_transition last;
 	uint64_t	beats_sent, pauses, longest_pause_ms;

@@ -188,15 +188,14 @@ add_group(struct json *j, const struct status *s)
 	json_object_end(j);
 	json_array_end(j);
 
-	/* Further services and configuration sync come with later versions; their members stand
-	 * already. */
+	/* Further services come with later versions; their member stands already. */
 	json_array(j, "services");
 	json_array_end(j);
 	json_object(j, "config_sync");
-	json_null(j, "in_step");
-	json_uint(j, "files", 0);
-	json_uint(j, "pending", 0);
-	json_uint(j, "conflicts", 0);
+	json_fact(j, "in_step", s->config_on ? s->config.in_step : FACT_UNKNOWN);
+	json_uint(j, "files", s->config.files);
+	json_uint(j, "pending", s->config.pending);
+	json_uint(j, "conflicts", s->config.conflicts);
 	json_object_end(j);
 }
 

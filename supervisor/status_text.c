@@ -229,6 +229,27 @@ add_group(struct text *t, const struct status *s)
 }
 
 static void
+add_config(struct text *t, const struct status *s)
+{
+	const struct status_config *c = &s->config;
+
+	if (!s->config_on)
+		return;
+	add(t, "config   %s", known(c->in_step, "in step", "NOT in step", "not known whether it is in step"));
+	if (c->files > 0)
+		add(t, ", %" PRIu64 " files", c->files);
+	if (c->pending > 0)
+		add(t, ", %" PRIu64 " on the way", c->pending);
+	if (c->conflicts > 0)
+		add(t, ", %" PRIu64 " IN CONFLICT", c->conflicts);
+	add(t, "\n");
+	if (c->problem[0] != '\0') {
+		add(t, "         ");
+		add_wrapped(t, 9, 9, c->problem);
+	}
+}
+
+static void
 add_fences(struct text *t, const struct status *s)
 {
 	for (size_t i = 0; i < s->fences; i++) {
@@ -325,6 +346,7 @@ status_text(const struct status *s, char *buf, size_t size)
 	add_nodes(&t, s);
 	add_links(&t, s);
 	add_group(&t, s);
+	add_config(&t, s);
 	add_fences(&t, s);
 	add_counters(&t, s);
 	add_last(&t, &s->last);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# tests/secrets.sh [BUILD] - S13: the pair's key and a fence device's password stand in no log, journal, status, process
+# tests/secrets.sh [BUILD] - S13: the pair's key, the key of kept versions and a fence device's password stand in no log, journal, status, process
 # list or environment, and in no file that others may read. A pair is run through a reload, refused configurations,
 # a rehearsal, a slow fence and a takeover; then everything it left is searched. Root only; last line "N passed, N failed".
 # SECRETS_SELFTEST=1 puts the password into a log on purpose: that must be found.
@@ -35,6 +35,8 @@ secrets_scenario() {
 	local conf=/etc/mailpair/mailpair.conf keys=/etc/mailpair/authkeys
 	echo '# Secrets stay where they are kept'
 	printf '%s\n' 'node a' 'node b' 'start a' 'wait a is active within 20s' 'start b' 'wait b is healthy within 10s'
+	# what kept versions are sealed with, as mailpair-config makes it where there is none
+	on_both "umask 077; [ -e /var/lib/mailpair/config.key ] || head -c 32 /dev/urandom >/var/lib/mailpair/config.key" 0
 	on_both "p=$recipe; sed -i \"s,\\\"socket=,\\\"password=\$p\\\"\\, \\\"socket=,\" $conf" 0
 	on_both "mailpair reload 2>/var/log/refused-readable" 1
 	on_both "chmod 600 $conf; mailpair reload" 0
@@ -71,12 +73,32 @@ if [ -z "$logs" ] || [ ! -d "$logs" ]; then
 fi
 if grep -q '^passed' "$work/run"; then ok; else cat "$work/run"; bad "the play did not go to its end"; fi
 
+# found_in FILE...: which of these hold one of the keys in $sealing, as bytes, in hexadecimal or in base64
+found_in() {
+	python3 - "${#sealing[@]}" "${sealing[@]}" "$@" <<-'EOF'
+		import base64, sys
+		keys, files = sys.argv[2:2 + int(sys.argv[1])], sys.argv[2 + int(sys.argv[1]):]
+		forms = []
+		for name in keys:
+		    key = open(name, 'rb').read()
+		    forms += [key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key)[:40]]
+		for name in files:
+		    text = open(name, 'rb').read()
+		    if any(form in text for form in forms):
+		        print(name)
+	EOF
+}
+
 # The searching itself: both secrets are found where they belong, and the agent was seen at work.
+sealing=()
 for host in mx1 mx2; do
 	at=$(find "$logs" -type d -path "*/$host/etc/mailpair")
 	if grep -qF "$key" "$at/authkeys"; then ok; else bad "$host: its key is not where it belongs"; fi
 	if grep -qF "$password" "$at/mailpair.conf"; then ok; else bad "$host: its fence password is not where it belongs"; fi
 	if [ "$(stat -c %a "$at/authkeys")" = 600 ]; then ok; else bad "$host: others may read its authkeys"; fi
+	sealed=$(find "$logs" -path "*/$host/var/lib/mailpair/config.key")
+	if [ "$(stat -c '%a %s' "$sealed")" = '600 32' ]; then ok; else bad "$host: config.key is no key, or others may read it"; fi
+	sealing+=("$sealed")
 done
 if grep -rqaF fence_host "$logs"/*/mx1/var/log/processes; then ok; else bad "no fence agent was seen in the process list"; fi
 for file in refused-readable refused-method refused-check refused-option; do
@@ -91,6 +113,10 @@ while IFS= read -r file; do
 		if grep -qaF -e "${!secret}" "$file"; then bad "the $secret stands in ${file#"$logs"/}"; else ok; fi
 	done
 done < <(find "$logs" -type f ! -path '*/etc/mailpair/*')
+mapfile -t others < <(find "$logs" -type f ! -name config.key)
+if [ "$(found_in "${sealing[@]}" | wc -l)" = 2 ]; then ok; else bad "config.key is not found where it is"; fi
+found=$(found_in "${others[@]}")
+if [ -z "$found" ]; then ok; else bad "config.key stands in ${found//"$logs"\//}"; fi
 if [ "$searched" -ge 20 ]; then ok; else bad "only $searched files were searched"; fi
 while IFS= read -r file; do
 	if [ -s "$file" ]; then bad "secrets in files that others may read: $(tr '\n' ' ' <"$file")"; else ok; fi

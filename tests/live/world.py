@@ -135,7 +135,7 @@ class Host:
         self.write('/etc/hosts', '127.0.0.1 localhost\n::1 localhost\n' + ''.join(
             '%s %s\n' % (settings.lan(h)[0].split('/')[0], h) for h in settings.LAN))
         self.world.mailer.furnish(self)
-        for program in ('mailpaird', 'mailpair', 'mailpair-queue'):
+        for program in ('mailpaird', 'mailpair', 'mailpair-queue', 'mailpair-config'):
             source = '%s/%s' % (self.world.build, program)
             if os.path.exists(source):
                 shutil.copy2(source, self.dir + '/upper/usr/local/sbin/' + program)

@@ -348,6 +348,35 @@ START_TEST(what_the_queue_keeps_from_starting_is_not_called_stopped_by_command)
 }
 END_TEST
 
+START_TEST(configuration_in_step_is_told_where_it_is_configured)
+{
+	static const struct { struct status_config config; const char *json, *text; } row[] = {
+		{ { FACT_YES, 412, 0, 0, "" }, "{\"in_step\": true, \"files\": 412, \"pending\": 0, \"conflicts\": 0}", "config   in step, 412 files\n" },
+		{ { FACT_NO, 412, 2, 1, "main.cf line 3 is wrong" }, "{\"in_step\": false, \"files\": 412, \"pending\": 2, \"conflicts\": 1}",
+		    "config   NOT in step, 412 files, 2 on the way, 1 IN CONFLICT\n         main.cf line 3 is wrong\n" },
+		{ { FACT_UNKNOWN, 0, 0, 0, "" }, "{\"in_step\": null, \"files\": 0, \"pending\": 0, \"conflicts\": 0}",
+		    "config   not known whether it is in step\n" },
+	};
+	struct status s = healthy_active();
+	char *text;
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		s.config_on = true;
+		s.config = row[i].config;
+		text = render(status_json, &s);
+		ck_assert_msg(strstr(text, row[i].json) != NULL, "%s", text);
+		free(text);
+		text = render(status_text, &s);
+		ck_assert_msg(strstr(text, row[i].text) != NULL, "%s", text);
+		free(text);
+		s.config_on = false;
+		text = render(status_text, &s);
+		ck_assert_ptr_null(strstr(text, "config "));
+		free(text);
+	}
+}
+END_TEST
+
 START_TEST(any_buffer_size_is_respected)
 {
 	struct status s = no_proof();
@@ -440,6 +469,7 @@ main(void)
 	tcase_add_test(tc, every_member_of_the_contract_is_there);
 	tcase_add_test(tc, a_look_that_was_cut_is_not_called_a_look_at_everything);
 	tcase_add_test(tc, what_the_queue_keeps_from_starting_is_not_called_stopped_by_command);
+	tcase_add_test(tc, configuration_in_step_is_told_where_it_is_configured);
 	tcase_add_loop_test(tc, any_buffer_size_is_respected, 0, 2);
 	tcase_add_test(tc, a_healthy_pair_is_healthy_on_both_nodes);
 	tcase_add_loop_test(tc, whatever_is_broken_is_not_healthy_and_has_a_reason, 0, 9);
