@@ -88,6 +88,8 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
 # stand-ins for qmail's programs
 $(O)/tests/test_mta_qmail $(O)/tests/test_mta_qmail_found $(O)/tests/test_mta_qmail_real $(O)/tests/test_mta_contract: | $(O)/tools/qmail_send $(O)/tools/qmail_queue
 
+$(O)/tests/test_config_net: | $(O)/tools/net_child
+
 # small programs of the live tests: static, they run as PID 1 or inside another root
 $(O)/tools/qmail_send $(O)/tools/qmail_queue: tests/live/tools/qmail_home.h
 $(O)/tools/%: tests/live/tools/%.c

@@ -350,7 +350,9 @@ channel_new(struct loop *loop, const struct channel_setup *setup, struct channel
 		return false;
 	if (setup->at_len == 0 || setup->at_len > CHANNEL_ADDRESSES_MAX)
 		return err_set(err, 0, "%zu addresses for the service %s, right are 1 to %d", setup->at_len, hello.service, CHANNEL_ADDRESSES_MAX);
-	if (!channel_key_derive(setup->keys, hello.pair, hello.service, &keys, err))
+	if (setup->derived != NULL)
+		keys = *setup->derived;
+	else if (!channel_key_derive(setup->keys, hello.pair, hello.service, &keys, err))
 		return false;
 	ch = calloc(1, sizeof(*ch));
 	if (ch == NULL)

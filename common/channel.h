@@ -67,6 +67,7 @@ struct channel_limits {
 };
 
 struct channel;
+struct channel_keys;
 
 /*
  * All are required. In each of them the channel may be used, closed and freed. Sentences are the callback's to use until it
@@ -95,6 +96,7 @@ struct channel_setup {
 	struct channel_address		 at[CHANNEL_ADDRESSES_MAX];	/* listen: on all of them; connect: the peer's, in turn */
 	size_t				 at_len;
 	const struct authkeys		*keys;			/* copied as derived keys; their numbers differ */
+	const struct channel_keys	*derived;		/* instead of keys, by channel_key_derive(): who has only these cannot sign beats */
 	struct channel_limits		 limits;
 	const struct channel_calls	*calls;			/* must stay */
 	void				*arg;

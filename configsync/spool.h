@@ -5,8 +5,8 @@
  * A file is named by the SHA-256 of the whole content, in hexadecimal, and holds its bytes from the beginning. Nothing is synced: after
  * a crash what is there is gone on with, and the digest over all of it decides at the end. What has another digest is thrown away.
  *
- * A peer may send what it likes: each content, all together and their number are bounded. Space is reserved when a content is begun, so that one that
- * was begun can be ended, as far as the disk has room.
+ * A peer may send what it likes: each content, all together and their number are bounded. Space is reserved when a content is
+ * begun, so that one that was begun can be ended, as far as the disk has room.
  *
  * Errors: EDQUOT a bound, ENOSPC a full disk (what came before stays, and can be gone on with), EINVAL a piece that does not follow
  * the last one, or another size than before, EBADMSG another digest (thrown away), ENOENT not begun, or not whole.
@@ -36,8 +36,8 @@ bool	spool_open(const char *dir, const struct spool_limits *, struct spool **ret
 void	spool_close(struct spool *);		/* files stay; NULL is allowed */
 
 /*
- * That content is wanted, of size bytes, one at least. *ret_have: so many of them are here, from the beginning; size: it is whole, its digest was compared. Where a
- * bound is reached what was left by an earlier run and not begun since gives way.
+ * That content is wanted, of size bytes, one at least. *ret_have: so many of them are here, from the beginning; size: it is whole,
+ * its digest was compared. Where a bound is reached what was left by an earlier run and not begun since gives way.
  */
 bool	spool_begin(struct spool *, const uint8_t digest[DIGEST_LEN], uint64_t size, uint64_t *ret_have, struct err *);
 /* The next piece of one that was begun; offset: what is here. *ret_whole: that was the last one, and the digest is right. */
