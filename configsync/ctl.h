@@ -6,8 +6,7 @@
  * Answer:    lines "KIND\tKEY=VALUE\tKEY#NUMBER\tKEY?yes|no|unknown ...\n": a row each, rows of a kind one after the other; the kind "-" is
  *            said of the whole. A line that begins with "." is the last: ".\tcode#EXIT\ttext=SENTENCE".
  * Values hold any bytes but NUL; "%", control characters and DEL are written as "%" and two hexadecimal digits.
- * Who may: root, ourselves, and the members of the socket's group, which may read what is not secret; what changes anything is for
- * root alone (ctl_request.root).
+ * Who may: root and ourselves; the members of the socket's group may ask for the status, and nothing that changes a file.
  */
 #ifndef CONFIGSYNC_CTL_H
 #define CONFIGSYNC_CTL_H
@@ -32,7 +31,6 @@ struct ctl_request {
 	const char	*command;		/* "status", "resync", "resolve", "rollback" */
 	struct { const char *key, *value; } *arg;
 	size_t		 args;
-	bool		 root;			/* who asks may change things */
 	uint32_t	 uid;
 };
 /* The first value of key, NULL: it was not given. */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,10 +57,12 @@ asked(void *arg, const struct ctl_request *q, struct ctl_reply *r)
 			ctl_count(r, "n", UINT64_MAX);
 			ctl_fact(r, "yes", FACT_YES);
 			ctl_fact(r, "unknown", FACT_UNKNOWN);
-			ctl_sayf(r, "sentence", "%s %d", q->root ? "root" : "other", 7);
+			ctl_sayf(r, "sentence", "%s %d", "number", 7);
 			ctl_say(r, "nothing", NULL);
 		}
 		ctl_end(r, 3, "%zu\nlines", q->args);
+	} else if (strcmp(q->command, "status") == 0) {
+		ctl_end(r, 1, "uid %u", q->uid);
 	} else if (strcmp(q->command, "later") == 0) {
 		held[helds++] = r;
 		loop_timer_in(later, 20);
@@ -152,9 +155,9 @@ questions_and_answers(void)
 	CHECK(call("echo", args, &s, text) == 3);
 	CHECK(strcmp(text, "3\nlines") == 0);
 	CHECK(strcmp(s.whole, all_bytes()) == 0);
-	CHECK(strcmp(s.text, "arg: n#18446744073709551615 yes?yes unknown?unknown sentence=root 7\n"
-	    "arg: path=/etc/x y n#18446744073709551615 yes?yes unknown?unknown sentence=root 7\n"
-	    "arg: path= n#18446744073709551615 yes?yes unknown?unknown sentence=root 7\n") == 0);
+	CHECK(strcmp(s.text, "arg: n#18446744073709551615 yes?yes unknown?unknown sentence=number 7\n"
+	    "arg: path=/etc/x y n#18446744073709551615 yes?yes unknown?unknown sentence=number 7\n"
+	    "arg: path= n#18446744073709551615 yes?yes unknown?unknown sentence=number 7\n") == 0);
 	s.len = 0;
 	CHECK(call("later", none, &s, text) == 1 && strcmp(s.text, "late:\n") == 0 && strcmp(text, "it took a while") == 0);
 	CHECK(call("explode", none, &s, text) == 2 && strcmp(text, "no command \"explode\"") == 0);
@@ -211,7 +214,48 @@ too_many(void)
 	CHECK(call("echo", none, &s, text) == 3);
 }
 
-static void (*const plays[])(void) = { questions_and_answers, what_is_no_question, who_is_slow_or_gone, too_many };
+/* As somebody of the socket's group, and as nobody. */
+static void
+become(gid_t gid)
+{
+	CHECK(setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(65534, 65534, 65534) == 0);
+}
+
+static void
+who_is_not_root(void)
+{
+	const char *const none[] = { NULL };
+	struct seen s = { .len = 0 };
+	char text[600];
+	pid_t pid;
+	int status;
+
+	if (geteuid() != 0)
+		return;
+	if ((pid = fork()) == 0) {
+		become(1);
+		CHECK(call("status", none, &s, text) == 1 && strcmp(text, "uid 65534") == 0);
+		CHECK(call("resync", none, &s, text) == 2 && strstr(text, "only root may ask for it") != NULL);
+		CHECK(call("echo", none, &s, text) == 2);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	if ((pid = fork()) == 0) {
+		become(65534);
+		CHECK(call("status", none, &s, text) == -1);	/* the mode of the socket */
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(chmod(path, 0666) == 0);
+	if ((pid = fork()) == 0) {
+		become(65534);
+		CHECK(call("status", none, &s, text) == 2 && strstr(text, "not permitted") != NULL);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void (*const plays[])(void) = { questions_and_answers, what_is_no_question, who_is_slow_or_gone, too_many, who_is_not_root };
 
 START_TEST(each_play_goes_to_its_end_while_the_loop_serves)
 {
@@ -223,7 +267,7 @@ START_TEST(each_play_goes_to_its_end_while_the_loop_serves)
 
 	loop = loop_new();
 	later = loop_timer_new(loop, answer_later, NULL);
-	ctl = ctl_new(loop, path, NULL, asked, NULL, &err);
+	ctl = ctl_new(loop, path, geteuid() == 0 ? "daemon" : NULL, asked, NULL, &err);
 	ck_assert_msg(ctl != NULL, "%s", err.text);
 	ck_assert(stat(path, &st) == 0 && (st.st_mode & 07777) == 0660);
 	ctl_patience(ctl, 300);
