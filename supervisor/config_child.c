@@ -382,8 +382,12 @@ start_it(void *arg)
 failed:
 	snprintf(c->end, sizeof(c->end), "it cannot be started: %s", strerror(errno));
 	c->ends++;
-	for (int i = 0; i < 2; i++)
-		kid_close((int[]){ in[i], out[i], err[i] }, 3);
+	for (int i = 0; i < 6; i++) {
+		int fd = (i < 2 ? in : i < 4 ? out : err)[i % 2];
+
+		if (fd != -1)
+			close(fd);
+	}
 	loop_timer_in(c->start, c->pace->most_ms);
 }
 
