@@ -62,6 +62,8 @@ struct version {
 	const struct entry *entry;	/* NULL: it was removed */
 	struct manifest	*keep;
 };
+bool	is_number(const char *what);		/* of a version */
+bool	is_set_name(const char *what);		/* 32 hexadecimal digits, as store_new_name() makes it */
 /* False with *err where its entry cannot be read. */
 bool	version_copy(struct version *ret, const struct store_version *, struct err *);
 void	version_free(struct version *);

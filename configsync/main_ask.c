@@ -264,8 +264,7 @@ int
 main_rollback(const struct wish *w)
 {
 	const char *what = w->operand[0];
-	bool number = what[0] != '\0' && strspn(what, "0123456789") == strlen(what) && strlen(what) < 19;
-	bool set = strlen(what) == 32 && strspn(what, "0123456789abcdef") == 32;
+	bool number = is_number(what), set = is_set_name(what);
 	const char *const args[] = { set ? "set" : "version", what, "back-to", w->back_to ? "yes" : "no", "apply", w->apply ? "yes" : "no", NULL };
 
 	if (!set && !number)

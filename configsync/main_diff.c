@@ -327,7 +327,7 @@ main_diff(const struct wish *w)
 		ok = compare_newest(&c, &err);
 	else if (w->operands == 2)
 		ok = compare_two(&c, first, w->operand[1], plain, &err);
-	else if (strlen(first) == 32 && strspn(first, "0123456789abcdef") == 32)
+	else if (is_set_name(first))
 		ok = compare_set(&c, first, &err);
 	else
 		ok = compare_one(&c, first, &err);

@@ -39,20 +39,13 @@ list_one(void *arg, const struct store_version *row)
 	return true;
 }
 
-/* 32 hexadecimal digits, as store_new_name() makes it. */
-static bool
-is_set(const char *what)
-{
-	return strlen(what) == 32 && strspn(what, "0123456789abcdef") == 32;
-}
-
 int
 main_log(const struct wish *w)
 {
 	static struct document d;
 	struct listing l = { .wish = w, .document = &d };
 	const char *what = w->operands > 0 ? w->operand[0] : NULL, *path = what == NULL ? NULL : what + strspn(what, "/");
-	bool set = what != NULL && is_set(what);
+	bool set = what != NULL && is_set_name(what);
 	struct store *store;
 	bool ok;
 

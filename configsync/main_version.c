@@ -23,6 +23,18 @@ shown(const char *path, char *buf, size_t size)
 }
 
 bool
+is_number(const char *what)
+{
+	return what[0] != '\0' && strspn(what, "0123456789") == strlen(what) && strlen(what) < 19;
+}
+
+bool
+is_set_name(const char *what)
+{
+	return strlen(what) == 32 && strspn(what, "0123456789abcdef") == 32;
+}
+
+bool
 version_copy(struct version *ret, const struct store_version *v, struct err *err)
 {
 	*ret = (struct version){ .number = v->number, .kept = v->kept, .here = v->here, .common = v->common, .set = v->set };
@@ -112,7 +124,7 @@ version_find(struct store *store, const char *what, struct version *ret, struct 
 	char path[ENTRY_PATH_MAX + 1];
 	size_t n = 0;
 
-	if (what[0] != '\0' && strspn(what, "0123456789") == strlen(what) && strlen(what) < 19) {
+	if (is_number(what)) {
 		if (!store_version(store, strtoull(what, NULL, 10), by_number, &s, err))
 			return false;
 		return !s.bad && (before == NULL || version_before(store, ret, before, err));

@@ -196,18 +196,18 @@ START_TEST(out_of_step_is_a_problem_when_it_lasts)
 {
 	uint64_t began;
 
-	quick.patience_ms = 400;
+	quick.patience_ms = 2000;
 	begin();
 	put("says", "in_step=no files=1 pending=1 conflicts=0 problem=set postfix: main.cf line 3 is wrong\n");
 	config_child_conf(child, &on);
 	MUST(within(5000, heard, "role standby tenure 6\n"));
 	ck_assert_uint_eq(status().problems, 0);
 	/* it goes on to say so: it is not silent */
-	for (began = clock_mono_ms(); clock_mono_ms() - began < 500;) {
+	for (began = clock_mono_ms(); clock_mono_ms() - began < 2500;) {
 		config_child_role(child, "standby", 1 + clock_mono_ms());
 		(void)within(50, NULL, NULL);
 	}
-	MUST(has_problem("is not in step for 0 s: set postfix: main.cf line 3 is wrong"));
+	MUST(has_problem("is not in step for ") && has_problem(" s: set postfix: main.cf line 3 is wrong"));
 	ck_assert_int_eq(strncmp(alarms, "the configuration of the two nodes is not in step", 40), 0);
 	ck_assert_ptr_null(strchr(strchr(alarms, '\n') + 1, '\n'));
 	put("says", "in_step=yes files=1 pending=0 conflicts=0\n");
@@ -219,12 +219,12 @@ END_TEST
 
 START_TEST(one_that_says_nothing_is_a_problem)
 {
-	quick.patience_ms = 400;
+	quick.patience_ms = 2000;
 	begin();
 	put("says", "in_step=yes files=1 pending=0 conflicts=0\n");
 	config_child_conf(child, &on);
 	MUST(within(5000, is_well, ""));
-	MUST(within(5000, has_problem, "has said nothing for"));
+	MUST(within(9000, has_problem, "has said nothing for"));
 	config_child_role(child, "active", 7);
 	MUST(within(5000, is_well, ""));
 	end();
