@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "common/clock.h"
 #include "common/spawn.h"
 #include "configsync/net.h"
+#include "configsync/net_pipe.h"
+#include "configsync/net_priv.h"
 
 #define PATIENCE_MS 20000
 #define MESSAGE_MAX (1u << 20)
@@ -31,8 +34,8 @@ struct side {
 	uint64_t		 bytes, sum;
 	size_t			 len;
 	uint8_t			 type;
-	enum channel_why	 why;
-	char			 text[CHANNEL_TEXT_MAX], end[CHANNEL_TEXT_MAX];
+	enum channel_why	 why, refused_why;		/* of down, of refused */
+	char			 text[CHANNEL_TEXT_MAX], refusal[CHANNEL_TEXT_MAX], end[CHANNEL_TEXT_MAX];
 	void			(*got)(struct side *, uint8_t type, const uint8_t *, size_t);
 	bool			 free_in_callback;
 };
@@ -56,7 +59,8 @@ turn(const char *what)
 	struct loop_timer *t = loop_timer_new(loop, tick, NULL);
 
 	if (clock_mono_ms() > deadline)
-		ck_abort_msg("waited in vain for: %s (a: %s, %s; b: %s, %s)", what, a.text, a.end, b.text, b.end);
+		ck_abort_msg("waited in vain for: %s (a: %s, %s, %s; b: %s, %s, %s)", what, a.text, a.refusal, a.end,
+		    b.text, b.refusal, b.end);
 	loop_timer_at_us(t, clock_mono_us() + 300);
 	loop_run(loop);
 	loop_timer_free(t);
@@ -122,8 +126,8 @@ on_refused(void *arg, enum channel_why why, const char *sentence)
 	struct side *s = arg;
 
 	s->refused++;
-	s->why = why;
-	snprintf(s->text, sizeof s->text, "%s", sentence);
+	s->refused_why = why;
+	snprintf(s->refusal, sizeof s->refusal, "%s", sentence);
 }
 
 static void
@@ -223,6 +227,21 @@ static void
 must_send(struct side *s, uint8_t type, const void *bytes, size_t len)
 {
 	ck_assert_int_eq(net_send(s->net, type, bytes, len), CHANNEL_SENT);
+}
+
+static const char *
+proc_status(pid_t pid, const char *field, char *buf, size_t size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	ck_assert_ptr_nonnull(f = fopen(path, "re"));
+	while (fgets(buf, (int)size, f) != NULL && strncmp(buf, field, strlen(field)) != 0)
+		continue;
+	fclose(f);
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf + strlen(field);
 }
 
 /* ---------------------------------------------------------------- messages */
@@ -404,10 +423,13 @@ START_TEST(another_secret_is_refused_and_told_on_both_sides)
 	start_a();
 	start(&b);
 	UNTIL(a.refused > 0 && b.refused > 0);
-	ck_assert_int_eq(a.why, CHANNEL_FORGED);
+	ck_assert_int_eq(a.refused_why, CHANNEL_FORGED);
 	ck_assert_int_eq(status(&b).last_why, CHANNEL_FORGED);
 	ck_assert_ptr_nonnull(strstr(status(&a).last, "another secret in key 1"));
 	ck_assert(a.up == 0 && b.up == 0 && status(&a).refused > 0);
+	FOR_MS(1200);
+	ck_assert_int_le(a.refused, 3);		/* one each second, though there were many */
+	ck_assert_uint_gt(status(&a).refused, (uint64_t)a.refused);
 }
 END_TEST
 
@@ -492,7 +514,7 @@ END_TEST
 
 static const struct { const char *lie, *why; } lies[] = {
 	{ "exits", "status 42" }, { "long", "signal 9" }, { "early", "before it was ready" }, { "unknown", "unknown type" },
-	{ "stray", "without a stream" }, { "down", "up or down twice" },
+	{ "stray", "without a stream" }, { "other", "without a stream" }, { "down", "up or down twice" },
 };
 
 START_TEST(a_child_that_says_what_it_must_not_is_ended)
@@ -501,7 +523,96 @@ START_TEST(a_child_that_says_what_it_must_not_is_ended)
 	start(&a);
 	UNTIL(a.ended == 1);
 	ck_assert_msg(strstr(a.end, lies[_i].why) != NULL, "%s", a.end);
-	ck_assert(a.messages == 0 && a.up == 0 && a.down == 0);
+	ck_assert(a.messages == 0 && a.up == a.down);
+}
+END_TEST
+
+START_TEST(what_a_child_said_before_it_ended_is_heard)
+{
+	char buf[256];
+
+	a.setup.subcommand = "leaves";
+	start(&a);
+	UNTIL(status(&a).pid != -1);
+	for (deadline = clock_mono_ms() + PATIENCE_MS; proc_status(status(&a).pid, "State:\t", buf, sizeof buf)[0] != 'Z';)
+		ck_assert_uint_lt(clock_mono_ms(), deadline);	/* without the loop: all of it is there at once */
+	UNTIL(a.ended == 1);
+	ck_assert(a.up == 1 && a.down == 1 && a.messages == 3 && a.bytes == 150000);
+	ck_assert_ptr_nonnull(strstr(a.end, "status 42"));
+}
+END_TEST
+
+START_TEST(who_is_paused_from_the_beginning_hears_nothing)
+{
+	start_again_a();
+	start(&b);
+	net_pause(b.net, true);
+	UNTIL(a.up == 1);
+	FOR_MS(100);
+	ck_assert(b.up == 0 && !status(&b).ready);
+	net_pause(b.net, false);
+	UNTIL(b.up == 1);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- the child, with another parent */
+
+static uint32_t its_stream;
+
+static bool
+child_said(void *arg, uint8_t type, uint32_t stream, const uint8_t *bytes, size_t len)
+{
+	(void)arg;
+	(void)bytes;
+	(void)len;
+	if (type == NET_UP)
+		its_stream = stream;
+	return true;
+}
+
+static void
+child_drained(void *arg)
+{
+	(void)arg;
+}
+
+static void
+child_closed(void *arg, const char *why)
+{
+	(void)arg;
+	(void)why;
+}
+
+static const struct net_pipe_calls child_calls = { child_said, child_drained, child_closed };
+
+START_TEST(a_message_for_another_stream_than_the_one_that_is_up_is_not_sent)
+{
+	struct net_boot boot = { .parent = getpid(), .uid = b.setup.uid, .gid = b.setup.gid, .pair = "mail", .service = "config", .node = "mx2",
+		.peer = "mx1", .host = { "127.0.0.1" }, .at_len = 1, .limits = { .message_max = MESSAGE_MAX } };
+	struct net_pipe *pipe;
+	int pair[2];
+	pid_t pid;
+
+	start_a();
+	boot.port[0] = b.setup.at[0].port;
+	ck_assert(channel_key_derive(&b.keys, "mail", "config", &boot.keys, NULL));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	if ((pid = fork()) == 0) {
+		if (dup2(fcntl(pair[1], F_DUPFD_CLOEXEC, 10), NET_FD) == NET_FD)
+			execl(tool, tool, "net-child", NULL);
+		_exit(126);
+	}
+	close(pair[1]);
+	pipe = net_pipe_new(loop, pair[0], MESSAGE_MAX, &child_calls, NULL);
+	net_pipe_put(pipe, NET_BOOT, 0, &boot, sizeof boot);
+	UNTIL(a.up == 1 && its_stream == 1);
+	net_pipe_put(pipe, 20, 0, "before", 6);
+	net_pipe_put(pipe, 20, 2, "after", 5);
+	net_pipe_put(pipe, 33, 1, "now", 3);
+	UNTIL(a.messages > 0);
+	ck_assert(a.messages == 1 && a.type == 33);
+	net_pipe_free(pipe);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);	/* its parent's end was its end */
 }
 END_TEST
 
@@ -524,21 +635,6 @@ landlock_here(void)
 	long version = syscall(444, NULL, 0, 1);	/* landlock_create_ruleset(), only asked */
 
 	return version < 0 ? 0 : version;
-}
-
-static const char *
-proc_status(pid_t pid, const char *field, char *buf, size_t size)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	ck_assert_ptr_nonnull(f = fopen(path, "re"));
-	while (fgets(buf, (int)size, f) != NULL && strncmp(buf, field, strlen(field)) != 0)
-		continue;
-	fclose(f);
-	buf[strcspn(buf, "\n")] = '\0';
-	return buf + strlen(field);
 }
 
 START_TEST(the_child_has_no_rights_no_files_and_no_environment)
@@ -710,6 +806,9 @@ main(void)
 	tcase_add_test(c, a_setup_that_cannot_be_is_refused_at_once);
 	tcase_add_loop_test(c, it_may_be_freed_in_any_callback, 0, 3);
 	tcase_add_loop_test(c, a_child_that_says_what_it_must_not_is_ended, 0, sizeof lies / sizeof *lies);
+	tcase_add_test(c, what_a_child_said_before_it_ended_is_heard);
+	tcase_add_test(c, who_is_paused_from_the_beginning_hears_nothing);
+	tcase_add_test(c, a_message_for_another_stream_than_the_one_that_is_up_is_not_sent);
 	tcase_add_test(c, it_is_started_again_ever_more_slowly);
 	tcase_add_test(c, the_child_has_no_rights_no_files_and_no_environment);
 	tcase_add_loop_test(c, whoever_breaks_out_is_ended, 0, sizeof attempts / sizeof *attempts);

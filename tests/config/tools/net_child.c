@@ -2,7 +2,7 @@
  * tests/config/tools/net_child.c - the network process of configsync/net.h, some that only claim to be one, and what happens to one that breaks out.
  *
  *	net_child net-child		the real one
- *	net_child exits | long | early | unknown | stray | down	says something that it must not, then waits
+ *	net_child exits | long | early | unknown | stray | other | down | leaves	says something that it must not, then waits; or ends
  *	net_child breach WHAT listen|connect UID	in the sandbox, WHAT is done: exit 0 it worked, 3 no sandbox, else errno; or SIGSYS
  */
 #include <arpa/inet.h>
@@ -134,38 +134,38 @@ breach(const char *what, const char *role, const char *user)
 
 /* ---------------------------------------------------------------- lying */
 
+static void
+say(uint8_t type, uint32_t stream, const void *body, size_t len)
+{
+	const uint8_t head[9] = { 0, (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type, 0, 0, 0, (uint8_t)stream };
+
+	if (write(NET_FD, head, sizeof head) != (ssize_t)sizeof head || write(NET_FD, body, len) != (ssize_t)len)
+		_exit(1);
+}
+
 static int
 lie(const char *what)
 {
-	static uint8_t frame[9 + sizeof(struct net_event)];
-	uint8_t head[9] = { 0 };
-	struct net_ready ready = { .port = { 0 } };
-	size_t len = sizeof head;
+	static const uint8_t endless[9] = { 0x7f };
+	static const struct net_ready ready;
+	static const struct net_event event;
+	static uint8_t body[50000];
 
 	if (strcmp(what, "exits") == 0)
 		return 42;
-	if (strcmp(what, "long") == 0) {
-		head[0] = 0x7f;
-	} else if (strcmp(what, "early") == 0) {
-		head[4] = CHANNEL_TYPE_MIN;
-	} else {
-		head[2] = sizeof ready >> 8;
-		head[3] = sizeof ready & 0xff;
-		head[4] = NET_READY;
-		if (write(NET_FD, head, sizeof head) == -1 || write(NET_FD, &ready, sizeof ready) == -1)
-			return 1;
-		memset(head, 0, sizeof head);
-		head[4] = strcmp(what, "unknown") == 0 ? 15 : CHANNEL_TYPE_MIN;
-		if (strcmp(what, "down") == 0) {
-			head[4] = NET_DOWN;
-			head[2] = sizeof(struct net_event) >> 8;
-			head[3] = sizeof(struct net_event) & 0xff;
-			len = sizeof frame;
-		}
-	}
-	memcpy(frame, head, sizeof head);
-	if (write(NET_FD, frame, len) == -1)
-		return 1;
+	if (strcmp(what, "long") == 0)
+		return write(NET_FD, endless, sizeof endless) == -1 || pause();
+	if (strcmp(what, "early") != 0)
+		say(NET_READY, 0, &ready, sizeof ready);
+	if (strcmp(what, "other") == 0 || strcmp(what, "leaves") == 0)
+		say(NET_UP, 5, &event, sizeof event);
+	if (strcmp(what, "down") == 0)
+		say(NET_DOWN, 0, &event, sizeof event);
+	for (int i = 0; i < 3 && strcmp(what, "leaves") == 0; i++)
+		say(CHANNEL_TYPE_MIN, 5, body, sizeof body);
+	if (strcmp(what, "leaves") == 0)
+		return 42;
+	say(strcmp(what, "unknown") == 0 ? CHANNEL_TYPE_MIN - 1 : CHANNEL_TYPE_MIN, 6, "?", 1);
 	for (;;)
 		pause();
 }
