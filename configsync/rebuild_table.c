@@ -22,13 +22,13 @@ struct table {
 	const struct rebuild_step *step;
 	int		 dir, stage;			/* where it stands, and the directory in it that it is made in */
 	const char	*name;				/* of the source, in dir */
-	char		 staging[sizeof SCOPE_STAGING + SCOPE_STAGING_DIGITS];
+	char		 staging[sizeof SCOPE_TABLE + DIGEST_HEX];
 	char		 at[VIEW_PATH_MAX];		/* the staging directory's path */
 	char		 copy[VIEW_PATH_MAX + 32];
 	struct stat	 source;
 };
 
-/* The name follows from the source, so that what a crash has left is found and used again. */
+/* The name follows from the source, so that what a crash has left is found and used again. No installation's, as one may run beside us. */
 static bool
 open_staging(struct work *w, struct table *t, struct err *err)
 {
@@ -41,7 +41,7 @@ open_staging(struct work *w, struct table *t, struct err *err)
 	if (fstatat(t->dir, t->name, &t->source, 0) == -1)
 		return err_set(err, errno, "/%s, of which a table is to be made, is not there", source);
 	digest_sha256(source, strlen(source) + 1, digest);
-	snprintf(t->staging, sizeof t->staging, "%s%.*s", SCOPE_STAGING, (int)SCOPE_STAGING_DIGITS, digest_hex(digest, sizeof digest, hex));
+	snprintf(t->staging, sizeof t->staging, SCOPE_TABLE "%.32s", digest_hex(digest, sizeof digest, hex));
 	if (snprintf(t->at, sizeof t->at, "%s/%.*s%s", w->at, (int)(t->name - source), source, t->staging) >= (int)sizeof t->at)
 		return err_set(err, ENAMETOOLONG, "no table of /%s", source);
 	snprintf(t->copy, sizeof t->copy, "%s/" COPY, t->at);

@@ -150,6 +150,14 @@ being_written(const char *path)
 }
 
 static bool
+being_made(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return strncmp(name == NULL ? path : name + 1, SCOPE_TABLE, strlen(SCOPE_TABLE)) == 0;
+}
+
+static bool
 excluded(const struct scope *s, const char *path)
 {
 	if (listed(s->include, path))
@@ -179,7 +187,7 @@ scope_place(const struct scope *s, const char *path)
 	memcpy(part, path, len + 1);
 	for (at = strlen(tree); at <= len; at += 1 + strcspn(path + at + 1, "/")) {
 		part[at] = '\0';
-		if (excluded(s, part) || being_written(part))
+		if (excluded(s, part) || being_written(part) || being_made(part))
 			return SCOPE_EXCLUDED;
 		part[at] = path[at];
 		if (at == len)

@@ -16,6 +16,8 @@
 /* Of a name that is being written: hidden, never carried, removed when found. Followed by 32 hexadecimal digits. */
 #define SCOPE_STAGING ".mailpair-new."
 #define SCOPE_STAGING_DIGITS 32u
+/* Of a directory that a table is being made in (configsync/rebuild_table.c): never carried, whatever is included. */
+#define SCOPE_TABLE ".mailpair-table."
 
 struct scope_rules {
 	const char	*const *tree, *const *include, *const *exclude;	/* each ends with NULL; may be NULL */

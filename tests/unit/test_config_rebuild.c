@@ -266,13 +266,15 @@ START_TEST(what_a_crash_has_left_is_no_hindrance_and_a_link_leads_nowhere)
 	struct rebuild_result r;
 	struct config_box b;
 	uint8_t digest[DIGEST_LEN];
-	char hex[DIGEST_HEX], left[128];
+	char hex[DIGEST_HEX], left[128], half[144];
 
 	box_postfix(&b);
 	box_write(&b, "etc/aliases", "root: someone\n");
 	digest_sha256("etc/aliases", sizeof "etc/aliases", digest);
-	snprintf(left, sizeof left, "etc/" SCOPE_STAGING "%.32s", digest_hex(digest, sizeof digest, hex));
+	snprintf(left, sizeof left, "etc/" SCOPE_TABLE "%.32s", digest_hex(digest, sizeof digest, hex));
 	ck_assert_int_eq(mkdirat(b.root, left, 0700), 0);
+	snprintf(half, sizeof half, "%s/table", left);
+	box_write(&b, half, "half of it");
 	r = rebuild(&b, (struct rebuild_job){ .dump = &dump, .dumps = 1 });
 	ck_assert_msg(r.ok && !is_there(&b, left), "%s", r.why);
 	ck_assert_int_eq(symlinkat("etc", b.root, "way"), 0);

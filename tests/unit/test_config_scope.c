@@ -42,6 +42,8 @@ START_TEST(a_path_is_judged_from_its_tree_on)
 		{ "etc/postfix/.mailpair-new.0123456789abcdef0123456789abcdef", SCOPE_BEING_WRITTEN },
 		{ "etc/.mailpair-new.0123456789abcdef0123456789abcdef", SCOPE_BEING_WRITTEN },
 		{ "etc/postfix/.mailpair-new.0123456789abcdef0123456789abcdef/x", SCOPE_EXCLUDED },
+		{ "etc/postfix/.mailpair-table.0123456789abcdef0123456789abcdef", SCOPE_EXCLUDED },
+		{ "etc/postfix/.mailpair-table.0123456789abcdef0123456789abcdef/table", SCOPE_EXCLUDED },
 		{ "etc/postfix/.mailpair-new.short", SCOPE_INSIDE },
 	};
 	struct scope_rules rules = { .tree = trees, .include = includes, .exclude = excludes };
