@@ -106,7 +106,12 @@ on_received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 static void
 on_drained(void *arg)
 {
-	((struct side *)arg)->drained++;
+	struct side *s = arg;
+	struct net_status now;
+
+	net_status(s->net, &now);
+	ck_assert_uint_le(now.queued, 2 * 1024 * 1024);	/* half of queue_max has gone */
+	s->drained++;
 }
 
 static void
