@@ -108,6 +108,7 @@ core_free(struct core *c)
 	origin_drop(c->now_from);
 	free(c->tree_bytes);
 	free(c->their_index);
+	free(c->recent);
 	free(c->stored);
 	free(c->dead);
 	free(c->action);
@@ -143,9 +144,22 @@ same_origin(const struct stored *a, const struct stored *b)
 	return a->from == b->from && a->common == b->common;
 }
 
+/* Of a version of which no reading and no news tells who made it: it was there at start, or an order says it anew. */
+struct core_origin
+core_nobody(struct core *c)
+{
+	struct core_origin o = { .cause = STORE_FOUND, .wall_ms = core_wall(c) };
+
+	snprintf(o.name, sizeof o.name, "%016llx%016llx", (unsigned long long)c->o.epoch, (unsigned long long)++c->nameless);
+	snprintf(o.node, sizeof o.node, "%s", c->self);
+	return o;
+}
+
 static void
 flush_stored(struct core *c)
 {
+	struct core_origin nobody = core_nobody(c);
+
 	for (size_t i = 0, n; i < c->storeds; i += n) {
 		struct core_store_row *row;
 		struct core_action *a;
@@ -164,7 +178,7 @@ flush_stored(struct core *c)
 		a->row = row;
 		a->rows = n;
 		a->origin = memcpy(arena_take(c->out, sizeof(struct core_origin)),
-		    c->stored[i].from != NULL ? &c->stored[i].from->is : &(struct core_origin){ .cause = STORE_FOUND }, sizeof(struct core_origin));
+		    c->stored[i].from != NULL ? &c->stored[i].from->is : &nobody, sizeof(struct core_origin));
 		for (size_t k = 0; k < n; k++) {
 			version_drop(c, c->stored[i + k].v);
 			origin_drop(c->stored[i + k].from);
@@ -180,7 +194,7 @@ flush_again(struct core *c)
 	struct core_looked *looked;
 	struct core_action *a;
 
-	if ((c->agains == 0 && !c->again_all) || c->link == CORE_GREETING)
+	if ((c->agains == 0 && !c->again_all) || c->link == CORE_GREETING || (!c->scanned && !c->again_all))
 		return;
 	looked = arena_take(c->out, (c->agains + 1) * sizeof *looked);
 	for (size_t i = 0; i < c->agains; i++) {
@@ -199,9 +213,11 @@ core_end(struct core *c)
 {
 	core_greet(c);
 	if (c->link == CORE_LINKED) {
-		core_flush_news(c);
-		if (!c->more)
-			core_evaluate(c);
+		do {
+			core_flush_news(c);
+			if (!c->more)
+				core_evaluate(c);
+		} while (c->say.len > 0);
 		core_settle_first(c);
 	}
 	flush_stored(c);
@@ -254,6 +270,7 @@ core_fail(struct core *c, const char *why, ...)
 	va_end(ap);
 	c->link = CORE_REFUSED;
 	c->more = false;
+	core_forget_lists(c);
 	problem_set(c, "link", c->peer, c->link_why);
 	a = core_act(c, CORE_DROP);
 	a->text = arena_text(c->out, c->link_why);

@@ -63,6 +63,12 @@ add_need(struct job *j, const uint8_t digest[DIGEST_LEN])
 	j->missing++;
 }
 
+bool
+core_only_time(const struct change *ch)
+{
+	return ch->kind == CHANGE_META && entry_diff(ch->was, ch->to) == ENTRY_DIFF_TIME;
+}
+
 static void
 add_set(const struct core *c, struct job *j, const char *path)
 {
@@ -117,7 +123,8 @@ copy_change(struct core *c, struct job *j, const struct change *from)
 		add_row(c, j, to->from, NULL);
 		add_set(c, j, to->from);
 	}
-	add_set(c, j, to->path);
+	if (!core_only_time(to))
+		add_set(c, j, to->path);
 }
 
 /* Bytes from a path here, unless another job may change it meanwhile. */
@@ -217,10 +224,8 @@ core_job_end(struct core *c, struct job *j)
 		row_dirty(c, r);
 	}
 	for (size_t i = 0; i < c->later.len; i++) {
-		if (c->later.at[i]->ext != NULL) {
-			c->later.at[i]->ext->later = false;
-			row_dirty(c, c->later.at[i]);
-		}
+		c->later.at[i]->later = false;
+		row_dirty(c, c->later.at[i]);
 	}
 	c->later.len = 0;
 	arena_free(j->arena);
@@ -249,6 +254,7 @@ hold(struct core *c, struct job *j, uint64_t until_ms, uint32_t refused)
 		if (r != NULL && r->ext != NULL && r->ext->job == j->id) {
 			r->ext->wait_ms = until_ms;
 			r->ext->refused = refused;
+			row_state(c, r, ROW_HELD, CONFLICT_COUNT);
 		}
 	}
 }
@@ -270,8 +276,8 @@ core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have ha
 				go_on(c, j);
 				continue;
 			}
-			problem_set(c, "content", j->row[0].path, why);
 			hold(c, j, now_ms + CORE_RETRY_MS, 0);
+			problem_set(c, "content", j->row[0].path, why);
 			core_job_cancel(c, j);
 			break;
 		}
@@ -374,6 +380,7 @@ failed(struct core *c, struct row *r, const char *why)
 
 	x->tries++;
 	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
+	row_state(c, r, ROW_HELD, CONFLICT_COUNT);
 	problem_set(c, "not-installed", r->path, why);
 }
 
@@ -383,7 +390,6 @@ taken(struct core *c, struct row *r, const struct job_row *jr, const struct entr
 	struct ext *x = r->ext;
 
 	row_set_m(c, r, is);
-	core_note_change(c, r->path);
 	x->sm = jr->st;
 	x->wait_ms = x->tries = 0;
 	if (r->stamp < jr->st) {
@@ -391,23 +397,42 @@ taken(struct core *c, struct row *r, const struct job_row *jr, const struct entr
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
 	}
-	core_relate(c, r);
 	core_say(c, r);
+}
+
+/* It was put in place, as well as it can be here. */
+static bool
+is_flaw(const struct note *n)
+{
+	return n->kind == NOTE_UNKNOWN_OWNER || n->kind == NOTE_NOT_CARRIED;
+}
+
+static bool
+flawed(const struct report *report, const char *path)
+{
+	for (size_t i = 0; report != NULL && i < report->len; i++) {
+		if (strcmp(report->at[i].path, path) == 0 && is_flaw(&report->at[i]))
+			return true;
+	}
+	return false;
 }
 
 static const char *
 why_not(const struct report *report, const char *path, bool done, const char *why)
 {
+	bool part = false;	/* then all else was done */
+
 	for (size_t i = 0; report != NULL && i < report->len; i++) {
-		if (strcmp(report->at[i].path, path) == 0)
+		if (strcmp(report->at[i].path, path) == 0 && !is_flaw(&report->at[i]))
 			return report->at[i].text;
+		part = part || report->at[i].kind == NOTE_NOT_DONE;
 	}
-	return done ? NULL : why != NULL ? why : "nothing of it was put in place";
+	return done || part ? NULL : why != NULL ? why : "nothing of it was put in place";
 }
 
 /* What stands at one path of the job now. */
 static void
-look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done)
+look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done, bool flaws)
 {
 	struct row *r = tree_get(c, jr->path);
 	struct ext *x = row_open(c, r);
@@ -415,11 +440,13 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	struct entry was;
 
 	x->job = 0;
-	if (jr->taken && from_theirs == 0) {
+	if (jr->st < x->sm) {		/* stamps never go back: it was found otherwise meanwhile */
+		core_edited(c, r, is);
+	} else if (jr->taken && from_theirs == 0) {
 		taken(c, r, jr, is);
-		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0)
+		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0 && x->st == jr->st)
 			x->wait_ms = CORE_FOREVER;	/* this file system does not keep such a time: once is enough */
-	} else if (jr->taken && not_done == NULL && (from_theirs & (ENTRY_DIFF_TYPE | ENTRY_DIFF_CONTENT)) == 0) {
+	} else if (jr->taken && not_done == NULL && (from_theirs & ~(ENTRY_DIFF_HARD | (flaws ? ENTRY_DIFF_OWNER | ENTRY_DIFF_XATTR : 0u))) == 0) {
 		taken(c, r, jr, is);
 	} else {
 		bool same = (entry_diff(version_entry(x->m, jr->path, &was), is) & ~ENTRY_DIFF_TIME) == 0;
@@ -432,6 +459,8 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 		if (same)
 			failed(c, r, not_done != NULL ? not_done : "it is not there, though it was put in place");
 	}
+	core_note(c, r->path);
+	core_relate(c, r);
 	row_dirty(c, r);
 }
 
@@ -451,7 +480,8 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 	}
 	j->state = JOB_CONTENT;		/* what is read counts again */
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
-		look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why));
+		look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
+		    flawed(report, j->row[i].path));
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
 		const struct row *r = tree_find(&c->tree, there->at[i].path, strlen(there->at[i].path));
 

@@ -10,7 +10,7 @@
 
 #include "configsync/core_priv.h"
 
-struct item { struct row *row; enum row_state state; enum conflict_kind kind; };
+struct item { struct row *row; enum row_state state; enum conflict_kind kind; bool hidden; };	/* hidden: a directory of theirs that is not made now */
 
 /* ---------------------------------------------------------------- the slice */
 
@@ -302,6 +302,28 @@ dispute(struct core *c, struct row **r, size_t n)
 	    sizeof(struct core_origin));
 }
 
+/* One version, and yet it differs: it could not be put in place as it is there. */
+static const char *
+unlike_why(const struct ext *x)
+{
+	return version_diff(x->m, x->t) == ENTRY_DIFF_HARD ? "shares its bytes with other names than on the other node, since one of these differs itself" :
+	    "has an owner, a mode or attributes that could not be made the same on both nodes: is the user or group missing on one of them?";
+}
+
+/* Another name joins it there, which is in conflict here: nothing is to be done to this one, so it is taken. */
+static void
+join(struct core *c, struct row *r)
+{
+	struct ext *x = r->ext;
+
+	if (x == NULL || x->job != 0 || x->state != ROW_TAKES || version_diff(x->m, x->t) != ENTRY_DIFF_HARD)
+		return;
+	x->sm = r->stamp = x->st;
+	version_id(x->m, x->base_id);
+	core_store(c, r, x->m, x->sm, true, true);
+	core_say(c, r);
+}
+
 static void
 compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bool busy)
 {
@@ -326,18 +348,41 @@ compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bo
 		if (r->ext == NULL || r->ext->job != 0)
 			continue;
 		if (item[i].state == ROW_UNLIKE && r->ext->state != ROW_UNLIKE)
-			problem_set(c, "unlike", r->path, "was put in place, but is otherwise than on the other node: its owner, mode or attributes cannot be had here");
+			problem_set(c, "unlike", r->path, unlike_why(r->ext));
 		row_state(c, r, item[i].state, item[i].kind);
 	}
 	core_plan(c, d, &later);
+	for (size_t i = 0; i < n; i++)
+		join(c, item[i].row);
 	for (size_t i = 0; i < later.len; i++) {
-		if (later.at[i]->ext != NULL && !later.at[i]->ext->later) {
-			later.at[i]->ext->later = true;
+		if (!later.at[i]->later) {
+			later.at[i]->later = true;
 			list_add(&c->later, later.at[i]);
 		}
 	}
 	list_free(&later);
 	diff_free(d);
+}
+
+/* What stands in a directory that is not made now waits with it. */
+static void
+wait_for_place(struct item *item, size_t n, struct seen *s)
+{
+	struct item *it = &item[n], *above;
+	char path[ENTRY_PATH_MAX + 1];
+	size_t len = entry_path_parent(it->row->path);
+
+	it->hidden = it->row->ext != NULL && is_directory(it->row->ext->t) && s->t != it->row->ext->t && !is_directory(s->m);
+	if (len == 0 || it->state != ROW_TAKES || s->t == NULL)
+		return;
+	memcpy(path, it->row->path, len);
+	path[len] = '\0';
+	above = item_find(item, n, path);
+	if (above == NULL || !above->hidden)
+		return;
+	it->hidden = is_directory(s->t) && !is_directory(s->m);
+	it->state = above->state == ROW_HELD ? ROW_HELD : ROW_WAITS;
+	s->t = s->m;
 }
 
 void
@@ -365,7 +410,7 @@ core_evaluate(struct core *c)
 			continue;	/* gone from both */
 		item[n] = (struct item){ .row = r, .kind = CONFLICT_BOTH };
 		item[n].state = view(c, r, &s, &item[n].kind);
-		n++;
+		wait_for_place(item, n++, &s);
 		fill(side, r, &s);
 		open = open || r->ext != NULL;
 		busy = busy || (r->ext != NULL && r->ext->job != 0);

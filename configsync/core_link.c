@@ -159,11 +159,19 @@ static void
 forget_list(struct row_list *l)
 {
 	for (size_t i = 0; i < l->len; i++) {
-		l->at[i]->dirty = false;
+		l->at[i]->dirty = l->at[i]->later = false;
 		if (l->at[i]->ext != NULL)
-			l->at[i]->ext->say = l->at[i]->ext->later = false;
+			l->at[i]->ext->say = false;
 	}
 	l->len = 0;
+}
+
+void
+core_forget_lists(struct core *c)
+{
+	forget_list(&c->dirty);
+	forget_list(&c->say);
+	forget_list(&c->later);
 }
 
 void
@@ -176,9 +184,7 @@ core_link(struct core *c, bool up, uint64_t now_ms)
 			core_job_cancel(c, j);
 	}
 	forget_theirs(c);
-	forget_list(&c->dirty);
-	forget_list(&c->say);
-	forget_list(&c->later);
+	core_forget_lists(c);
 	c->sent_hello = c->heard_hello = c->compared = c->more = c->their_index_done = false;
 	c->need_tree = c->need_index = c->serve_tree = c->serve_index = false;
 	if (up) {
@@ -211,6 +217,7 @@ void
 core_greet(struct core *c)
 {
 	if (c->link == CORE_WAITING && c->scanned && !core_installing(c, NULL)) {
+		core_doubt(c);
 		c->link = CORE_GREETING;
 		core_hello(c);
 	}

@@ -64,8 +64,9 @@ judge_different(struct core *c, const struct side *m, const struct side *t, stru
 		memcpy(o->base, m->base, DIGEST_LEN);
 		o->st = theirs;
 	} else if (behind(t, m)) {
+		o->st = o->sb = t->stamp;
+		memcpy(o->base, t->base, DIGEST_LEN);
 		o->sm = mine;
-		o->st = o->sb;
 	} else {
 		o->sm = same(m->id, m->stamp == high->stamp ? m->base : high->base) ? o->sb : mine;
 		o->st = same(t->id, t->stamp == high->stamp ? t->base : high->base) ? o->sb : theirs;

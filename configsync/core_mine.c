@@ -6,15 +6,23 @@
 
 #include "configsync/core_priv.h"
 
+#define HASH_BEGIN 0xcbf29ce484222325u
+
 /* ---------------------------------------------------------------- what changed since a moment */
+
+static uint64_t
+hash_add(uint64_t hash, char byte)
+{
+	return (hash ^ (unsigned char)byte) * 0x100000001b3u;	/* FNV-1a */
+}
 
 static uint64_t
 hash_of(const char *path)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = HASH_BEGIN;
 
 	for (; *path != '\0'; path++)
-		hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+		hash = hash_add(hash, *path);
 	return hash;
 }
 
@@ -25,27 +33,47 @@ core_moment(const struct core *c)
 }
 
 void
-core_note_change(struct core *c, const char *path)
+core_note(struct core *c, const char *path)
 {
 	c->log[c->moment++ % CORE_LOG] = hash_of(path);
 }
 
-/* Two paths of one hash: one of them is read once more than needed. */
-bool
-core_changed_since(const struct core *c, const char *path, uint64_t moment)
+static int
+by_number(const void *left, const void *right)
 {
-	uint64_t hash = hash_of(path);
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
 
-	/* what this reading itself has changed does not count */
-	if (moment >= c->began)
-		return false;
-	if (c->moment - moment > CORE_LOG)
-		return true;
-	for (uint64_t i = moment; i < c->began; i++) {
-		if (c->log[i % CORE_LOG] == hash)
+	return a < b ? -1 : a > b;
+}
+
+/* What was changed or read since the moment, but not by this event. */
+static void
+find_recent(struct core *c, uint64_t moment)
+{
+	c->recents = 0;
+	c->recent_all = moment < c->began && c->began - moment > CORE_LOG;
+	if (moment >= c->began || c->recent_all)
+		return;
+	c->recent = need(reallocarray(c->recent, c->began - moment, sizeof *c->recent));
+	for (uint64_t i = moment; i < c->began; i++)
+		c->recent[c->recents++] = c->log[i % CORE_LOG];
+	qsort(c->recent, c->recents, sizeof *c->recent, by_number);
+}
+
+/* It, or what it stands in. Two paths of one hash: one of them is read once more than needed. */
+static bool
+is_recent(const struct core *c, const char *path)
+{
+	uint64_t hash = HASH_BEGIN;
+
+	for (const char *at = path; c->recents > 0; at++) {
+		if ((*at == '/' || *at == '\0') && bsearch(&hash, c->recent, c->recents, sizeof hash, by_number) != NULL)
 			return true;
+		if (*at == '\0')
+			break;
+		hash = hash_add(hash, *at);
 	}
-	return false;
+	return c->recent_all;
 }
 
 /* ---------------------------------------------------------------- one path */
@@ -74,10 +102,25 @@ touched(struct core *c, struct row *r, const struct entry *e)
 		r->v = version_new(c, e);
 	}
 	if (time) {
-		core_note_change(c, r->path);
+		core_note(c, r->path);
 		core_say(c, r);
 		row_dirty(c, r);
 	}
+}
+
+/* What cannot be read is no version, nor is what may be below it gone. */
+static bool
+unknown(const struct core *c, const struct row *r)
+{
+	const struct version *m = row_m(r);
+
+	for (const char *slash = strchr(r->path, '/'); m == NULL && slash != NULL; slash = strchr(slash + 1, '/')) {
+		const struct row *above = tree_find(&c->tree, r->path, (size_t)(slash - r->path));
+
+		if (above != NULL && row_m(above) != NULL && row_m(above)->type == ENTRY_OTHER)
+			return true;
+	}
+	return m != NULL && m->type == ENTRY_OTHER;
 }
 
 void
@@ -93,17 +136,18 @@ core_edited(struct core *c, struct row *r, const struct entry *e)
 	}
 	x = row_open(c, r);
 	row_set_m(c, r, e);
-	if (version_diff(x->m, x->t) == 0 && x->st > x->sm) {
+	if (version_diff(x->m, x->t) == 0 && x->st >= x->sm) {
 		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
 	} else {
 		x->sm = core_next(c);
 		row_from(c, r, c->now_from);
-		core_store(c, r, x->m, x->sm, false, true);
+		if (!unknown(c, r))
+			core_store(c, r, x->m, x->sm, false, true);
 	}
 	x->wait_ms = x->tries = 0;
-	core_note_change(c, r->path);
+	core_note(c, r->path);
 	core_release(c, r);
 	core_say(c, r);
 	row_dirty(c, r);
@@ -131,11 +175,11 @@ core_base(struct core *c, const char *path, const struct entry *e, uint64_t stam
 
 /* Not what is being installed, which is read anew afterwards, nor what has changed since this reading began. */
 static bool
-may_take(struct core *c, const char *path, const struct row *r, uint64_t moment)
+may_take(struct core *c, const char *path, const struct row *r)
 {
 	if (r != NULL && core_installing(c, r))
 		return false;
-	if (core_changed_since(c, path, moment)) {
+	if (is_recent(c, path)) {
 		core_again(c, path, false);
 		return false;
 	}
@@ -144,7 +188,7 @@ may_take(struct core *c, const char *path, const struct row *r, uint64_t moment)
 
 /* The rows at path, and below it: what the manifest does not have is gone. */
 static void
-take_gone(struct core *c, const struct core_looked *looked, const struct manifest *there, uint64_t moment, struct row_list *gone)
+take_gone(struct core *c, const struct core_looked *looked, const struct manifest *there, struct row_list *gone)
 {
 	size_t len = strlen(looked->path);
 	const struct entry *at = manifest_find(there, looked->path);
@@ -153,50 +197,48 @@ take_gone(struct core *c, const struct core_looked *looked, const struct manifes
 	struct row *r;
 
 	while ((r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, looked->path) && (below || r->path[len] == '\0')) {
-		if (row_m(r) != NULL && manifest_find(there, r->path) == NULL && may_take(c, r->path, r, moment))
+		if (row_m(r) != NULL && manifest_find(there, r->path) == NULL && may_take(c, r->path, r))
 			list_add(gone, r);
 	}
 }
 
-static bool
-below_other(const struct manifest *there, const char *path)
-{
-	const struct entry *e;
-	char above[ENTRY_PATH_MAX + 1];
-
-	for (size_t len = entry_path_parent(path); len > 0; len = entry_path_parent(above)) {
-		memcpy(above, path, len);
-		above[len] = '\0';
-		if ((e = manifest_find(there, above)) != NULL)
-			return e->type == ENTRY_OTHER;
-	}
-	return false;
-}
-
 static void
-take_read(struct core *c, const struct core_looked *looked, size_t n, const struct manifest *there, uint64_t moment)
+take_there(struct core *c, const struct manifest *there)
 {
-	struct row_list gone = { 0 };
-
-	for (size_t i = 0; i < n; i++)
-		take_gone(c, &looked[i], there, moment, &gone);
-	for (size_t i = 0; i < gone.len; i++) {
-		if (row_m(gone.at[i]) != NULL && !below_other(there, gone.at[i]->path))
-			core_edited(c, gone.at[i], NULL);
-	}
-	list_free(&gone);
 	for (size_t i = 0; i < there->len; i++) {
 		const struct entry *e = &there->at[i];
 
-		if (may_take(c, e->path, tree_find(&c->tree, e->path, strlen(e->path)), moment))
+		if (may_take(c, e->path, tree_find(&c->tree, e->path, strlen(e->path))))
 			core_edited(c, tree_get(c, e->path), e);
 	}
 }
 
 static void
-begin_read(struct core *c, const struct core_origin *origin, uint64_t now_ms)
+take_away(struct core *c, struct row_list *gone)
+{
+	for (size_t i = 0; i < gone->len; i++)
+		core_edited(c, gone->at[i], NULL);
+	list_free(gone);
+}
+
+static void
+take_read(struct core *c, const struct core_looked *looked, size_t n, const struct manifest *there)
+{
+	struct row_list gone = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		take_gone(c, &looked[i], there, &gone);
+	take_there(c, there);
+	take_away(c, &gone);
+	for (size_t i = 0; i < n; i++)
+		core_note(c, looked[i].path);	/* as it was known: what was read before says less */
+}
+
+static void
+begin_read(struct core *c, uint64_t moment, const struct core_origin *origin, uint64_t now_ms)
 {
 	core_begin(c, now_ms);
+	find_recent(c, moment);
 	c->now_from = origin_new(origin);
 }
 
@@ -204,16 +246,12 @@ void
 core_slice(struct core *c, const struct core_looked *looked, size_t n, const struct manifest *there, uint64_t moment,
     const struct core_origin *origin, uint64_t now_ms)
 {
-	begin_read(c, origin, now_ms);
-	if (!c->scanned) {
-		core_end(c);
-		return;
-	}
-	if (c->link == CORE_GREETING) {
+	begin_read(c, moment, origin, now_ms);
+	if (c->link == CORE_GREETING || !c->scanned) {
 		for (size_t i = 0; i < n; i++)
 			core_again(c, looked[i].path, looked[i].below);
 	} else {
-		take_read(c, looked, n, there, moment);
+		take_read(c, looked, n, there);
 	}
 	core_end(c);
 }
@@ -225,7 +263,7 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 	struct row *r;
 	size_t at = 0;
 
-	begin_read(c, origin, now_ms);
+	begin_read(c, moment, origin, now_ms);
 	if (c->link == CORE_GREETING) {
 		c->again_all = true;
 		core_end(c);
@@ -236,18 +274,11 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 
 		while (at < mine->len && (order = entry_path_order(mine->at[at].path, r->path)) < 0)
 			at++;
-		if ((at == mine->len || order != 0) && row_m(r) != NULL && may_take(c, r->path, r, moment) && !below_other(mine, r->path))
+		if ((at == mine->len || order != 0) && row_m(r) != NULL && may_take(c, r->path, r))
 			list_add(&gone, r);
 	}
-	for (size_t i = 0; i < gone.len; i++)
-		core_edited(c, gone.at[i], NULL);
-	list_free(&gone);
-	for (size_t i = 0; i < mine->len; i++) {
-		const char *path = mine->at[i].path;
-
-		if (may_take(c, path, tree_find(&c->tree, path, strlen(path)), moment))
-			core_edited(c, tree_get(c, path), &mine->at[i]);
-	}
+	take_there(c, mine);
+	take_away(c, &gone);
 	c->scanned = true;
 	core_end(c);
 }
@@ -332,4 +363,70 @@ core_known(const struct core *c, const char *const *path, size_t n)
 	list_free(&l);
 	manifest_seal(m, NULL);
 	return m;
+}
+
+static bool
+doubtful(const struct manifest *m, const struct row *r)
+{
+	const struct entry *e = manifest_find(m, r->path), *first = e->hard == NULL ? e : manifest_find(m, e->hard);
+	const char *text = row_m(r)->text;
+
+	return (text == NULL) != (e->hard == NULL) || (text != NULL && strcmp(text, e->hard) != 0) || entry_diff(e, first) != 0;
+}
+
+static void
+doubt(struct core *c, struct row *r)
+{
+	core_edited(c, r, &(struct entry){ .path = r->path, .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	core_again(c, r->path, true);
+}
+
+/* Readings of different moments may have left something below what is no directory any more. */
+static void
+doubt_places(struct core *c)
+{
+	struct row *r, *last = NULL;
+
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		if (row_m(r) == NULL)
+			continue;
+		if (last != NULL && entry_path_within(r->path, last->path)) {
+			if (row_m(last)->type != ENTRY_OTHER)
+				doubt(c, last);
+			core_edited(c, r, NULL);
+		} else {
+			last = row_m(r)->type == ENTRY_DIRECTORY ? NULL : r;
+		}
+	}
+}
+
+static bool
+doubt_links(struct core *c)
+{
+	struct manifest *m = NULL;
+	bool some = false;
+	struct row *r;
+
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		const struct version *v = row_m(r);
+
+		if (v == NULL || v->type != ENTRY_FILE || (v->links <= 1 && v->text == NULL))
+			continue;
+		if (m == NULL)
+			m = core_mine(c);
+		if (!doubtful(m, r))
+			continue;
+		doubt(c, r);
+		some = true;
+	}
+	manifest_free(m);
+	return some;
+}
+
+void
+core_doubt(struct core *c)
+{
+	doubt_places(c);
+	while (doubt_links(c))
+		;	/* where one name is not known, the others are joined otherwise */
 }

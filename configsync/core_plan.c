@@ -114,7 +114,8 @@ static void
 join_sets(struct plan *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		add_key(p, p->change[i].path, i);
+		if (!core_only_time(&p->change[i]))
+			add_key(p, p->change[i].path, i);
 		if (p->change[i].kind == CHANGE_RENAME)
 			add_key(p, p->change[i].from, i);
 	}

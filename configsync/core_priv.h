@@ -52,14 +52,14 @@ struct ext {
 	uint32_t	 tries, refused;	/* refused: id of the refusal */
 	enum row_state	 state;
 	enum conflict_kind kind;
-	bool		 say, later, disputed;
+	bool		 say, disputed;
 };
 
 struct row {
 	struct version	*v;		/* in step, or no link yet: mine, theirs and base. Nothing where there is an ext */
 	struct ext	*ext;
 	uint64_t	 stamp;		/* of the base; 0: there is none */
-	bool		 seen, dirty;	/* in a list that is being made; to be judged again */
+	bool		 seen, dirty, later;	/* in a list that is being made; to be judged again: now, when a job ends */
 	char		 path[];
 };
 
@@ -143,7 +143,7 @@ struct core {
 
 	struct job	*job;
 	size_t		 jobs;
-	uint64_t	 last_job;
+	uint64_t	 last_job, nameless;
 	struct refusal	*refusal;
 	size_t		 refusals;
 	uint32_t	 last_refusal;
@@ -155,6 +155,9 @@ struct core {
 	uint64_t	 report_ms;		/* when one may be sent again */
 	uint64_t	 log[CORE_LOG];		/* hashes of paths, by moment */
 	uint64_t	 moment, began;	/* began: that of this event */
+	uint64_t	*recent;	/* of the log: what is newer than the reading of this event; sorted */
+	size_t		 recents;
+	bool		 recent_all;
 	struct core_problem *show, *show_theirs;	/* of core_status() */
 };
 
@@ -177,6 +180,7 @@ struct row *tree_at(const struct tree *, struct place *);	/* NULL at the end; st
 struct row *tree_next(const struct tree *, struct place *);	/* the one at place, which goes one on */
 void	tree_remove(struct core *, struct row *);
 void	list_add(struct row_list *, struct row *);
+void	list_drop(struct row_list *, const struct row *);
 void	list_free(struct row_list *);
 
 struct version *row_m(const struct row *);
@@ -203,6 +207,7 @@ void	core_begin(struct core *, uint64_t now_ms);		/* of an event */
 void	core_end(struct core *);
 struct core_action *core_act(struct core *, enum core_action_type);
 uint64_t core_next(struct core *);				/* a new stamp */
+struct core_origin core_nobody(struct core *);
 uint64_t core_wall(const struct core *);
 void	core_fail(struct core *, const char *why, ...) __attribute__((format(printf, 2, 3)));	/* ends the link */
 void	core_say(struct core *, struct row *);
@@ -212,11 +217,12 @@ void	core_again(struct core *, const char *path, bool below);
 /* ---------------------------------------------------------------- core_mine.c */
 
 void	core_edited(struct core *, struct row *, const struct entry *);	/* what is read at path, where nothing is being installed */
-bool	core_changed_since(const struct core *, const char *path, uint64_t moment);
-void	core_note_change(struct core *, const char *path);
+void	core_doubt(struct core *);	/* what was not read at one time, and does not fit together, is unknown and read again */
+void	core_note(struct core *, const char *path);
 
 /* ---------------------------------------------------------------- core_link.c, core_merge.c */
 
+void	core_forget_lists(struct core *);	/* what was to be said and to be judged: the next link begins anew */
 void	core_greet(struct core *);		/* on, where it waited for something */
 void	core_hello(struct core *);
 void	core_merge(struct core *);
@@ -238,6 +244,7 @@ enum diff_writers core_writers(const struct core *, bool *ret_none);
 void	core_evaluate(struct core *);
 void	core_plan(struct core *, const struct diff *, struct row_list *later);
 void	core_job_new(struct core *, const struct change *const *, size_t);
+bool	core_only_time(const struct change *);	/* which makes no set valid or not */
 void	core_job_end(struct core *, struct job *);
 void	core_job_cancel(struct core *, struct job *);
 struct job *core_job(const struct core *, uint64_t id);

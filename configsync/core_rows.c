@@ -289,6 +289,8 @@ tree_remove(struct core *c, struct row *r)
 		memmove(t->chunk + p.chunk, t->chunk + p.chunk + 1, (t->chunks - p.chunk - 1) * sizeof *t->chunk);
 		t->chunks--;
 	}
+	if (r->later)
+		list_drop(&c->later, r);
 	list_add(&c->dead_rows, r);
 }
 
@@ -300,6 +302,15 @@ list_add(struct row_list *l, struct row *r)
 		l->at = need(reallocarray(l->at, l->room, sizeof *l->at));
 	}
 	l->at[l->len++] = r;
+}
+
+void
+list_drop(struct row_list *l, const struct row *r)
+{
+	for (size_t i = l->len; i-- > 0;) {
+		if (l->at[i] == r)
+			l->at[i] = l->at[--l->len];
+	}
 }
 
 void

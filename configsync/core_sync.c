@@ -15,8 +15,8 @@ core_relate(struct core *c, struct row *r)
 {
 	struct ext *x = r->ext;
 
-	if (x == NULL)
-		return;
+	if (x == NULL || core_installing(c, r))
+		return;		/* what stands here is about to be another version: it is seen to afterwards */
 	if (version_diff(x->m, x->t) == 0) {
 		if (x->st > x->sm) {
 			x->sm = x->st;
@@ -92,21 +92,19 @@ static void
 say(struct core *c, struct row **r, size_t n, bool more)
 {
 	struct wire_news_row *row = arena_take(c->out, n * sizeof *row);
-	const struct origin *from = r[0]->ext->from;
+	const struct core_origin from = r[0]->ext->from != NULL ? r[0]->ext->from->is : core_nobody(c);
 	struct wire_news news = { .serial = ++c->serial, .more = more, .row = row, .rows = n };
 
 	for (size_t i = 0; i < n; i++) {
 		row[i] = (struct wire_news_row){ .path = r[i]->path, .stamp = r[i]->ext->sm,
 			.entry = version_entry(r[i]->ext->m, r[i]->path, arena_take(c->out, sizeof(struct entry))) };
 	}
-	if (from != NULL) {
-		snprintf(news.set, sizeof news.set, "%s", from->is.name);
-		snprintf(news.node, sizeof news.node, "%s", from->is.node);
-		snprintf(news.who, sizeof news.who, "%s", from->is.who);
-		snprintf(news.why, sizeof news.why, "%s", from->is.why);
-		news.cause = (uint8_t)from->is.cause;
-		news.wall_ms = from->is.wall_ms;
-	}
+	snprintf(news.set, sizeof news.set, "%s", from.name);
+	snprintf(news.node, sizeof news.node, "%s", from.node);
+	snprintf(news.who, sizeof news.who, "%s", from.who);
+	snprintf(news.why, sizeof news.why, "%s", from.why);
+	news.cause = (uint8_t)from.cause;
+	news.wall_ms = from.wall_ms;
 	core_act(c, CORE_SEND)->wire = (struct wire){ .type = WIRE_NEWS, .news = news };
 }
 

@@ -1,0 +1,498 @@
+/*
+ * tests/unit/config_core_desk.h - for test_config_core_model.c: what a desk does with the actions of its core, in a world that is
+ * only thought of; link, crashes, and a step of the schedule.
+ */
+#ifndef TESTS_UNIT_CONFIG_CORE_DESK_H
+#define TESTS_UNIT_CONFIG_CORE_DESK_H
+
+#include "tests/unit/config_core_world.h"
+
+#define W_ALL ((1u << W_PATHS) - 1)
+
+static inline unsigned int
+w_one_in(struct world *w, unsigned int n)
+{
+	return toy_below(&w->toy, n) == 0;
+}
+
+static inline struct node *
+w_other(struct world *w, struct node *n)
+{
+	return &w->node[n == w->node];
+}
+
+static inline struct core_origin
+w_origin(const struct world *w, const struct node *n)
+{
+	struct core_origin o = { .cause = STORE_EDIT, .wall_ms = w->now };
+
+	snprintf(o.name, sizeof o.name, "%032lx", (unsigned long)w->now);
+	snprintf(o.node, sizeof o.node, "%s", n->name);
+	return o;
+}
+
+/* ---------------------------------------------------------------- the store */
+
+static inline void
+w_store(struct world *w, struct node *n, const struct core_store_row *row, bool common)
+{
+	struct deferred *d = &n->late[n->lates++];
+
+	(void)w;
+	ck_assert_uint_lt(n->lates, sizeof n->late / sizeof n->late[0]);
+	*d = (struct deferred){ .path = w_at(row->path), .common = common, .states = 1ull << w_state(row->entry) };
+	if (row->entry != NULL)
+		d->kept.bytes = core_stamped(row->entry, row->stamp, &d->kept.len);
+	if (row->theirs != NULL)
+		d->states |= 1ull << w_state(row->theirs);
+}
+
+static inline void
+w_flush(struct node *n)
+{
+	for (size_t i = 0; i < n->lates; i++) {
+		struct deferred *d = &n->late[i];
+
+		n->stored[d->path] |= d->states;
+		if (!d->common) {
+			free(d->kept.bytes);
+			continue;
+		}
+		free(n->base[d->path].bytes);
+		n->base[d->path] = d->kept;
+		n->based[d->path] = n->ever = true;
+	}
+	n->lates = 0;
+}
+
+static inline void
+w_forget_late(struct node *n)
+{
+	for (size_t i = 0; i < n->lates; i++)
+		free(n->late[i].kept.bytes);
+	n->lates = 0;
+}
+
+/* ---------------------------------------------------------------- the link */
+
+static inline void w_act(struct world *w, struct node *n);
+
+static inline void
+w_lose(struct node *n)
+{
+	for (size_t i = 0; i < n->ins; i++)
+		free(n->in[i].bytes);
+	n->ins = 0;
+}
+
+static inline void
+w_cut(struct world *w)
+{
+	if (!w->up)
+		return;
+	w_say("%6lu the link is cut", (unsigned long)w->now);
+	w->up = false;
+	for (int i = 0; i < 2; i++) {
+		w_lose(&w->node[i]);
+		if (w->node[i].core != NULL) {
+			core_link(w->node[i].core, false, w->now);
+			w_act(w, &w->node[i]);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		w_lose(&w->node[i]);
+}
+
+static inline void
+w_join(struct world *w)
+{
+	if (w->up || w->node[0].core == NULL || w->node[1].core == NULL)
+		return;
+	w_say("%6lu the nodes are linked", (unsigned long)w->now);
+	w->up = true;
+	for (int i = 0; i < 2; i++) {
+		core_link(w->node[i].core, true, w->now);
+		w_act(w, &w->node[i]);
+	}
+}
+
+/* What an order may cost: the version that the winner knows of, and what the loser's core has when it comes. */
+static inline void
+w_allow(struct node *on, const struct core *c, const char *const *path, size_t paths, bool theirs)
+{
+	for (const struct row *r = c->open; r != NULL; r = r->ext->next) {
+		struct entry e;
+		bool named = paths == 0;
+
+		for (size_t i = 0; i < paths; i++)
+			named = named || entry_path_within(r->path, path[i]);
+		if (named)
+			on->ordered[w_at(r->path)] |= 1ull << w_state(version_entry(theirs ? r->ext->t : r->ext->m, r->path, &e));
+	}
+}
+
+static inline void
+w_send(struct world *w, struct node *n, const struct wire *wire)
+{
+	struct node *to = w_other(w, n);
+	struct message m = { .type = (uint8_t)wire->type };
+
+	if (!w->up)
+		return;
+	ck_assert_uint_lt(to->ins, W_QUEUE);
+	m.bytes = wire_encode(wire, &m.len);
+	to->in[to->ins++] = m;
+	w_say("%6lu %s: says %s", (unsigned long)w->now, n->name, wire_type_word(m.type));
+}
+
+static inline void
+w_deliver(struct world *w, struct node *n)
+{
+	struct message m;
+	struct wire wire;
+	struct err err;
+
+	if (n->ins == 0 || n->core == NULL)
+		return;
+	m = n->in[0];
+	memmove(n->in, n->in + 1, --n->ins * sizeof n->in[0]);
+	if (!wire_parse(&wire, m.type, m.bytes, m.len, &err))
+		ck_abort_msg("%s", err.text);
+	for (size_t i = 0; w_trace && m.type == WIRE_NEWS && i < wire.news.rows; i++)
+		w_say("%6lu %s: hears of %s: %d @%lu", (unsigned long)w->now, n->name, wire.news.row[i].path, w_state(wire.news.row[i].entry),
+		    (unsigned long)wire.news.row[i].stamp);
+	if (m.type == WIRE_ORDER && wire.order.ask)
+		w_allow(w_other(w, n), n->core, wire.order.path, wire.order.paths, true);
+	else if (m.type == WIRE_ORDER)
+		w_allow(n, n->core, wire.order.path, wire.order.paths, false);
+	core_wire(n->core, &wire, w->now, w->now);
+	wire_free(&wire);
+	free(m.bytes);
+	w_act(w, n);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static inline uint32_t
+w_all_names(const struct node *n, uint32_t paths)
+{
+	for (int i = 0; i < W_PATHS; i++) {
+		const struct row *r = tree_find(&n->core->tree, w_path[i], strlen(w_path[i]));
+		const struct version *v = r == NULL ? NULL : row_m(r);
+
+		for (int k = 0; k < W_PATHS && (paths >> i & 1) != 0; k++) {
+			const struct row *o = tree_find(&n->core->tree, w_path[k], strlen(w_path[k]));
+			const struct version *u = o == NULL ? NULL : row_m(o);
+
+			if (n->disk.at[i].state > 1 && n->disk.at[k].state > 1 && n->disk.at[i].ino == n->disk.at[k].ino)
+				paths |= 1u << k;
+			if (u != NULL && v != NULL && u->links > 1 && u->ino == v->ino)
+				paths |= 1u << k;
+		}
+	}
+	return paths;
+}
+
+/* As configsync/scan_paths.h promises: what they stand in, and all names of a file. */
+static inline uint32_t
+w_covered(const struct node *n, uint32_t paths)
+{
+	uint32_t before;
+
+	do {
+		before = paths;
+		paths = w_all_names(n, paths);
+		for (int i = 0; i < W_PATHS; i++) {
+			int p = w_parent(i);
+
+			if ((paths >> i & 1) != 0 && p >= 0)
+				paths |= 1u << p;
+			if (p >= 0 && (paths >> p & 1) != 0 && (n->disk.at[p].state != 1 || n->disk.at[p].odd))
+				paths |= 1u << i;	/* below what is no directory there is nothing */
+		}
+	} while (paths != before);
+	return paths;
+}
+
+static inline size_t
+w_looked(uint32_t paths, struct core_looked *ret)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < W_PATHS; i++) {
+		if ((paths >> i & 1) != 0)
+			ret[n++] = (struct core_looked){ w_path[i], false };
+	}
+	return n;
+}
+
+static inline void
+w_watch(struct world *w, struct node *n)
+{
+	struct core_looked looked[W_PATHS];
+	struct core_origin o = w_origin(w, n);
+	struct manifest *m;
+	uint32_t paths;
+
+	if (n->core == NULL || n->changed == 0)
+		return;
+	paths = w_covered(n, n->changed);
+	n->changed = 0;
+	m = w_read(&n->disk, paths);
+	core_slice(n->core, looked, w_looked(paths, looked), m, core_moment(n->core), &o, w->now);
+	manifest_free(m);
+	w_act(w, n);
+}
+
+static inline void
+w_scan(struct world *w, struct node *n)
+{
+	struct core_origin o = w_origin(w, n);
+	struct manifest *m;
+
+	if (n->core == NULL || (!n->scanning && !n->wants_scan))
+		return;
+	if (!n->scanning) {
+		n->scanning = true;
+		n->wants_scan = false;
+		n->snapshot = n->disk;
+		n->scan_moment = core_moment(n->core);
+		return;
+	}
+	n->scanning = false;
+	m = w_read(&n->snapshot, W_ALL);
+	core_scan(n->core, m, n->scan_moment, &o, w->now);
+	manifest_free(m);
+	w_act(w, n);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static inline void
+w_start(struct world *w, struct node *n)
+{
+	struct core_options o = { .self = n->name, .peer = w_other(w, n)->name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules };
+	struct manifest *m = manifest_new();
+
+	n->core = core_new(&o);
+	for (int i = 0; i < W_PATHS; i++) {
+		uint64_t stamp = 0;
+
+		if (n->based[i] && n->base[i].bytes != NULL && !core_unstamped(m, n->base[i].bytes, n->base[i].len, &stamp, NULL))
+			ck_abort_msg("the store has what cannot be read");
+		if (n->based[i])
+			core_base(n->core, w_path[i], n->base[i].bytes == NULL ? NULL : &m->at[m->len - 1], stamp);
+	}
+	manifest_free(m);
+	core_role(n->core, n->role, w->tenure, w->now);
+	n->wants_scan = true;
+	n->changed = 0;
+	w_act(w, n);
+	w_scan(w, n);
+	if (w->quiet)
+		w_scan(w, n);
+}
+
+static inline void
+w_crash(struct world *w, struct node *n)
+{
+	if (n->core == NULL)
+		return;
+	w_say("%6lu %s: crashes", (unsigned long)w->now, n->name);
+	w->crashes++;
+	core_free(n->core);
+	n->core = NULL;
+	n->todos = 0;
+	n->scanning = n->wants_scan = false;
+	w_forget_late(n);
+	w_cut(w);
+}
+
+static inline void
+w_power_cut(struct world *w, struct node *n)
+{
+	if (n->core == NULL)
+		return;
+	w_crash(w, n);
+	for (int i = 0; i < W_PATHS; i++) {
+		int state = n->synced.at[i].state;
+
+		if (n->disk.at[i].state != state)
+			w_put(w, n, i, state, n->synced.at[i].ino);
+		n->disk.at[i] = n->synced.at[i];
+	}
+}
+
+/* ---------------------------------------------------------------- jobs */
+
+static inline void
+w_todo(struct node *n, const struct core_action *a)
+{
+	struct pending *p = &n->todo[n->todos++];
+
+	ck_assert_uint_lt(n->todos, sizeof n->todo / sizeof n->todo[0]);
+	*p = (struct pending){ .type = a->type, .job = a->job };
+	if (a->type == CORE_NEED)
+		memcpy(p->digest, a->entry->digest, DIGEST_LEN);
+}
+
+static inline void
+w_cancel(struct node *n, uint64_t job)
+{
+	for (size_t i = n->todos; i-- > 0;) {
+		ck_assert(n->todo[i].job.id != job || n->todo[i].type != CORE_INSTALL);
+		if (n->todo[i].job.id == job) {
+			memmove(n->todo + i, n->todo + i + 1, (n->todos - i - 1) * sizeof n->todo[0]);
+			n->todos--;
+		}
+	}
+}
+
+static inline void
+w_act(struct world *w, struct node *n)
+{
+	const struct core_action *a;
+	bool drop = false;
+
+	while ((a = core_action_next(n->core)) != NULL) {
+		switch (a->type) {
+		case CORE_SEND:
+			w_send(w, n, &a->wire);
+			break;
+		case CORE_DROP:
+			law(w, false, a->text, n->name, "link");	/* two honest nodes have no reason */
+			drop = true;
+			break;
+		case CORE_RESCAN:
+			n->wants_scan = n->wants_scan || a->looks == 0;
+			for (size_t i = 0; i < a->looks; i++)
+				n->changed |= 1u << w_at(a->looked[i].path);
+			break;
+		case CORE_CANCEL:
+			w_cancel(n, a->job.id);
+			break;
+		case CORE_STORE:
+		case CORE_DISPUTE:
+			for (size_t i = 0; i < a->rows; i++)
+				w_store(w, n, &a->row[i], a->row[i].common);
+			break;
+		case CORE_NEED:
+		case CORE_VERIFY:
+		case CORE_INSTALL:
+			w_todo(n, a);
+		}
+	}
+	if (drop)
+		w_cut(w);
+}
+
+static inline bool
+w_has_content(const struct node *n, const uint8_t digest[DIGEST_LEN])
+{
+	for (int state = 2; state < W_STATES; state += 2) {
+		uint8_t is[DIGEST_LEN];
+
+		w_digest(state, is);
+		if (memcmp(is, digest, DIGEST_LEN) != 0)
+			continue;
+		for (int i = 0; i < W_PATHS; i++) {
+			if (n->disk.at[i].state / 2 == state / 2 || (n->stored[i] >> state & 3) != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static inline void
+w_need(struct world *w, struct node *n, const struct pending *p)
+{
+	bool have = w_has_content(w_other(w, n), p->digest) && (w->quiet || !w_one_in(w, 20));
+
+	core_content(n->core, p->digest, have ? CORE_HAVE : CORE_ABSENT, "the other node has it no more", w->now);
+	w_act(w, n);
+}
+
+static inline void
+w_verify(struct world *w, struct node *n, const struct pending *p)
+{
+	enum validity verdict = !w->quiet && w_one_in(w, 10) ? VALIDITY_UNKNOWN : VALIDITY_VALID;
+
+	for (size_t i = 0; i < p->job.changes; i++) {
+		int state = w_state(p->job.change[i].to);
+
+		if (entry_path_within(p->job.change[i].path, p->job.set->tree) && state > 1 && state % 7 == 0)
+			verdict = VALIDITY_INVALID;
+	}
+	w->refused += verdict == VALIDITY_INVALID;
+	w_say("%6lu %s: %s is %s", (unsigned long)w->now, n->name, p->job.set->key, verdict == VALIDITY_VALID ? "valid" : "not valid");
+	core_verified(n->core, p->job.id, verdict, "a sentence", w->now, w->now);
+	w_act(w, n);
+}
+
+static inline void
+w_install(struct world *w, struct node *n, const struct pending *p)
+{
+	struct report report = { 0 };
+	struct core_looked looked[W_PATHS];
+	struct core_origin o;
+	struct manifest *m;
+	uint32_t paths = 0;
+	bool done = w->quiet || !w_one_in(w, 15);
+	size_t most = !w->quiet && w_one_in(w, 25) ? toy_below(&w->toy, (unsigned int)p->job.changes) : p->job.changes;
+
+	w_flush(n);
+	for (size_t i = 0; i < p->job.changes; i++) {
+		const struct change *c = &p->job.change[i];
+
+		if (c->was != NULL)
+			n->stored[w_at(c->path)] |= 1ull << w_state(c->was);
+		if (c->kind == CHANGE_RENAME)
+			n->stored[w_at(c->from)] |= 1ull << w_state(c->from_was);
+	}
+	for (size_t i = 0; i < most && done; i++) {
+		const struct change *c = &p->job.change[i];
+
+		if (!w_change(w, n, c)) {
+			w_say("%6lu %s: %s of %s cannot be done", (unsigned long)w->now, n->name, change_word(c->kind), c->path);
+			report_add(&report, NOTE_NOT_DONE, c->path, "it changed meanwhile");
+			if (c->kind == CHANGE_RENAME)
+				report_add(&report, NOTE_NOT_DONE, c->from, "it changed meanwhile");
+		}
+		n->synced = n->disk;
+	}
+	if (most < p->job.changes) {	/* in the middle of it */
+		report_free(&report);
+		w_crash(w, n);
+		return;
+	}
+	for (size_t i = 0; !w->quiet && w_one_in(w, 8) && i < 1; i++)
+		w_edit(w, n);		/* before it is read again */
+	for (size_t i = 0; i < p->job.looks; i++)
+		paths |= 1u << w_at(p->job.looked[i].path);
+	(void)w_looked(paths, looked);
+	m = w_read(&n->disk, w_covered(n, paths));
+	o = w_origin(w, n);
+	core_installed(n->core, p->job.id, done && report.len == 0, &report, done ? NULL : "the disk is full", m, &o, w->now, w->now);
+	manifest_free(m);
+	report_free(&report);
+	w_act(w, n);
+}
+
+static inline void
+w_work(struct world *w, struct node *n)
+{
+	struct pending p;
+
+	if (n->core == NULL || n->todos == 0)
+		return;
+	p = n->todo[0];
+	memmove(n->todo, n->todo + 1, --n->todos * sizeof n->todo[0]);
+	if (p.type == CORE_NEED)
+		w_need(w, n, &p);
+	else if (p.type == CORE_VERIFY)
+		w_verify(w, n, &p);
+	else
+		w_install(w, n, &p);
+}
+
+#endif
