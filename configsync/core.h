@@ -65,7 +65,8 @@ enum core_action_type {
 	CORE_INSTALL,	/* put what job's changes replace (was) in the store where it is not there yet; only if that is done install_apply() with
 			   partial; read looked anew; call core_installed() */
 	CORE_CANCEL,	/* forget job: its verification, its contents. No answer */
-	CORE_STORE,	/* put these versions in the store (store_put()); it may wait a moment */
+	CORE_STORE,	/* put these versions in the store; it may wait a moment. One origin may come in several (first the versions, later
+			   that they are common): store_put() leaves a set alone that it has by name, so a later one needs another name */
 	CORE_DISPUTE	/* store_dispute() */
 };
 

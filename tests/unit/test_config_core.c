@@ -1,0 +1,254 @@
+/*
+ * tests/unit/test_config_core.c - what configsync/core.h says of single things: identities, nodes that do not fit together, bounds, and
+ * what one edit among many files costs.
+ */
+#include "tests/unit/harness.h"
+
+#include <time.h>
+
+#include "configsync/core_priv.h"
+#include "tests/unit/config_toy.h"
+
+static const struct core_origin somebody = { .name = "1", .node = "alpha" };
+
+static struct core *
+core_of(const char *self, const char *peer, uint8_t scope)
+{
+	return core_new(&(struct core_options){ .self = self, .peer = peer, .epoch = 1, .both_write = true, .scope_digest = { scope } });
+}
+
+static size_t
+drain(struct core *c, enum core_action_type type, const struct core_action **ret)
+{
+	const struct core_action *a;
+	size_t n = 0;
+
+	while ((a = core_action_next(c)) != NULL) {
+		if (a->type == type) {
+			n++;
+			if (ret != NULL)
+				*ret = a;
+		}
+	}
+	return n;
+}
+
+/* What one says is given to the other, until both are silent. */
+static void
+talk(struct core *a, struct core *b)
+{
+	struct core *c[2] = { a, b };
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (int i = 0; i < 2; i++) {
+			const struct core_action *act;
+
+			while ((act = core_action_next(c[i])) != NULL) {
+				struct wire w;
+				uint8_t *bytes;
+				size_t len;
+
+				if (act->type != CORE_SEND)
+					continue;
+				bytes = wire_encode(&act->wire, &len);
+				ck_assert(wire_parse(&w, (uint8_t)act->wire.type, bytes, len, NULL));
+				core_wire(c[!i], &w, 5, 5);
+				wire_free(&w);
+				free(bytes);
+				more = true;
+			}
+		}
+	}
+}
+
+START_TEST(an_identity_says_what_a_comparison_says)
+{
+	struct manifest *m = toy_tree((uint64_t)_i + 1);
+	uint8_t a[DIGEST_LEN], b[DIGEST_LEN];
+
+	for (size_t i = 0; i < m->len; i++) {
+		for (size_t k = 0; k < m->len; k++) {
+			const struct entry *x = &m->at[i], *y = &m->at[k];
+			bool same = (entry_diff(x, y) & ~ENTRY_DIFF_TIME) == 0;
+
+			entry_identity(x, a);
+			entry_identity(y, b);
+			if (memcmp(a, b, DIGEST_LEN) == 0)
+				ck_assert(same);
+			else if (x->user.name[0] != '\0' && y->user.name[0] != '\0')
+				ck_assert(!same);
+		}
+	}
+	manifest_free(m);
+}
+END_TEST
+
+START_TEST(equal_trees_become_common_without_a_question)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = toy_tree(7);
+	struct core_status s;
+
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, m, core_moment(b), &somebody, 1);
+	drain(a, CORE_STORE, NULL);
+	drain(b, CORE_STORE, NULL);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert(s.in_step && !s.first && s.differ == 0);
+	ck_assert_uint_eq(s.paths, m->len);
+	ck_assert_ptr_null(a->open);	/* one version a path */
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+}
+END_TEST
+
+START_TEST(nodes_that_carry_other_paths_do_nothing_and_say_so)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 2);
+	struct manifest *m = toy_tree(3), *n = toy_tree(4);
+	struct core_status s;
+
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, n, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert_int_eq(s.link, CORE_REFUSED);
+	ck_assert(!s.in_step);
+	ck_assert_ptr_nonnull(strstr(s.link_why, "different paths"));
+	ck_assert_uint_eq(s.problems, 1);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(n);
+}
+END_TEST
+
+START_TEST(another_version_of_the_protocol_ends_the_link)
+{
+	struct core *a = core_of("alpha", "beta", 1);
+	struct manifest *m = toy_tree(3);
+	struct wire w = { .type = WIRE_HELLO, .hello = { .version = WIRE_VERSION + 1, .scope = { 1 } } };
+	const struct core_action *act = NULL;
+
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_link(a, true, 2);
+	drain(a, CORE_SEND, NULL);
+	core_wire(a, &w, 3, 3);
+	act = core_action_next(a);
+	ck_assert_ptr_nonnull(act);
+	ck_assert_int_eq(act->type, CORE_DROP);
+	ck_assert_ptr_nonnull(strstr(act->text, "install the same mailpair"));
+	core_free(a);
+	manifest_free(m);
+}
+END_TEST
+
+START_TEST(a_stamp_and_an_entry_come_back_from_the_store)
+{
+	struct manifest *m = toy_tree(5), *back = manifest_new();
+	uint64_t stamp;
+	size_t len;
+
+	for (size_t i = 0; i < m->len; i++) {
+		uint8_t *bytes = core_stamped(&m->at[i], i << 40, &len);
+
+		ck_assert(core_unstamped(back, bytes, len, &stamp, NULL));
+		ck_assert_uint_eq(stamp, i << 40);
+		ck_assert_uint_eq(entry_diff(&m->at[i], &back->at[i]), 0);
+		ck_assert(!core_unstamped(back, bytes, 7, &stamp, NULL));
+		free(bytes);
+	}
+	manifest_free(m);
+	manifest_free(back);
+}
+END_TEST
+
+static double
+now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct manifest *
+files(size_t n, size_t changed)
+{
+	struct manifest *m = manifest_new();
+	char path[64];
+
+	for (size_t i = 0; i < n; i++) {
+		struct entry e = { .path = path, .type = ENTRY_FILE, .mode = 0644, .size = 1, .user.name = "root", .group.name = "root" };
+
+		snprintf(path, sizeof path, "etc/postfix-%03zu-some-name/file-%06zu", i / 100, i);
+		e.digest[0] = i == changed;
+		manifest_add(m, &e);
+	}
+	return toy_sealed(m);
+}
+
+/* Ten times as many files may not make an edit cost ten times as much. */
+static double
+cost_of_an_edit(size_t n)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = files(n, n), *one = files(n, n / 2), *slice = manifest_new();
+	struct core_looked looked = { one->at[n / 2].path, false };
+	double began, best = 1;
+
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, m, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	manifest_add(slice, &one->at[n / 2]);
+	toy_sealed(slice);
+	for (unsigned int i = 0; i < 200; i++) {
+		slice->at[0].size = i + 2;
+		began = now_s();
+		core_slice(a, &looked, 1, slice, core_moment(a), &somebody, 10 + i);
+		ck_assert_uint_ge(drain(a, CORE_SEND, NULL), 1);
+		best = now_s() - began < best ? now_s() - began : best;
+	}
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(one);
+	manifest_free(slice);
+	return best;
+}
+
+START_TEST(an_edit_costs_the_same_among_many_files)
+{
+	double few = cost_of_an_edit(2000), many = cost_of_an_edit(20000);
+
+	printf("one edit: %.1f us among 2,000 files, %.1f us among 20,000\n", few * 1e6, many * 1e6);
+	ck_assert_msg(many < 4 * few, "%.1f us among 2,000 files, %.1f us among 20,000", few * 1e6, many * 1e6);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("config_core");
+	TCase *tcase = tcase_create("core");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_loop_test(tcase, an_identity_says_what_a_comparison_says, 0, 10);
+	tcase_add_test(tcase, equal_trees_become_common_without_a_question);
+	tcase_add_test(tcase, nodes_that_carry_other_paths_do_nothing_and_say_so);
+	tcase_add_test(tcase, another_version_of_the_protocol_ends_the_link);
+	tcase_add_test(tcase, a_stamp_and_an_entry_come_back_from_the_store);
+	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
+	suite_add_tcase(suite, tcase);
+	return unit_main(suite);
+}
