@@ -176,8 +176,8 @@ check-live: all tools ## scenarios in network namespaces with real programs (roo
 check-queue: all tools ## repairs of generated queues, cut at every change; real queues that crashed (root)
 	@BUILD=$(CURDIR)/$(O) tests/each tests/queue/repairs tests/queue/run
 
-check-config: all tools ## trees of all kinds installed, cut at every change, compared by Python (root)
-	@tests/config/trees --build $(O)
+check-config: all tools ## trees installed, cut at every change; two mailpair-config edited and killed; compared by Python (root)
+	@tests/each tests/config/trees tests/config/pair
 
 check-secrets: all tools ## no key and no password in anything that a run leaves (root)
 	@tests/secrets.sh $(O)

@@ -10,8 +10,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/conf.h"
+#include "configsync/desk.h"
+#include "configsync/net_child.h"
 
 #define STATE_DIR "/var/lib/mailpair"
 #define RUN_DIR "/run/mailpair"
@@ -22,6 +25,7 @@ static const struct {
 	size_t		 min, max;
 	int		(*run)(const struct wish *);
 } commands[] = {
+	{ "run", "run", 0, 0, main_run },
 	{ "status", "status", 0, 0, main_status },
 	{ "log", "log [PATH|SET] [-n N]", 0, 1, main_log },
 	{ "show", "show VERSION|PATH[@N]", 1, 1, main_show },
@@ -35,6 +39,7 @@ static const struct {
 static const char help[] =
     "mailpair-config - the same configuration on both nodes, and every version of it\n\n"
     "Usage: mailpair-config COMMAND [OPTIONS]\n\n"
+    "  run                        keep this node in step, until SIGTERM: what mailpaird starts\n"
     "  status                     are both nodes in step, what waits, what is in conflict, and what to do\n"
     "  log [PATH|SET] [-n N]      versions, newest first (20)\n"
     "  show VERSION|PATH[@N]      a version's content; N: versions before the newest\n"
@@ -50,6 +55,7 @@ static const char help[] =
     "  --conf FILE     mailpair.conf (" MAIN_CONF ")\n"
     "  --node NAME     be this node of it\n"
     "  --journal FILE  log, show, diff: this journal, not the one of mailpair.conf\n"
+    "  --root DIR      run: the trees are below DIR, not below /\n"
     "  --socket PATH   the socket of the running program\n\n"
     "Exit status: 0 done, in step; 1 no, problems found; 2 wrong usage or cannot be done here; 3 refused because it\n"
     "would be unsafe.\n";
@@ -185,6 +191,7 @@ option_set(struct wish *w, int option, const char *value)
 	case 'N': w->node = value; return true;
 	case 'J': w->journal = value; return true;
 	case 'S': w->socket = value; return true;
+	case 'R': w->root = value; return true;
 	case 'F': w->from = value; return true;
 	case 't': w->take = value; return true;
 	case 'a': w->apply = true; return true;
@@ -201,7 +208,7 @@ arguments(int argc, char **argv, struct wish *w)
 {
 	static const struct option options[] = {
 		{ "conf", required_argument, NULL, 'f' }, { "node", required_argument, NULL, 'N' }, { "journal", required_argument, NULL, 'J' },
-		{ "socket", required_argument, NULL, 'S' }, { "from", required_argument, NULL, 'F' }, { "take", required_argument, NULL, 't' },
+		{ "root", required_argument, NULL, 'R' }, { "socket", required_argument, NULL, 'S' }, { "from", required_argument, NULL, 'F' }, { "take", required_argument, NULL, 't' },
 		{ "apply", no_argument, NULL, 'a' }, { "back-to", no_argument, NULL, 'b' }, { "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
 	};
@@ -237,13 +244,30 @@ arguments(int argc, char **argv, struct wish *w)
 	return COMMANDS;
 }
 
+/* ---------------------------------------------------------------- run */
+
+/* Whoever started us with a pipe or a socket for standard input has something to say. */
+int
+main_run(const struct wish *w)
+{
+	struct stat st;
+	struct desk_setup setup = { .conf = w->conf != NULL ? w->conf : MAIN_CONF, .node = w->node, .root = w->root,
+		.lines = fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) };
+
+	signal(SIGPIPE, SIG_IGN);
+	return desk_run(&setup);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct wish w = { .conf = NULL };
-	size_t command = arguments(argc, argv, &w);
+	size_t command;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], DESK_NET_CHILD) == 0)
+		return net_child_main();
+	command = arguments(argc, argv, &w);
 	signal(SIGPIPE, SIG_DFL);
 	if (command == COMMANDS)
 		return EXIT_CANNOT;

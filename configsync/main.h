@@ -30,7 +30,7 @@
 enum { EXIT_DONE, EXIT_NO, EXIT_CANNOT, EXIT_REFUSED };
 
 struct wish {
-	const char	*conf, *node, *journal, *socket;	/* as given, or NULL */
+	const char	*conf, *node, *journal, *socket, *root;	/* as given, or NULL */
 	const char	*from, *take;
 	bool		 json, apply, back_to;
 	size_t		 limit;			/* -n; 0: not given */
@@ -49,6 +49,7 @@ struct document { struct json json; char buffer[65536]; };
 void	document_begin(struct document *);
 void	document_end(struct document *);
 
+int	main_run(const struct wish *);
 int	main_log(const struct wish *), main_show(const struct wish *), main_diff(const struct wish *);
 int	main_status(const struct wish *), main_resync(const struct wish *), main_resolve(const struct wish *), main_rollback(const struct wish *);
 

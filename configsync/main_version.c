@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/utf8.h"
+#include "configsync/core.h"
 
 static const char *const cause_word[STORE_CAUSE_COUNT] = { "found", "edited", "applied", "rolled back", "resynced", "in conflict" };
 
@@ -39,8 +40,10 @@ version_copy(struct version *ret, const struct store_version *v, struct err *err
 {
 	*ret = (struct version){ .number = v->number, .kept = v->kept, .here = v->here, .common = v->common, .set = v->set };
 	if (v->entry != NULL) {
+		uint64_t stamp;
+
 		ret->keep = manifest_new();
-		if (!manifest_parse_entry(ret->keep, v->entry, v->entry_len, err)) {
+		if (!core_unstamped(ret->keep, v->entry, v->entry_len, &stamp, err)) {
 			manifest_free(ret->keep);
 			return false;
 		}

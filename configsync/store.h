@@ -111,9 +111,12 @@ int	store_read_fd(struct store *, const uint8_t digest[DIGEST_LEN], struct err *
 
 /* ---------------------------------------------------------------- writing */
 
-/* One commit, with the contents that wait. A set that is there already, by its name, is left as it is: true. */
+/*
+ * One commit, with the contents that wait. To a set that is there already, by its name, only what it has not yet is added: where the newest
+ * version at a path is this very one, it only becomes common, or settles.
+ */
 bool	store_put(struct store *, const struct store_set *, const struct store_change *, size_t n, struct err *);
-/* Both sides of each, as one set; an open conflict about the same path gets these sides. */
+/* Both sides of each, as one set; an open conflict about the same path gets these sides. A set that is there already is left as it is. */
 bool	store_dispute(struct store *, const struct store_set *, const struct store_dispute *, size_t n, struct err *);
 /* The newest version of each path that stood here and belongs to the set is now common. */
 bool	store_mark_common(struct store *, const char *set, struct err *);

@@ -124,6 +124,33 @@ put_change(struct store *s, const struct store_set *set, uint64_t set_row, const
 	return ok;
 }
 
+/* Is the newest version at its path one of this set, with these very bytes? *ret: its number, or 0. */
+static bool
+find_same(struct store *s, const struct store_set *set, const struct store_change *c, uint64_t *ret_path, uint64_t *ret, struct err *err)
+{
+	struct db_query *q = store_query(s, Q_VERSION, err);
+	enum db_answer answer;
+	struct store_row r;
+
+	*ret = 0;
+	if (q == NULL || !store_path_row(s, c->path, ret_path, err) || !store_newest(s, *ret_path, ret, err))
+		return false;
+	if (*ret == 0)
+		return true;
+	db_bind(q, 1, (int64_t)*ret);
+	answer = db_step(q, err);
+	if (answer == DB_ROW && store_row_open(s, q, &r)) {
+		if (strcmp(r.version.set.name, set->name) != 0 || (r.entry == NULL) != (c->entry == NULL) || r.version.kept != (c->digest != NULL) ||
+		    (c->entry != NULL && (r.version.entry_len != c->entry_len || memcmp(r.entry, c->entry, c->entry_len) != 0)))
+			*ret = 0;
+		store_row_free(&r);
+	} else {
+		*ret = 0;
+	}
+	db_reset(q);
+	return answer != DB_FAILED;
+}
+
 static bool
 put_marks(struct store *s, const struct store_change *c, uint64_t path, uint64_t version, struct err *err)
 {
@@ -138,13 +165,19 @@ put_marks(struct store *s, const struct store_change *c, uint64_t path, uint64_t
 }
 
 static bool
-put_changes(struct store *s, const struct store_set *set, uint64_t row, const struct store_change *c, size_t n, struct err *err)
+put_changes(struct store *s, const struct store_set *set, uint64_t row, bool again, const struct store_change *c, size_t n,
+    struct err *err)
 {
-	uint64_t path, version;
+	uint64_t path, version = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!put_change(s, set, row, &c[i], true, &path, &version, err) || !put_marks(s, &c[i], path, version, err))
+		if (again && !find_same(s, set, &c[i], &path, &version, err))
 			return false;
+		if (version == 0 && !put_change(s, set, row, &c[i], true, &path, &version, err))
+			return false;
+		if (!put_marks(s, &c[i], path, version, err))
+			return false;
+		version = 0;
 	}
 	return true;
 }
@@ -177,6 +210,7 @@ put(struct store *s, const struct store_set *set, const struct store_change *c, 
 {
 	struct db_query *find;
 	uint64_t row;
+	bool again;
 
 	if (!store_begin(s, err))
 		return false;
@@ -185,8 +219,10 @@ put(struct store *s, const struct store_set *set, const struct store_change *c, 
 	db_bind_text(find, 1, set->name);
 	if (!store_number(find, &row, err))
 		return store_undo(s);
-	if (row == 0 && (!store_flush(s, err) || !store_set_row(s, set, &row, err) ||
-	    !(d != NULL ? put_disputes(s, set, row, d, n, err) : put_changes(s, set, row, c, n, err))))
+	again = row != 0;
+	if (!store_flush(s, err) || (!again && !store_set_row(s, set, &row, err)))
+		return store_undo(s);
+	if (d != NULL ? !again && !put_disputes(s, set, row, d, n, err) : !put_changes(s, set, row, again, c, n, err))
 		return store_undo(s);
 	if (!store_commit(s, err))
 		return false;

@@ -135,6 +135,26 @@ aliases_by_us(struct check *c, const char *source)
 	return ok ? VALIDITY_VALID : check_say(c, VALIDITY_INVALID, source, fault.line, "/%s, line %u: \"%s\" %s", source, fault.line, fault.value, fault.right);
 }
 
+/* Where no table of source is there yet: the format that Postfix's main.cf names for it; NULL: none. */
+static const char *
+type_named(const struct check *c, const char *source)
+{
+	const struct derived_row *row;
+	char path[VIEW_PATH_MAX], name[VIEW_PATH_MAX + 16], *text;
+	const char *type = NULL;
+	size_t len, at = 0;
+
+	if ((text = view_read(c->view, "etc/postfix/main.cf", &len, NULL)) == NULL)
+		return NULL;
+	while (type == NULL && (row = derived_of(source, &at, path, sizeof path)) != NULL) {
+		snprintf(name, sizeof name, "%s:/%s", row->type, source);
+		if (strstr(text, name) != NULL)
+			type = row->type;
+	}
+	free(text);
+	return type;
+}
+
 enum validity
 check_aliases(struct check *c)
 {
@@ -142,6 +162,7 @@ check_aliases(struct check *c)
 		const char *source = c->view->change[i].path;
 		const struct derived_row *row;
 		char path[VIEW_PATH_MAX], done[64] = "";
+		const char *type;
 		size_t at = 0;
 		enum validity v;
 
@@ -155,6 +176,8 @@ check_aliases(struct check *c)
 			snprintf(done, sizeof done, "%s", row->type);
 			v = check_table(c, source, row->type, true, NULL);
 		}
+		if (v == VALIDITY_VALID && done[0] == '\0' && (type = type_named(c, source)) != NULL)
+			v = check_table(c, source, type, true, NULL);
 		if (v != VALIDITY_VALID)
 			return v;
 	}

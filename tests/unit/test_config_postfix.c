@@ -300,6 +300,13 @@ START_TEST(aliases_are_judged_and_where_there_is_a_table_made_and_dumped)
 	ck_assert_uint_eq(result.dumps, 1);
 	ck_assert_str_eq(result.dump[0].path, "etc/aliases");
 	changes = 0;
+	view_remove(CASE_ROOT "/etc/aliases.db", NULL);
+	have("etc/postfix/main.cf", "alias_maps = hash:/etc/aliases\n");
+	stage("etc/aliases", "root: other\n");		/* none is there, but one is asked for */
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].type, "hash");
+	changes = 0;
 	stage("etc/aliases", "root: admin\npostmaster root\n");
 	invalid("/etc/aliases, line 2: \"postmaster root\" is no alias");
 	changes = 0;

@@ -134,7 +134,7 @@ START_TEST(a_set_is_there_whole_or_not_at_all_whenever_its_writer_is_killed)
 }
 END_TEST
 
-START_TEST(a_set_that_is_there_already_is_left_as_it_is)
+START_TEST(what_a_set_has_already_is_not_added_again_and_what_waits_is_kept)
 {
 	struct store *s;
 
@@ -143,6 +143,8 @@ START_TEST(a_set_that_is_there_already_is_left_as_it_is)
 	must_put(s, "one", 1, "etc/a", "first");
 	must_put(s, "one", 1, "etc/a", "first");
 	ck_assert_str_eq(history(s, NULL, NULL), "etc/a=first ");
+	must_put(s, "one", 1, "etc/b", "later");
+	ck_assert_str_eq(history(s, NULL, NULL), "etc/b=later etc/a=first ");
 	store_close(s);
 }
 END_TEST
@@ -538,7 +540,7 @@ main(void)
 	tcase_add_test(t, what_was_put_comes_back_newest_first_with_its_content_and_who_did_it);
 	tcase_add_test(t, equal_contents_are_kept_once_and_large_and_empty_ones_come_back_byte_by_byte);
 	tcase_add_test(t, a_set_is_there_whole_or_not_at_all_whenever_its_writer_is_killed);
-	tcase_add_test(t, a_set_that_is_there_already_is_left_as_it_is);
+	tcase_add_test(t, what_a_set_has_already_is_not_added_again_and_what_waits_is_kept);
 	tcase_add_test(t, many_who_open_the_first_store_at_once_share_one_key);
 	tcase_add_test(t, two_processes_at_once_lose_nothing_of_each_other);
 	tcase_add_test(t, the_last_common_version_stays_while_the_nodes_go_apart);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/digest.h"
+#include "configsync/core.h"
 #include "configsync/manifest.h"
 #include "configsync/store.h"
 
@@ -49,7 +50,7 @@ add(struct store *s, struct put *p, struct entry *e, const char *from)
 		close(fd);
 	}
 	if (e->type != ENTRY_NONE)
-		c->entry = manifest_encode_entry(e, &c->entry_len);
+		c->entry = core_stamped(e, 1, &c->entry_len);
 	p->n++;
 }
 

@@ -1,0 +1,219 @@
+/*
+ * configsync/desk.c - the running mailpair-config: begin, signals, a new configuration, end.
+ */
+#include "configsync/desk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "configsync/desk_priv.h"
+#include "configsync/view.h"
+
+static void
+say_mistakes(const char *file, const struct conf_mistakes *m)
+{
+	for (size_t i = 0; i < m->len; i++)
+		log_err("%s:%d: %s", file, m->item[i].line, m->item[i].text);
+}
+
+/* All that follows from mailpair.conf alone. */
+static bool
+read_conf(struct desk *d, struct conf **ret_conf, struct setup **ret_setup, struct scope **ret_scope)
+{
+	struct conf_mistakes mistakes = { 0 };
+	struct err err;
+
+	*ret_setup = NULL;
+	*ret_scope = NULL;
+	if (!conf_load(d->how->conf, d->how->node, ret_conf, &mistakes)) {
+		say_mistakes(d->how->conf, &mistakes);
+		conf_mistakes_free(&mistakes);
+		*ret_conf = NULL;
+		return false;
+	}
+	if (!(*ret_conf)->sync.on) {
+		log_err("%s has no section config-sync: nothing is to be done", d->how->conf);
+	} else {
+		*ret_setup = setup_new(*ret_conf, NULL);
+		*ret_scope = scope_new(&(*ret_setup)->scope, &err);
+		if (*ret_scope != NULL)
+			return true;
+		log_err("%s: %s", d->how->conf, err.text);
+	}
+	setup_free(*ret_setup);
+	conf_free(*ret_conf);
+	*ret_conf = NULL;
+	return false;
+}
+
+static struct core_options
+core_options(const struct desk *d)
+{
+	struct core_options o = { .self = d->conf->node[d->self], .peer = d->conf->node[!d->self], .both_write = d->conf->sync.writers == CONF_WRITERS_BOTH,
+		.scope = d->scope, .sets = &d->setup->sets };
+
+	digest_random(&o.epoch, sizeof o.epoch);
+	setup_digest(d->conf, d->setup, o.scope_digest);
+	return o;
+}
+
+static void
+core_is_due(void *arg)
+{
+	struct desk *d = arg;
+
+	core_tick(d->core, clock_mono_ms(), clock_wall_ms());
+	desk_work(d);
+}
+
+/* The new configuration whole, or the old one. The core is kept: what it knows of the trees stays true. */
+bool
+desk_reload(struct desk *d)
+{
+	struct conf *conf;
+	struct setup *setup;
+	struct scope *scope;
+	struct core_options o;
+	struct err err;
+
+	if (!read_conf(d, &conf, &setup, &scope)) {
+		log_warnx("the new configuration is refused, the old one stays");
+		return false;
+	}
+	desk_unwatch(d);
+	desk_disconnect(d);
+	desk_cancel_all(d);
+	desk_rebuild_forget(d);
+	ctl_free(d->ctl);
+	d->ctl = NULL;
+	setup_free(d->setup);
+	scope_free(d->scope);
+	conf_free(d->conf);
+	d->conf = conf;
+	d->setup = setup;
+	d->scope = scope;
+	o = core_options(d);
+	core_rules(d->core, &o, clock_mono_ms());
+	core_link(d->core, false, clock_mono_ms());
+	if (!desk_answer(d, &err) || !desk_connect(d, &err)) {
+		log_err("%s", err.text);
+		d->status = 2;
+		loop_stop(d->loop);
+		return false;
+	}
+	desk_watch(d);		/* its first word is to read everything */
+	desk_work(d);
+	log_info("the new configuration is in force");
+	return true;
+}
+
+static void
+stop(int signo, void *arg)
+{
+	(void)signo;
+	loop_stop(((struct desk *)arg)->loop);
+}
+
+static void
+again(int signo, void *arg)
+{
+	(void)signo;
+	desk_reload(arg);
+}
+
+static bool
+begin(struct desk *d, struct err *err)
+{
+	char work[PATH_MAX], root[PATH_MAX];
+	struct core_options o;
+
+	d->root = open(d->how->root != NULL ? d->how->root : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->root == -1)
+		return err_set(err, errno, "%s cannot be opened: %s", d->how->root, strerror(errno));
+	if (d->how->root != NULL && realpath(d->how->root, root) != NULL && strcmp(root, "/") != 0)
+		snprintf(d->root_path, sizeof d->root_path, "%s", root);
+	d->self = d->conf->self;
+	d->names = names_new();
+	d->core_timer = loop_timer_new(d->loop, core_is_due, d);
+	o = core_options(d);
+	d->core = core_new(&o);
+	snprintf(work, sizeof work, "%s/config.work", d->conf->state_dir);
+	if (!view_remove(work, err))		/* of an earlier run */
+		return false;
+	if (!desk_open_store(d))
+		return err_set(err, 0, "without the store nothing is begun");
+	if (!desk_answer(d, err) || !desk_connect(d, err))
+		return false;
+	core_role(d->core, d->role, 0, clock_mono_ms());
+	desk_watch(d);
+	return true;
+}
+
+static void
+end(struct desk *d)
+{
+	desk_deaf(d);
+	desk_unwatch(d);
+	desk_disconnect(d);
+	desk_cancel_all(d);
+	desk_rebuild_forget(d);
+	ctl_free(d->ctl);
+	if (d->store != NULL)
+		desk_keep_all(d);
+	store_close(d->store);
+	spool_close(d->spool);
+	core_free(d->core);
+	names_free(d->names);
+	loop_timer_free(d->core_timer);
+	loop_timer_free(d->settle_timer);
+	loop_timer_free(d->full_timer);
+	loop_timer_free(d->watch_timer);
+	loop_timer_free(d->keep_timer);
+	loop_timer_free(d->prune_timer);
+	loop_timer_free(d->say_timer);
+	if (d->root != -1)
+		close(d->root);
+	setup_free(d->setup);
+	scope_free(d->scope);
+	conf_free(d->conf);
+}
+
+int
+desk_run(const struct desk_setup *how)
+{
+	static struct desk d;
+	struct loop_signal *term, *interrupt, *hup;
+	struct err err;
+
+	d = (struct desk){ .how = how, .root = -1 };
+	if (!read_conf(&d, &d.conf, &d.setup, &d.scope))
+		return 2;
+	umask(077);
+	d.loop = loop_new();
+	term = loop_signal_new(d.loop, SIGTERM, stop, &d);
+	interrupt = loop_signal_new(d.loop, SIGINT, stop, &d);
+	hup = loop_signal_new(d.loop, SIGHUP, again, &d);
+	if (begin(&d, &err)) {
+		desk_hear(&d);
+		desk_work(&d);
+		loop_run(d.loop);
+	} else {
+		log_err("%s", err.text);
+		d.status = 2;
+	}
+	end(&d);
+	loop_signal_free(term);
+	loop_signal_free(interrupt);
+	loop_signal_free(hup);
+	loop_free(d.loop);
+	return d.status;
+}

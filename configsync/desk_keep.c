@@ -1,0 +1,387 @@
+/*
+ * configsync/desk_keep.c - versions go to the store a moment after they were said to the peer, so that no edit waits for the
+ * database; but what an installation replaces is there before.
+ */
+#include "configsync/desk_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "configsync/beneath.h"
+
+#define AFTER_MS 20		/* of quiet, then the store is written */
+#define AGAIN_MS 1000		/* after an error, doubled ... */
+#define AGAIN_MAX_MS 60000u	/* ... up to this */
+#define ROWS_AT_ONCE 256
+#define BYTES_AT_ONCE (4u << 20)	/* contents that wait in memory */
+#define ROWS_MAX 200000		/* that wait while the store cannot be written */
+#define PRUNE_MS (600u * 1000)
+
+/* Rows of one origin. Texts and bytes are ours. */
+struct keeping {
+	struct keeping	*next;
+	struct core_origin origin;
+	bool		 dispute;
+	struct kept {
+		char		*path;
+		uint8_t		*entry, *theirs;
+		size_t		 entry_len, theirs_len;
+		uint8_t		 digest[DIGEST_LEN], theirs_digest[DIGEST_LEN];
+		uint64_t	 size;
+		bool		 file, theirs_file, added, mine, common, settles;
+		int		 kind;
+	}		*row;
+	size_t		 rows;
+	size_t		 done;		/* so many are in the store; a large one goes in pieces */
+};
+
+static void
+keeping_free(struct keeping *k)
+{
+	for (size_t i = 0; i < k->rows; i++) {
+		free(k->row[i].path);
+		free(k->row[i].entry);
+		free(k->row[i].theirs);
+	}
+	free(k->row);
+	free(k);
+}
+
+/* ---------------------------------------------------------------- contents */
+
+/* The bytes of a file on this node, if they still are the ones. */
+static bool
+add_from_disk(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], struct err *err)
+{
+	int fd = beneath_open(d->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, false);
+	bool ok;
+
+	if (fd == -1)
+		return err_set(err, errno, "/%s cannot be opened: %s", path, strerror(errno));
+	ok = store_add(d->store, digest, fd, err);
+	close(fd);
+	return ok;
+}
+
+static bool
+add_from_spool(struct desk *d, const uint8_t digest[DIGEST_LEN], struct err *err)
+{
+	int fd = spool_fd(d->spool, digest, err);
+	bool ok;
+
+	if (fd == -1)
+		return false;
+	ok = store_add(d->store, digest, fd, err);
+	close(fd);
+	return ok;
+}
+
+/* True: it is there, or will be with the next store_put(). */
+static bool
+add_content(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], bool mine)
+{
+	struct err err;
+	bool has;
+
+	if (store_has(d->store, digest, &has, &err) && has)
+		return true;
+	return (mine && add_from_disk(d, path, digest, &err)) || add_from_spool(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
+}
+
+/* ---------------------------------------------------------------- what waits */
+
+/*
+ * While the store knows of no common version at all nothing is put off: a node that has forgotten the first one would take the
+ * other for a stranger, and ask an operator.
+ */
+void
+desk_keep(struct desk *d, const struct core_action *action)
+{
+	struct keeping *k = desk_alloc(sizeof *k);
+
+	if (d->keeping_rows + action->rows > ROWS_MAX) {
+		log_warnx("%zu versions are not kept: the store has not been written for too long", action->rows);
+		free(k);
+		return;
+	}
+	k->origin = *action->origin;
+	k->dispute = action->type == CORE_DISPUTE;
+	if (k->dispute || k->origin.name[0] == '\0')	/* both sides are a set of their own, beside the edit that made it */
+		store_new_name(k->origin.name);
+	k->row = desk_alloc((action->rows + 1) * sizeof *k->row);
+	for (size_t i = 0; i < action->rows; i++) {
+		const struct core_store_row *from = &action->row[i];
+		struct kept *to = &k->row[k->rows++];
+
+		*to = (struct kept){ .path = strdup(from->path), .mine = from->mine, .common = from->common, .settles = from->settles,
+			.kind = (int)from->kind };
+		if (from->entry != NULL) {
+			to->entry = core_stamped(from->entry, from->stamp, &to->entry_len);
+			to->file = from->entry->type == ENTRY_FILE;
+			to->size = from->entry->size;
+			memcpy(to->digest, from->entry->digest, DIGEST_LEN);
+		}
+		if (from->theirs != NULL) {
+			to->theirs = core_stamped(from->theirs, from->theirs_stamp, &to->theirs_len);
+			to->theirs_file = from->theirs->type == ENTRY_FILE;
+			memcpy(to->theirs_digest, from->theirs->digest, DIGEST_LEN);
+		}
+	}
+	*d->keeping_end = k;
+	d->keeping_end = &k->next;
+	d->keeping_rows += k->rows;
+	/* an editor may be quick: bytes of a few files are taken at once, those of a whole tree one after the other */
+	if (k->rows <= 16)
+		for (size_t i = 0; i < k->rows; i++)
+			if (k->row[i].file && k->row[i].size <= WIRE_INLINE_MAX)
+				k->row[i].added = add_content(d, k->row[i].path, k->row[i].digest, k->row[i].mine);
+	if (d->strange)
+		desk_keep_all(d);
+	if (d->keeping != NULL)
+		loop_timer_in(d->keep_timer, AFTER_MS);
+}
+
+static void
+set_of_origin(struct desk *d, const struct core_origin *o, struct store_set *ret)
+{
+	*ret = (struct store_set){ .cause = o->cause, .wall_ms = o->wall_ms, .tenure = d->tenure };
+	snprintf(ret->name, sizeof ret->name, "%s", o->name);
+	snprintf(ret->node, sizeof ret->node, "%s", o->node);
+	snprintf(ret->who, sizeof ret->who, "%s", o->who);
+	snprintf(ret->why, sizeof ret->why, "%s", o->why);
+}
+
+static bool
+put_disputes(struct desk *d, struct keeping *k, struct err *err)
+{
+	struct store_dispute *dispute = desk_alloc((k->rows + 1) * sizeof *dispute);
+	struct store_set set;
+	bool ok;
+
+	set_of_origin(d, &k->origin, &set);
+	set.cause = STORE_CONFLICT;
+	for (size_t i = 0; i < k->rows; i++) {
+		struct kept *row = &k->row[i];
+
+		row->added = row->added || (row->file && add_content(d, row->path, row->digest, true));
+		dispute[i].kind = row->kind;
+		dispute[i].mine = (struct store_change){ .path = row->path, .entry = row->entry, .entry_len = row->entry_len,
+			.digest = row->added ? row->digest : NULL };
+		dispute[i].theirs = (struct store_change){ .path = row->path, .entry = row->theirs, .entry_len = row->theirs_len,
+			.digest = row->theirs_file && add_content(d, row->path, row->theirs_digest, false) ? row->theirs_digest : NULL };
+	}
+	ok = store_dispute(d->store, &set, dispute, k->rows, err);
+	if (ok)
+		k->done = k->rows;
+	free(dispute);
+	return ok;
+}
+
+/* As many rows as are good for one commit. */
+static bool
+put_rows(struct desk *d, struct keeping *k, struct err *err)
+{
+	struct store_change *change = desk_alloc((ROWS_AT_ONCE + 1) * sizeof *change);
+	struct store_set set;
+	size_t n = 0;
+	uint64_t bytes = 0;
+	bool ok;
+
+	for (size_t i = k->done; d->strange && i < k->rows; i++)
+		d->strange = !k->row[i].common;
+	for (; k->done + n < k->rows && n < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE; n++) {
+		struct kept *row = &k->row[k->done + n];
+
+		row->added = row->added || (row->file && add_content(d, row->path, row->digest, row->mine));
+		bytes += row->file ? row->size : 0;
+		change[n] = (struct store_change){ .path = row->path, .entry = row->entry, .entry_len = row->entry_len,
+			.digest = row->added ? row->digest : NULL, .common = row->common, .settles = row->settles };
+	}
+	set_of_origin(d, &k->origin, &set);
+	ok = store_put(d->store, &set, change, n, err);
+	if (ok)
+		k->done += n;
+	free(change);
+	return ok;
+}
+
+/* One commit. False: it could not be done, and will be tried again. */
+static bool
+keep_some(struct desk *d)
+{
+	struct keeping *k = d->keeping;
+	struct store_news news = { 0 };
+	struct err err;
+
+	if (k->dispute ? put_disputes(d, k, &err) : put_rows(d, k, &err)) {
+		core_problem(d->core, "not-kept", "", NULL, 0);
+		d->keep_after_ms = AGAIN_MS;
+		if (k->done == k->rows) {
+			d->keeping_rows -= k->rows;
+			d->keeping = k->next;
+			if (d->keeping == NULL)
+				d->keeping_end = &d->keeping;
+			keeping_free(k);
+		}
+		return true;
+	}
+	core_problem(d->core, "not-kept", "", err.text, clock_wall_ms());
+	log_warnx("versions of files cannot be put in the store, it is tried again: %s", err.text);
+	for (; k != NULL; k = k->next)		/* what waited in the store's memory may be gone */
+		for (size_t i = k->done; i < k->rows; i++)
+			k->row[i].added = false;
+	if (store_spoilt(d->store) && store_renew(d->store, &news, &err) && news.text[0] != '\0')
+		log_warnx("%s", news.text);
+	return false;
+}
+
+static void
+keep(void *arg)
+{
+	struct desk *d = arg;
+
+	if (d->keeping == NULL)
+		return;
+	if (keep_some(d)) {
+		if (d->keeping != NULL)
+			loop_timer_in(d->keep_timer, 0);
+	} else {
+		loop_timer_in(d->keep_timer, d->keep_after_ms);
+		if (d->keep_after_ms < AGAIN_MAX_MS)
+			d->keep_after_ms *= 2;
+	}
+	desk_work(d);
+}
+
+void
+desk_keep_all(struct desk *d)
+{
+	while (d->keeping != NULL && keep_some(d))
+		;
+}
+
+/* ---------------------------------------------------------------- what is replaced */
+
+/* Does a version of this path still wait? */
+static bool
+waits(const struct desk *d, const char *path)
+{
+	for (const struct keeping *k = d->keeping; k != NULL; k = k->next)
+		for (size_t i = k->done; i < k->rows; i++)
+			if (strcmp(k->row[i].path, path) == 0)
+				return true;
+	return false;
+}
+
+bool
+desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
+{
+	struct core_origin origin = desk_origin(d, STORE_FOUND, "before it was replaced");
+	struct store_change *change = desk_alloc((job->changes + 1) * sizeof *change);
+	struct store_set set;
+	size_t n = 0;
+	bool ok = true, has;
+
+	for (size_t i = 0; ok && i < job->changes; i++) {
+		const struct entry *was = job->change[i].was;
+
+		if (was == NULL || was->type == ENTRY_OTHER || was->type == ENTRY_NONE)
+			continue;
+		if (was->type == ENTRY_FILE) {
+			ok = store_has(d->store, was->digest, &has, err);
+			if (ok && has && !waits(d, was->path))
+				continue;
+			ok = ok && (has || add_from_disk(d, was->path, was->digest, err));
+		} else if (was->type == ENTRY_DIRECTORY || !waits(d, was->path)) {
+			continue;	/* its versions came with the scan that found it */
+		}
+		change[n] = (struct store_change){ .path = was->path, .digest = was->type == ENTRY_FILE ? was->digest : NULL };
+		change[n].entry = core_stamped(was, 0, &change[n].entry_len);
+		n++;
+	}
+	if (ok && n > 0) {
+		set_of_origin(d, &origin, &set);
+		ok = store_put(d->store, &set, change, n, err);
+	}
+	while (n > 0)
+		free((void *)(uintptr_t)change[--n].entry);
+	free(change);
+	return ok;
+}
+
+/* ---------------------------------------------------------------- begin */
+
+struct loading { struct desk *d; struct manifest *m; size_t bad, n; };
+
+static bool
+load_one(void *arg, const struct store_version *v)
+{
+	struct loading *l = arg;
+	uint64_t stamp = 0;
+	struct err err;
+
+	l->n++;
+	if (v->entry == NULL)
+		core_base(l->d->core, v->path, NULL, 0);
+	else if (core_unstamped(l->m, v->entry, v->entry_len, &stamp, &err))
+		core_base(l->d->core, v->path, &l->m->at[l->m->len - 1], stamp);
+	else
+		l->bad++;
+	return true;
+}
+
+static void
+prune(void *arg)
+{
+	struct desk *d = arg;
+	const struct conf_sync *sync = &d->conf->sync;
+	uint64_t removed = 0, now = clock_wall_ms(), keep_ms = (uint64_t)sync->keep_s * 1000;
+	struct err err;
+
+	if (!store_prune(d->store, now > keep_ms ? now - keep_ms : 0, sync->keep_bytes, &removed, &err))
+		log_warnx("old versions of files cannot be removed: %s", err.text);
+	else if (removed > 0)
+		log_info("%llu old versions of files were removed: they are kept for %u days and up to %llu bytes", (unsigned long long)removed,
+		    sync->keep_s / 86400, (unsigned long long)sync->keep_bytes);
+	loop_timer_in(d->prune_timer, PRUNE_MS);
+}
+
+bool
+desk_open_store(struct desk *d)
+{
+	struct loading l = { .d = d };
+	struct store_news news = { 0 };
+	char path[PATH_MAX];
+	struct err err;
+	bool ok;
+
+	if (d->store == NULL) {
+		snprintf(path, sizeof path, "%s/journal.db", d->conf->state_dir);
+		if (!store_open(path, true, &d->store, &news, &err)) {
+			log_err("the versions of files in %s cannot be opened: %s", path, err.text);
+			return false;
+		}
+		if (news.text[0] != '\0')
+			log_warnx("%s", news.text);
+		d->keeping_end = &d->keeping;
+		d->keep_after_ms = AGAIN_MS;
+		d->keep_timer = loop_timer_new(d->loop, keep, d);
+		d->prune_timer = loop_timer_new(d->loop, prune, d);
+		loop_timer_in(d->prune_timer, PRUNE_MS / 10);
+	}
+	l.m = manifest_new();
+	ok = store_common(d->store, load_one, &l, &err);
+	if (!ok)
+		log_err("the last common versions of files cannot be read: %s", err.text);
+	if (l.bad > 0)
+		log_warnx("%zu last common versions of files cannot be read; where the nodes differ there, it is shown as a conflict", l.bad);
+	manifest_free(l.m);
+	d->strange = l.n == 0;
+	return ok;
+}

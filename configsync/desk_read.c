@@ -1,0 +1,407 @@
+/*
+ * configsync/desk_read.c - what the watch tells waits until it is settled, is read, and goes to the core; and the full scan at the
+ * start, after a loss of events, and every hour.
+ */
+#include "configsync/desk_priv.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "configsync/derived.h"
+#include "configsync/install.h"
+
+#define FULL_MS (3600u * 1000)
+#define AGAIN_MS 2000		/* after a watch that ended */
+
+static struct scan_options
+options(struct desk *d, const struct manifest *known)
+{
+	return (struct scan_options){ .scope = d->scope, .names = d->names, .known = known, .margin_ms = SCAN_MARGIN_MS };
+}
+
+/* Notes of a scan are problems; those of a whole scan replace all others. */
+void
+desk_notes(struct desk *d, struct report *report, bool whole)
+{
+	(void)whole;
+	for (size_t i = 0; i < report->len; i++) {
+		const struct note *n = &report->at[i];
+
+		/* what is not there is no problem: the default trees are those of any mail server */
+		if (n->kind != NOTE_MISSING_TREE && n->kind != NOTE_LEFTOVER && n->kind != NOTE_SPECIAL)
+			core_problem(d->core, note_word(n->kind), n->path, n->text, clock_wall_ms());
+	}
+}
+
+/* Problems with these paths that an earlier reading found and this one does not. */
+static void
+take_back(struct desk *d, const struct scan_path *look, size_t n, const struct report *report)
+{
+	static const enum note_kind kinds[] = { NOTE_UNREADABLE, NOTE_UNSETTLED, NOTE_NOT_CARRIED };
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+			if (!report_has(report, kinds[k], look[i].path))
+				core_problem(d->core, note_word(kinds[k]), look[i].path, NULL, 0);
+}
+
+/* Is there the file that path is made of? */
+static bool
+is_derived(const struct desk *d, const char *path)
+{
+	char source[ENTRY_PATH_MAX + 1];
+	struct stat st;
+
+	return derived_from(path, source, sizeof source) != NULL && fstatat(d->root, source, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+/* What each node makes of a source itself is no part of the trees. Takes m. */
+static struct manifest *
+without_derived(const struct desk *d, struct manifest *m)
+{
+	struct manifest *kept = NULL;
+	struct err err;
+
+	for (size_t i = 0; m != NULL && i < m->len; i++) {
+		bool derived = m->at[i].type == ENTRY_FILE && is_derived(d, m->at[i].path);
+
+		if (derived && kept == NULL) {
+			kept = manifest_new();
+			for (size_t k = 0; k < i; k++)
+				manifest_add(kept, &m->at[k]);
+		} else if (!derived && kept != NULL) {
+			manifest_add(kept, &m->at[i]);
+		}
+	}
+	if (kept == NULL)
+		return m;
+	if (!manifest_seal(kept, &err))		/* a tree without some of its files is one */
+		abort();
+	manifest_free(m);
+	return kept;
+}
+
+/* Names in the slice of the file that e is. */
+static uint32_t
+names_of_file(const struct manifest *m, const struct entry *e)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < m->len; i++)
+		n += m->at[i].local.ino == e->local.ino && m->at[i].local.dev == e->local.dev;
+	return n;
+}
+
+/*
+ * Files with more names than were looked at, whose other names have just become theirs: all that the trees are known to have of them. malloc'd
+ * list of paths in *ret_all, which is to be freed after it; how many.
+ */
+static size_t
+mates(const struct desk *d, const struct manifest *slice, struct scan_path **ret, struct manifest **ret_all)
+{
+	size_t n = 0;
+
+	*ret = NULL;
+	*ret_all = NULL;
+	for (size_t i = 0; i < slice->len; i++) {
+		const struct entry *e = &slice->at[i];
+
+		if (e->type != ENTRY_FILE || e->local.links < 2 || e->local.links == names_of_file(slice, e))
+			continue;
+		if (*ret_all == NULL)
+			*ret_all = core_mine(d->core);
+		for (size_t k = 0; k < (*ret_all)->len; k++) {
+			const struct entry *other = &(*ret_all)->at[k];
+
+			if (other->local.ino != e->local.ino || other->local.dev != e->local.dev || manifest_find(slice, other->path) != NULL)
+				continue;
+			*ret = realloc(*ret, (n + 1) * sizeof **ret);
+			if (*ret == NULL)
+				abort();
+			(*ret)[n++] = (struct scan_path){ other->path, false };
+		}
+	}
+	return n;
+}
+
+/* Reads them into a slice, and all names of files among them. False: said. */
+static bool
+read_slice(struct desk *d, const struct scan_path *look, size_t n, struct scan_slice *slice, struct report *report)
+{
+	const char **path = desk_alloc((n + 1) * sizeof *path);
+	struct manifest *known, *all;
+	struct scan_path *more, *both;
+	struct scan_options so;
+	struct err err;
+	size_t extra;
+	bool ok;
+
+	for (size_t i = 0; i < n; i++)
+		path[i] = look[i].path;
+	known = core_known(d->core, path, n);
+	so = options(d, known);
+	ok = scan_paths(d->root, &so, look, n, slice, report, NULL, &err);
+	if (ok && (extra = mates(d, slice->manifest, &more, &all)) > 0) {
+		both = desk_alloc((n + extra) * sizeof *both);
+		memcpy(both, look, n * sizeof *both);
+		memcpy(both + n, more, extra * sizeof *both);
+		scan_slice_free(slice);
+		report_free(report);
+		*slice = (struct scan_slice){ 0 };
+		*report = (struct report){ 0 };
+		ok = scan_paths(d->root, &so, both, n + extra, slice, report, NULL, &err);
+		free(both);
+		free(more);
+		manifest_free(all);
+	} else if (ok) {
+		manifest_free(all);
+	}
+	if (ok)
+		slice->manifest = without_derived(d, slice->manifest);
+	else
+		log_warnx("the trees cannot be read: %s", err.text);
+	manifest_free(known);
+	free(path);
+	return ok;
+}
+
+void
+desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct core_origin *origin)
+{
+	uint64_t moment = core_moment(d->core);
+	struct scan_slice slice = { 0 };
+	struct report report = { 0 };
+	struct core_looked *looked;
+
+	if (read_slice(d, look, n, &slice, &report)) {
+		looked = desk_alloc((slice.len + 1) * sizeof *looked);
+		for (size_t i = 0; i < slice.len; i++)
+			looked[i] = (struct core_looked){ slice.looked[i].path, slice.looked[i].below };
+		core_slice(d->core, looked, slice.len, slice.manifest, moment, origin, clock_mono_ms());
+		take_back(d, look, n, &report);
+		desk_notes(d, &report, false);
+		free(looked);
+	}
+	scan_slice_free(&slice);
+	report_free(&report);
+}
+
+struct manifest *
+desk_read(struct desk *d, const struct core_looked *looked, size_t n)
+{
+	struct scan_path *look = desk_alloc((n + 1) * sizeof *look);
+	struct scan_slice slice = { 0 };
+	struct report report = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		look[i] = (struct scan_path){ looked[i].path, looked[i].below };
+	read_slice(d, look, n, &slice, &report);
+	free(slice.looked);
+	report_free(&report);
+	free(look);
+	return slice.manifest;
+}
+
+void
+desk_scan(struct desk *d)
+{
+	struct manifest *known = core_mine(d->core), *mine;
+	struct report report = { 0 };
+	struct scan_options so = options(d, d->scanned ? known : NULL);
+	struct core_origin origin;
+	uint64_t moment = core_moment(d->core);
+	struct err err;
+
+	mine = scan_trees(d->root, &so, &report, NULL, &err);
+	/* what a crash of ours has left: nobody else makes such names */
+	if (mine != NULL && report_has(&report, NOTE_LEFTOVER, NULL) && install_clean(d->root, d->scope, &report, &err)) {
+		manifest_free(mine);
+		report_free(&report);
+		report = (struct report){ 0 };
+		mine = scan_trees(d->root, &so, &report, NULL, &err);
+	}
+	if (mine != NULL) {
+		mine = without_derived(d, mine);
+		origin = desk_origin(d, d->scanned ? STORE_EDIT : STORE_FOUND, "");
+		d->scanned = true;
+		core_scan(d->core, mine, moment, &origin, clock_mono_ms());
+		desk_notes(d, &report, true);
+	} else {
+		log_err("the trees cannot be read: %s", err.text);
+	}
+	manifest_free(mine);
+	manifest_free(known);
+	report_free(&report);
+	loop_timer_in(d->full_timer, FULL_MS);
+}
+
+/* ---------------------------------------------------------------- what the watch tells */
+
+static bool
+below_take(struct desk *d, const char *path)
+{
+	for (size_t i = 0; i < d->belows; i++)
+		if (strcmp(d->below[i], path) == 0) {
+			free(d->below[i]);
+			d->below[i] = d->below[--d->belows];
+			return true;
+		}
+	return false;
+}
+
+static void
+below_note(struct desk *d, const char *path)
+{
+	char **grown;
+
+	for (size_t i = 0; i < d->belows; i++)
+		if (strcmp(d->below[i], path) == 0)
+			return;
+	grown = realloc(d->below, (d->belows + 1) * sizeof *grown);
+	if (grown == NULL)
+		abort();
+	d->below = grown;
+	d->below[d->belows++] = strdup(path);
+}
+
+static void
+arm_settle(struct desk *d)
+{
+	uint64_t due;
+
+	if (settle_due(d->settle, &due))
+		loop_timer_at(d->settle_timer, due);
+	else
+		loop_timer_cancel(d->settle_timer);
+}
+
+/* All that is due in one reading. */
+static void
+look_at_settled(void *arg)
+{
+	struct desk *d = arg;
+	struct core_origin origin = desk_origin(d, STORE_EDIT, "");
+	struct settled *s, **taken = NULL;
+	struct scan_path *look = NULL;
+	size_t sets = 0, n = 0;
+	uint64_t now = clock_mono_ms();
+
+	while ((s = settle_take(d->settle, now)) != NULL) {
+		taken = realloc(taken, (sets + 1) * sizeof(struct settled *));
+		look = realloc(look, (n + s->paths) * sizeof *look);
+		if (taken == NULL || look == NULL)
+			abort();
+		taken[sets++] = s;
+		for (size_t i = 0; i < s->paths; i++)
+			look[n++] = (struct scan_path){ s->path[i], below_take(d, s->path[i]) };
+	}
+	if (n > 0)
+		desk_look(d, look, n, &origin);
+	while (sets > 0)
+		settled_free(taken[--sets]);
+	free(taken);
+	free(look);
+	arm_settle(d);
+	desk_work(d);
+}
+
+static void
+changed(void *arg, const char *path, bool below)
+{
+	struct desk *d = arg;
+
+	if (below)
+		below_note(d, path);
+	settle_note(d->settle, &d->setup->sets, path, is_derived(d, path), clock_mono_ms());
+	arm_settle(d);
+}
+
+static void
+all_changed(void *arg, const char *why)
+{
+	struct desk *d = arg;
+
+	if (d->scanned)
+		log_info("all trees are read again: %s", why);
+	desk_scan(d);
+	desk_work(d);
+}
+
+static void
+watching(void *arg, size_t directories, const char *blind)
+{
+	struct desk *d = arg;
+
+	(void)directories;
+	if (strcmp(blind, d->blind) != 0) {
+		snprintf(d->blind, sizeof d->blind, "%s", blind);
+		core_problem(d->core, "unwatched", "", blind[0] != '\0' ? blind : NULL, clock_wall_ms());
+		desk_work(d);
+	}
+}
+
+static void
+watch_ended(void *arg, const char *why)
+{
+	struct desk *d = arg;
+
+	log_warnx("the watch over the trees has ended, it is started again: %s", why);
+	watch_free(d->watch);
+	d->watch = NULL;
+	loop_timer_in(d->watch_timer, AGAIN_MS);
+}
+
+static void
+watch_again(void *arg)
+{
+	desk_watch(arg);
+}
+
+static void
+full(void *arg)
+{
+	struct desk *d = arg;
+
+	desk_scan(d);
+	desk_work(d);
+}
+
+bool
+desk_watch(struct desk *d)
+{
+	static const struct watch_calls calls = { changed, all_changed, watching, watch_ended };
+	struct watch_setup setup = { .root = d->root, .scope = d->scope };
+	struct err err;
+
+	if (d->settle_timer == NULL) {
+		d->settle_timer = loop_timer_new(d->loop, look_at_settled, d);
+		d->full_timer = loop_timer_new(d->loop, full, d);
+		d->watch_timer = loop_timer_new(d->loop, watch_again, d);
+	}
+	if (d->settle == NULL)
+		d->settle = settle_new(d->setup->quiet_ms, d->setup->most_ms);
+	d->watch = watch_start(d->loop, &setup, &calls, d, &err);
+	if (d->watch == NULL) {
+		log_err("the trees cannot be watched: %s", err.text);
+		loop_timer_in(d->watch_timer, AGAIN_MS);
+	}
+	return d->watch != NULL;
+}
+
+void
+desk_unwatch(struct desk *d)
+{
+	watch_free(d->watch);
+	settle_free(d->settle);
+	loop_timer_cancel(d->settle_timer);
+	loop_timer_cancel(d->watch_timer);
+	while (d->belows > 0)
+		free(d->below[--d->belows]);
+	d->watch = NULL;
+	d->settle = NULL;
+}

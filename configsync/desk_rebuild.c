@@ -1,0 +1,166 @@
+/*
+ * configsync/desk_rebuild.c - after an installation: tables are made of their sources, services read their configuration anew. One worker at
+ * a time; what comes meanwhile waits and goes together.
+ */
+#include "configsync/desk_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "configsync/rebuild.h"
+
+#define PROBLEM "not-rebuilt"
+
+/* Changed paths and what verify found to be made of them. Texts are ours. */
+struct rebuilding {
+	char			**path;
+	size_t			 paths;
+	struct verify_dump	*dump;
+	size_t			 dumps;
+};
+
+/* Of a set that was found valid, until its job is installed or cancelled. */
+struct dumped { struct dumped *next; uint64_t job; struct verify_dump *dump; size_t dumps; };
+
+static void
+clear(struct rebuilding *r)
+{
+	while (r->paths > 0)
+		free(r->path[--r->paths]);
+	free(r->path);
+	free(r->dump);
+	*r = (struct rebuilding){ 0 };
+}
+
+static void
+add_dumps(struct rebuilding *r, const struct verify_dump *dump, size_t n)
+{
+	if (n == 0)
+		return;
+	r->dump = realloc(r->dump, (r->dumps + n) * sizeof *r->dump);
+	if (r->dump == NULL)
+		abort();
+	memcpy(r->dump + r->dumps, dump, n * sizeof *dump);
+	r->dumps += n;
+}
+
+static void
+add_path(struct rebuilding *r, const char *path)
+{
+	r->path = realloc(r->path, (r->paths + 1) * sizeof *r->path);
+	if (r->path == NULL || (r->path[r->paths] = strdup(path)) == NULL)
+		abort();
+	r->paths++;
+}
+
+/* ---------------------------------------------------------------- what a check has found */
+
+void
+desk_dumps(struct desk *d, uint64_t job, const struct verify_dump *dump, size_t n)
+{
+	struct dumped *one;
+
+	if (n == 0)
+		return;
+	one = desk_alloc(sizeof *one);
+	*one = (struct dumped){ .next = d->dumped, .job = job, .dump = desk_alloc(n * sizeof *dump), .dumps = n };
+	memcpy(one->dump, dump, n * sizeof *dump);
+	d->dumped = one;
+}
+
+void
+desk_dumps_forget(struct desk *d, uint64_t job)
+{
+	struct dumped **at = &d->dumped;
+
+	while (*at != NULL) {
+		struct dumped *one = *at;
+
+		if (one->job != job && job != 0) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		free(one->dump);
+		free(one);
+	}
+}
+
+/* ---------------------------------------------------------------- doing it */
+
+static void begin(struct desk *);
+
+static void
+rebuilt(void *arg, const struct rebuild_result *r)
+{
+	struct desk *d = arg;
+
+	d->rebuild = NULL;
+	clear(d->rebuilding);
+	if (r->notes[0] != '\0')
+		log_info("%s", r->notes);
+	if (!r->ok)
+		log_warnx("not everything was made anew and reloaded: %s", r->why);
+	core_problem(d->core, PROBLEM, "", r->ok ? NULL : r->why, clock_wall_ms());
+	begin(d);
+	desk_work(d);
+}
+
+static void
+begin(struct desk *d)
+{
+	struct rebuilding swap;
+
+	if (d->rebuild != NULL || (d->to_rebuild->paths == 0 && d->to_rebuild->dumps == 0))
+		return;
+	swap = *d->rebuilding;
+	*d->rebuilding = *d->to_rebuild;
+	*d->to_rebuild = swap;
+	*d->rebuild_job = (struct rebuild_job){ .root = d->root_path, .path = (const char *const *)d->rebuilding->path, .paths = d->rebuilding->paths,
+		.dump = d->rebuilding->dump, .dumps = d->rebuilding->dumps, .tree = d->setup->tree, .trees = d->setup->trees };
+	d->rebuild = rebuild_start(d->loop, d->rebuild_job, rebuilt, d);
+}
+
+static void
+prepare(struct desk *d)
+{
+	if (d->to_rebuild == NULL) {
+		d->to_rebuild = desk_alloc(sizeof *d->to_rebuild);
+		d->rebuilding = desk_alloc(sizeof *d->rebuilding);
+		d->rebuild_job = desk_alloc(sizeof *d->rebuild_job);
+	}
+}
+
+void
+desk_rebuild(struct desk *d, uint64_t job, const struct change *change, size_t n)
+{
+	prepare(d);
+	for (const struct dumped *one = d->dumped; one != NULL; one = one->next)
+		if (one->job == job)
+			add_dumps(d->to_rebuild, one->dump, one->dumps);
+	for (size_t i = 0; i < n; i++)
+		add_path(d->to_rebuild, change[i].path);
+	desk_dumps_forget(d, job);
+	begin(d);
+}
+
+void
+desk_rebuild_forget(struct desk *d)
+{
+	if (d->rebuild != NULL)
+		rebuild_forget(d->rebuild);
+	d->rebuild = NULL;
+	desk_dumps_forget(d, 0);
+	if (d->to_rebuild == NULL)
+		return;
+	clear(d->to_rebuild);
+	clear(d->rebuilding);
+	free(d->to_rebuild);
+	free(d->rebuilding);
+	free(d->rebuild_job);
+	d->to_rebuild = d->rebuilding = NULL;
+	d->rebuild_job = NULL;
+}

@@ -1,0 +1,290 @@
+/*
+ * configsync/desk_take.c - what the peer changed is staged for the program that has to judge it, and installed. A job is the core's
+ * (struct core_job), and so is what it points to until it is answered.
+ */
+#include "configsync/desk_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "configsync/install.h"
+#include "configsync/verify.h"
+#include "configsync/view.h"
+
+/* A verification under way. */
+struct taking {
+	struct taking		*next;
+	struct desk		*d;
+	uint64_t		 id;
+	struct set_id		 set;
+	struct verify		*verify;
+	struct verify_job	 job;
+	struct view_change	*change;
+	size_t			 changes;
+	char			 dir[PATH_MAX];		/* ours: "files", what is staged; "scratch", the verifier's */
+	char			 scratch[PATH_MAX + 16];
+};
+
+/* ---------------------------------------------------------------- staged for a verification */
+
+static void
+taking_free(struct taking *t)
+{
+	struct err err;
+
+	for (size_t i = 0; i < t->changes; i++)
+		free((void *)(uintptr_t)t->change[i].from);
+	free(t->change);
+	if (t->dir[0] != '\0' && !view_remove(t->dir, &err))
+		log_warnx("%s", err.text);
+	free(t);
+}
+
+static void
+add(struct taking *t, const char *path, char *from)
+{
+	struct view_change *grown = realloc(t->change, (t->changes + 1) * sizeof *grown);
+
+	if (grown == NULL)
+		abort();
+	t->change = grown;
+	t->change[t->changes++] = (struct view_change){ path, from };
+}
+
+static char *
+in_place(const struct desk *d, const char *path)
+{
+	char *text;
+
+	if (asprintf(&text, "%s/%s", d->root_path, path) == -1)
+		abort();
+	return text;
+}
+
+/* A copy of its own: the spool is for contents of any path. */
+static char *
+stage_bytes(struct taking *t, const struct entry *e, struct err *err)
+{
+	int in = desk_content(t->d, e, err), out;
+	char *path, buf[65536];
+	ssize_t n = 0;
+	bool ok;
+
+	if (in == -1)
+		return NULL;
+	if (asprintf(&path, "%s/files/%zu", t->dir, t->changes) == -1)
+		abort();
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ok = out != -1;
+	while (ok && (n = read(in, buf, sizeof buf)) > 0)
+		ok = write(out, buf, (size_t)n) == n;
+	ok = ok && n == 0;
+	if (!ok)
+		err_set(err, errno, "%s cannot be written: %s", path, strerror(errno));
+	close(in);
+	if (out != -1)
+		close(out);
+	if (!ok) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+static char *
+stage_link(struct taking *t, const struct entry *e, struct err *err)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/files/%zu", t->dir, t->changes) == -1)
+		abort();
+	if (symlink(e->target, path) == 0)
+		return path;
+	err_set(err, errno, "%s cannot be made: %s", path, strerror(errno));
+	free(path);
+	return NULL;
+}
+
+/* Where the bytes of a path will come from: what is staged for it, or what is in place. */
+static char *
+from_of(const struct taking *t, const char *path)
+{
+	char *copy;
+
+	for (size_t i = 0; i < t->changes; i++)
+		if (strcmp(t->change[i].path, path) == 0 && t->change[i].from != NULL) {
+			if ((copy = strdup(t->change[i].from)) == NULL)
+				abort();
+			return copy;
+		}
+	return in_place(t->d, path);
+}
+
+static bool
+stage(struct taking *t, const struct change *c, struct err *err)
+{
+	char *from = NULL;
+
+	switch (c->kind) {
+	case CHANGE_DIRECTORY:
+	case CHANGE_COUNT:
+		return true;
+	case CHANGE_FILE:
+		from = c->from != NULL ? in_place(t->d, c->from) : stage_bytes(t, c->to, err);
+		break;
+	case CHANGE_LINK:
+		from = stage_link(t, c->to, err);
+		break;
+	case CHANGE_HARD:
+		from = from_of(t, c->from);
+		break;
+	case CHANGE_RENAME:
+		from = in_place(t->d, c->from);
+		add(t, c->from, NULL);
+		break;
+	case CHANGE_META:
+		if (c->was == NULL || c->was->type == ENTRY_DIRECTORY)
+			return true;
+		from = in_place(t->d, c->path);
+		break;
+	case CHANGE_REMOVE:
+		if (c->was == NULL || c->was->type != ENTRY_DIRECTORY)
+			add(t, c->path, NULL);
+		return true;
+	}
+	if (from == NULL)
+		return false;
+	add(t, c->path, from);
+	return true;
+}
+
+static void
+answer(struct desk *d, uint64_t id, const struct set_id *set, enum validity verdict, const char *why)
+{
+	if (verdict != VALIDITY_VALID)
+		log_warnx("a change of %s is %s, and is not taken: %s", set->key, validity_word(verdict), why);
+	core_verified(d->core, id, verdict, why, clock_mono_ms(), clock_wall_ms());
+}
+
+static void
+verified(void *arg, const struct verify_result *r)
+{
+	struct taking *t = arg, **at;
+	struct desk *d = t->d;
+	char why[1100];
+
+	for (at = &d->taking; *at != t; at = &(*at)->next)
+		;
+	*at = t->next;
+	if (r->verdict == VALIDITY_VALID || r->file[0] == '\0')
+		snprintf(why, sizeof why, "%s", r->why);
+	else if (r->line > 0)
+		snprintf(why, sizeof why, "/%s:%u: %s", r->file, r->line, r->why);
+	else
+		snprintf(why, sizeof why, "/%s: %s", r->file, r->why);
+	if (r->notes[0] != '\0')
+		log_info("%s: %s", t->set.key, r->notes);
+	if (r->verdict == VALIDITY_VALID)
+		desk_dumps(d, t->id, r->dump, r->dumps);
+	answer(d, t->id, &t->set, r->verdict, why);
+	taking_free(t);
+	desk_work(d);
+}
+
+void
+desk_verify(struct desk *d, const struct core_job *job)
+{
+	struct taking *t = desk_alloc(sizeof *t);
+	struct err err;
+	char files[PATH_MAX + 16];
+	bool ok;
+
+	t->d = d;
+	t->id = job->id;
+	t->set = *job->set;
+	snprintf(t->dir, sizeof t->dir, "%s/config.work/%llu-%s", d->conf->state_dir, (unsigned long long)job->id, set_kind_word(job->set->kind));
+	snprintf(t->scratch, sizeof t->scratch, "%s/scratch", t->dir);
+	snprintf(files, sizeof files, "%s/files", t->dir);
+	ok = view_remove(t->dir, &err) && view_mkdirs(files, &err);
+	for (size_t i = 0; ok && i < job->changes; i++)
+		ok = stage(t, &job->change[i], &err);
+	if (!ok) {
+		answer(d, t->id, &t->set, VALIDITY_UNKNOWN, err.text);
+		taking_free(t);
+		return;
+	}
+	t->job = (struct verify_job){ .set = *job->set, .view = { d->root_path[0] != '\0' ? d->root_path : "/", t->change, t->changes },
+		.scratch = t->scratch };
+	t->next = d->taking;
+	d->taking = t;
+	t->verify = verify_start(d->loop, &t->job, verified, t);
+}
+
+void
+desk_cancel(struct desk *d, uint64_t id)
+{
+	struct taking **at = &d->taking;
+
+	while (*at != NULL) {
+		struct taking *t = *at;
+
+		if (t->id != id && id != 0) {
+			at = &t->next;
+			continue;
+		}
+		*at = t->next;
+		verify_forget(t->verify);
+		taking_free(t);
+	}
+	desk_dumps_forget(d, id);
+}
+
+void
+desk_cancel_all(struct desk *d)
+{
+	desk_cancel(d, 0);
+}
+
+/* ---------------------------------------------------------------- put in place */
+
+/* Contents of this job are in the store with its versions; the spool keeps them no longer than that takes. */
+static void
+forget_contents(struct desk *d, const struct core_job *job)
+{
+	for (size_t i = 0; i < job->changes; i++)
+		if (job->change[i].kind == CHANGE_FILE && job->change[i].from == NULL && job->change[i].to->size > 0)
+			desk_unneed(d, job->change[i].to->digest);
+}
+
+void
+desk_install(struct desk *d, const struct core_job *job)
+{
+	struct install_options o = { .scope = d->scope, .names = d->names, .content = desk_content, .arg = d, .setuid = d->conf->sync.setuid,
+		.partial = true };
+	struct core_origin origin = job->origin != NULL ? *job->origin : desk_origin(d, STORE_APPLIED, "");
+	struct report report = { 0 };
+	struct manifest *there;
+	uint64_t id = job->id;
+	struct err err;
+	bool done;
+
+	origin.cause = STORE_APPLIED;
+	done = desk_keep_old(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
+	if (!done)
+		log_warnx("a change of the other node could not be put in place: %s", err.text);
+	there = desk_read(d, job->looked, job->looks);
+	if (done) {
+		forget_contents(d, job);
+		desk_rebuild(d, id, job->change, job->changes);
+	}
+	core_installed(d->core, id, done, &report, done ? NULL : err.text, there, &origin, clock_mono_ms(), clock_wall_ms());
+	manifest_free(there);
+	report_free(&report);
+}
