@@ -70,8 +70,16 @@ static void
 core_is_due(void *arg)
 {
 	struct desk *d = arg;
+	uint64_t due, now = clock_mono_ms();
 
-	core_tick(d->core, clock_mono_ms(), clock_wall_ms());
+	d->due_asked = false;
+	if (!core_due(d->core, &due))
+		return;
+	if (due > now) {
+		loop_timer_at(d->core_timer, due);
+		return;
+	}
+	core_tick(d->core, now, clock_wall_ms());
 	desk_work(d);
 }
 

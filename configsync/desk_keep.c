@@ -70,9 +70,9 @@ add_from_disk(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN]
 }
 
 static bool
-add_from_spool(struct desk *d, const uint8_t digest[DIGEST_LEN], struct err *err)
+add_from_peer(struct desk *d, const uint8_t digest[DIGEST_LEN], struct err *err)
 {
-	int fd = spool_fd(d->spool, digest, err);
+	int fd = desk_along_has(d, digest) ? desk_along_fd(d, digest, err) : spool_fd(d->spool, digest, err);
 	bool ok;
 
 	if (fd == -1)
@@ -91,7 +91,7 @@ add_content(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], 
 
 	if (store_has(d->store, digest, &has, &err) && has)
 		return true;
-	return (mine && add_from_disk(d, path, digest, &err)) || add_from_spool(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
+	return (mine && add_from_disk(d, path, digest, &err)) || add_from_peer(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
 }
 
 /* ---------------------------------------------------------------- what waits */

@@ -8,6 +8,7 @@
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
  *	desk_talk.c	messages and contents to and from the peer
+ *	desk_along.c	contents that came with the news
  *	desk_say.c	what is told to the supervisor
  *	desk_asked.c	what an operator asks through the socket
  *
@@ -54,6 +55,7 @@ struct desk {
 	bool			 ending;
 	int			 status;
 	struct loop_timer	*core_timer;	/* core_due() */
+	bool			 due_asked;	/* it will be asked soon */
 
 	/* desk_read.c */
 	struct watch		*watch;
@@ -88,6 +90,7 @@ struct desk {
 	struct outgoing		*outgoing, **outgoing_end;	/* messages that have no room yet */
 	struct sending		*sending, **sending_end;	/* contents the peer wants */
 	struct wanted		*wanted;			/* contents that were asked for */
+	struct alongs		*along;				/* desk_along.c */
 	bool			 linked, full;
 
 	/* desk_say.c, desk_asked.c */
@@ -139,6 +142,13 @@ void	desk_drop(struct desk *, const char *why);
 void	desk_need(struct desk *, const struct entry *);
 void	desk_unneed(struct desk *, const uint8_t digest[DIGEST_LEN]);
 int	desk_content(void *desk, const struct entry *, struct err *);	/* install_content_f */
+
+/* desk_along.c */
+void	desk_along_add(struct desk *, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len);	/* where it is what it says, and has room */
+bool	desk_along_has(const struct desk *, const uint8_t digest[DIGEST_LEN]);
+int	desk_along_fd(const struct desk *, const uint8_t digest[DIGEST_LEN], struct err *);	/* of one that is there */
+void	desk_along_remove(struct desk *, const uint8_t digest[DIGEST_LEN]);
+void	desk_along_clear(struct desk *);
 
 /* desk_say.c */
 void	desk_say(struct desk *);	/* soon, where it changed */

@@ -85,7 +85,7 @@ read_small(struct desk *d, const struct entry *e)
 	return NULL;
 }
 
-/* News of small files have their contents with them: the peer need not ask. */
+/* News of small files have their contents with them: the peer need not ask. Those of what came from there have none. */
 static void
 send_news(struct desk *d, const struct wire *w)
 {
@@ -103,7 +103,7 @@ send_news(struct desk *d, const struct wire *w)
 	for (size_t i = 0; i < w->news.rows; i++) {
 		const struct entry *e = row[i].entry;
 
-		if (e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
+		if (w->news.cause != STORE_APPLIED && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
 		    (row[i].content = read_small(d, e)) != NULL) {
 			row[i].content_len = (uint32_t)e->size;
 			along += e->size;
@@ -302,7 +302,7 @@ desk_need(struct desk *d, const struct entry *e)
 		return;
 	}
 
-	if (e->size == 0 || (store_has(d->store, e->digest, &has, &err) && has)) {
+	if (e->size == 0 || desk_along_has(d, e->digest) || (store_has(d->store, e->digest, &has, &err) && has)) {
 		core_content(d->core, e->digest, CORE_HAVE, NULL, clock_mono_ms());
 	} else if (!spool_begin(d->spool, e->digest, e->size, &have, &err)) {
 		core_content(d->core, e->digest, CORE_ABSENT, err.text, clock_mono_ms());
@@ -321,6 +321,7 @@ void
 desk_unneed(struct desk *d, const uint8_t digest[DIGEST_LEN])
 {
 	wanted_drop(wanted_find(d, digest));
+	desk_along_remove(d, digest);
 	spool_remove(d->spool, digest);
 }
 
@@ -332,6 +333,8 @@ desk_content(void *arg, const struct entry *e, struct err *err)
 
 	if (e->size == 0)
 		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (desk_along_has(d, e->digest))
+		return desk_along_fd(d, e->digest, err);
 	fd = spool_fd(d->spool, e->digest, err);
 	return fd != -1 ? fd : store_read_fd(d->store, e->digest, err);
 }
@@ -380,20 +383,15 @@ content_absent(struct desk *d, const uint8_t digest[DIGEST_LEN])
 	core_content(d->core, digest, CORE_ABSENT, "the other node has it no more", clock_mono_ms());
 }
 
-/* Contents that came with the news are in the spool before the core hears of them. */
+/* Contents that came with the news are here before the core hears of them. */
 static void
 take_along(struct desk *d, const struct wire_news *news)
 {
-	struct err err;
-	uint64_t have;
-	bool whole;
-
 	for (size_t i = 0; i < news->rows; i++) {
 		const struct wire_news_row *row = &news->row[i];
 
-		if (row->content_len > 0 && row->entry != NULL && row->entry->size == row->content_len &&
-		    spool_begin(d->spool, row->entry->digest, row->content_len, &have, &err) && have < row->content_len)
-			spool_append(d->spool, row->entry->digest, have, row->content + have, row->content_len - have, &whole, &err);
+		if (row->content_len > 0 && row->entry != NULL && row->entry->size == row->content_len)
+			desk_along_add(d, row->entry->digest, row->content, row->content_len);
 	}
 }
 
@@ -414,6 +412,7 @@ forget_link(struct desk *d)
 		sending_end(d, d->sending);
 	while (d->wanted != NULL)
 		wanted_drop(&d->wanted);
+	desk_along_clear(d);
 	d->linked = d->full = false;
 }
 

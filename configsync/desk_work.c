@@ -9,6 +9,8 @@
 
 #include "common/clock.h"
 
+#define DUE_MS 20
+
 void *
 desk_alloc(size_t size)
 {
@@ -83,7 +85,6 @@ void
 desk_work(struct desk *d)
 {
 	const struct core_action *a;
-	uint64_t due;
 
 	if (d->working || d->core == NULL)
 		return;
@@ -91,9 +92,8 @@ desk_work(struct desk *d)
 	while ((a = core_action_next(d->core)) != NULL)
 		act(d, a);
 	d->working = false;
-	if (core_due(d->core, &due))
-		loop_timer_at(d->core_timer, due);
-	else
-		loop_timer_cancel(d->core_timer);
+	if (!d->due_asked)		/* it looks at all that is under way: not after each of many events */
+		loop_timer_in(d->core_timer, DUE_MS);
+	d->due_asked = true;
 	desk_say(d);
 }

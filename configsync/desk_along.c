@@ -1,0 +1,98 @@
+/*
+ * configsync/desk_along.c - contents of small files, which came with the news, until they are installed: in memory, as most of them are gone
+ * within milliseconds. What has no room is asked for like any other content.
+ */
+#include "configsync/desk_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BUCKETS 1024
+#define BYTES_MAX (8u << 20)
+
+struct along { struct along *next; uint8_t digest[DIGEST_LEN]; uint32_t len; uint8_t bytes[]; };
+
+struct alongs { struct along *bucket[BUCKETS]; size_t bytes; };
+
+static struct along **
+find(struct alongs *all, const uint8_t digest[DIGEST_LEN])
+{
+	struct along **at = &all->bucket[(digest[0] | digest[1] << 8) % BUCKETS];
+
+	while (*at != NULL && memcmp((*at)->digest, digest, DIGEST_LEN) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+void
+desk_along_add(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len)
+{
+	uint8_t is[DIGEST_LEN];
+	struct along *one, **at;
+
+	if (d->along == NULL)
+		d->along = desk_alloc(sizeof *d->along);
+	at = find(d->along, digest);
+	digest_sha256(bytes, len, is);
+	if (*at != NULL || d->along->bytes + len > BYTES_MAX || memcmp(is, digest, DIGEST_LEN) != 0)
+		return;
+	one = desk_alloc(sizeof *one + len);
+	memcpy(one->digest, digest, DIGEST_LEN);
+	memcpy(one->bytes, bytes, len);
+	one->len = len;
+	*at = one;
+	d->along->bytes += len;
+}
+
+bool
+desk_along_has(const struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	return d->along != NULL && *find(d->along, digest) != NULL;
+}
+
+int
+desk_along_fd(const struct desk *d, const uint8_t digest[DIGEST_LEN], struct err *err)
+{
+	const struct along *one = *find(d->along, digest);
+	int fd = memfd_create("content", MFD_CLOEXEC);
+
+	if (fd != -1 && pwrite(fd, one->bytes, one->len, 0) == (ssize_t)one->len)
+		return fd;
+	err_set(err, errno, "no memory for a content: %s", strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+static void
+drop(struct alongs *all, struct along **at)
+{
+	struct along *one = *at;
+
+	*at = one->next;
+	all->bytes -= one->len;
+	explicit_bzero(one->bytes, one->len);
+	free(one);
+}
+
+void
+desk_along_remove(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct along **at;
+
+	if (d->along != NULL && *(at = find(d->along, digest)) != NULL)
+		drop(d->along, at);
+}
+
+void
+desk_along_clear(struct desk *d)
+{
+	for (size_t b = 0; d->along != NULL && b < BUCKETS; b++)
+		while (d->along->bucket[b] != NULL)
+			drop(d->along, &d->along->bucket[b]);
+	free(d->along);
+	d->along = NULL;
+}
