@@ -220,7 +220,7 @@ keep_some(struct desk *d)
 	struct err err;
 
 	if (k->dispute ? put_disputes(d, k, &err) : put_rows(d, k, &err)) {
-		core_problem(d->core, "not-kept", "", NULL, 0);
+		core_problem(d->core, "not-kept", "", NULL, clock_wall_ms());
 		d->keep_after_ms = AGAIN_MS;
 		if (k->done == k->rows) {
 			d->keeping_rows -= k->rows;

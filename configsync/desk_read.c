@@ -47,7 +47,7 @@ take_back(struct desk *d, const struct scan_path *look, size_t n, const struct r
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
 			if (!report_has(report, kinds[k], look[i].path))
-				core_problem(d->core, note_word(kinds[k]), look[i].path, NULL, 0);
+				core_problem(d->core, note_word(kinds[k]), look[i].path, NULL, clock_wall_ms());
 }
 
 /* Is there the file that path is made of? */
