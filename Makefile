@@ -52,7 +52,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/config/tools/%.c,$(O)/tools/%,$(wildcard tests/config/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-queue check-config check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls
+        check-clang check-queue check-config check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls bench-config
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -224,6 +224,10 @@ bench-queue: deps ## what a check of a queue costs, beside find, a bare reader a
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read $(O)/bench/cost
 	@tests/bench/queue --runs $(or $(RUNS),5) --sizes $(or $(SIZES),10000,200000) --big $(or $(BIG),1000000) \
 	    --mta $(or $(MTA),qmail,postfix,exim) --build $(O)
+
+bench-config: deps ## how soon an edit is on the other node, what many files cost; beside a floor program, rsync and lsyncd (EDITS=200)
+	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_copy
+	@tests/bench/config --build $(O) --edits $(or $(EDITS),200)
 
 bench-peers: deps ## the same beside keepalived and Pacemaker where installed
 	@$(MAKE) --no-print-directory -j2 all tools

@@ -276,7 +276,7 @@ core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have ha
 				go_on(c, j);
 				continue;
 			}
-			hold(c, j, now_ms + CORE_RETRY_MS, 0);
+			hold(c, j, now_ms + CORE_ABSENT_MS, 0);
 			problem_set(c, "content", j->row[0].path, why);
 			core_job_cancel(c, j);
 			break;
@@ -376,7 +376,7 @@ static void
 failed(struct core *c, struct row *r, const char *why)
 {
 	struct ext *x = r->ext;
-	uint64_t wait = CORE_RETRY_MS << (x->tries < 6 ? x->tries : 6);
+	uint64_t wait = CORE_RETRY_MS << 2 * (x->tries < 6 ? x->tries : 6);
 
 	x->tries++;
 	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
@@ -490,7 +490,7 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 	}
 	if (there == NULL) {
 		c->again_all = true;
-		hold(c, j, now_ms + CORE_RETRY_MS, 0);
+		hold(c, j, now_ms + CORE_UNREAD_MS, 0);
 	}
 	core_job_end(c, j);
 	core_end(c);
