@@ -94,7 +94,7 @@ START_TEST(a_set_is_there_whole_or_not_at_all_whenever_its_writer_is_killed)
 
 	clean_store();
 	store_close(store_of(true));
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 30; i++) {
 		char name[16], text[32];
 		struct told t = { .n = 0 };
 		struct store *s;
@@ -105,7 +105,7 @@ START_TEST(a_set_is_there_whole_or_not_at_all_whenever_its_writer_is_killed)
 			static struct store_change c[300];
 			static uint8_t digest[300][DIGEST_LEN];
 			struct store_set set = set_of(name, STORE_EDIT, 1);
-			struct itimerval soon = { .it_value = { .tv_usec = 1 + i * 400 } };	/* its SIGALRM kills as SIGKILL would */
+			struct itimerval soon = { .it_value = { .tv_usec = 1 + i * 800 } };	/* its SIGALRM kills as SIGKILL would */
 			char path[32];
 
 			s = store_of(true);
