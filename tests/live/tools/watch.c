@@ -145,14 +145,9 @@ has_address(const struct host *h)
 	return false;
 }
 
-/*
- * What was lost is told before what was gained: when we were late and both happened since the last
- * look, the one who gained it is not accused of having had it too early.
- */
 static void
-look(bool slow)
+ask_all(bool slow, bool has[HOSTS_MAX][WHAT_COUNT])
 {
-	bool has[HOSTS_MAX][WHAT_COUNT];
 	struct stat st;
 
 	for (int i = 0; i < hosts; i++) {
@@ -162,6 +157,30 @@ look(bool slow)
 			has[i][MTA] = listens(&host[i], AF_INET) || listens(&host[i], AF_INET6);
 			has[i][ADDRESS] = has_address(&host[i]);
 		}
+	}
+}
+
+/*
+ * The hosts are asked one after the other, and between two questions the machine may stand still for as long as
+ * a move takes: "yes" of the one from before it and "yes" of the other from after it do not mean that both had
+ * it. What has changed counts only when a second round of questions answers as the first did; then each "yes"
+ * held from its first question to its second, and so in the same moment as the others.
+ * What was lost is told before what was gained: when we were late and both happened since the last
+ * look, the one who gained it is not accused of having had it too early.
+ */
+static void
+look(bool slow)
+{
+	bool has[HOSTS_MAX][WHAT_COUNT], again[HOSTS_MAX][WHAT_COUNT];
+	bool changed = false;
+
+	ask_all(slow, has);
+	for (int i = 0; i < hosts; i++)
+		changed |= memcmp(has[i], host[i].has, sizeof(has[i])) != 0;
+	while (changed) {
+		ask_all(slow, again);
+		changed = memcmp(again, has, sizeof(has[0]) * (size_t)hosts) != 0;
+		memcpy(has, again, sizeof(has[0]) * (size_t)hosts);
 	}
 	for (int now = 0; now <= 1; now++)
 		for (int i = 0; i < hosts; i++)
