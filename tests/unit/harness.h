@@ -25,17 +25,33 @@ unit_dir(char dir[UNIT_DIR_MAX], const char *name)
 }
 
 static inline int
-unit_main(Suite *suite)
+unit_run(Suite *suite, enum fork_status fork)
 {
 	SRunner *runner = srunner_create(suite);
 	int run, failed;
 
+	if (fork == CK_NOFORK)
+		srunner_set_fork_status(runner, fork);
 	srunner_run_all(runner, CK_NORMAL);
 	run = srunner_ntests_run(runner);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	printf("%d passed, %d failed\n", run - failed, failed);
 	return failed == 0 ? 0 : 1;
+}
+
+/* Each test in a process of its own, unless CK_FORK=no. */
+static inline int
+unit_main(Suite *suite)
+{
+	return unit_run(suite, CK_FORK_GETENV);
+}
+
+/* All in this process: for thousands of checks of what is pure. Under the sanitizers a fork takes longer than such a check. */
+static inline int
+unit_main_pure(Suite *suite)
+{
+	return unit_run(suite, CK_NOFORK);
 }
 
 #endif

@@ -420,5 +420,5 @@ main(void)
 	tcase_add_loop_test(facts, a_newer_tenure_of_the_peer_makes_the_owner_let_go_without_writing, 0, 200);
 	suite_add_tcase(suite, rows);
 	suite_add_tcase(suite, facts);
-	return unit_main(suite);
+	return unit_main_pure(suite);
 }

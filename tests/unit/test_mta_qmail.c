@@ -187,7 +187,7 @@ exchange(int fd, const char *line, const char *code)
 
 /* In a child: message after message in one session until it is ended. */
 static void
-send_without_pause(void)
+send_without_pause(const char *record)
 {
 	static const char *const talk[] = { "MAIL FROM:<a@box.test>\r\n", "RCPT TO:<b@example.test>\r\n" };
 	int fd = box_connect(), acked = 0;
@@ -199,16 +199,21 @@ send_without_pause(void)
 			break;
 		more = exchange(fd, "Subject: x\r\n\r\nhello\r\n.\r\n", "250");
 		ck_assert_msg(more, "ended between the last dot and the 250");
-		box_write(qbox_path(&q, "acked"), "%d\n", ++acked);
+		box_write(qbox_path(&q, record), "%d\n", ++acked);
 	}
 	close(fd);
 }
 
+static const char *const records[] = { "acked.0", "acked.1", "acked.2", "acked.3" };
+
 static bool
-is_acking(void *arg)
+are_acked(void *arg)
 {
 	(void)arg;
-	return access(qbox_path(&q, "acked"), F_OK) == 0;
+	for (size_t i = 0; i < 4; i++)
+		if (access(qbox_path(&q, records[i]), F_OK) == -1)
+			return false;
+	return true;
 }
 
 START_TEST(sessions_that_send_without_pause_are_ended_between_two_messages)
@@ -220,11 +225,11 @@ START_TEST(sessions_that_send_without_pause_are_ended_between_two_messages)
 	for (size_t i = 0; i < 4; i++) {
 		child[i] = fork();
 		if (child[i] == 0) {
-			send_without_pause();
+			send_without_pause(records[i]);
 			_exit(0);
 		}
 	}
-	await(is_acking, NULL, "messages are taken");
+	await(are_acked, NULL, "messages are taken in all sessions");
 	said = stop(QBOX_PATIENCE_MS);
 	for (size_t i = 0; i < 4; i++)
 		await_child(child[i]);
