@@ -49,7 +49,7 @@ PROGRAMS   = $(O)/mailpaird $(O)/mailpair $(O)/mailpair-queue $(O)/mailpair-conf
 # run a second time under the sanitizers
 unit_c     = $(patsubst %,tests/unit/test_%.c,$(1))
 UNIT_WAIT  = $(call unit_c,fence_agents mta_qmail upkeep scribe scribe_journal mta_contract mta_postfix postfix_instances mta_qmail_found mta_qmail_real)
-UNIT_LONG  = $(call unit_c,mta_exim config_store_spoilt config_store config_core_model config_net)
+UNIT_LONG  = $(call unit_c,mta_exim config_store_spoilt config_store config_core_model config_net config_net_child)
 UNIT_SAN   = $(UNIT_LONG) $(filter-out $(UNIT_WAIT) $(UNIT_LONG),$(wildcard tests/unit/test_*.c))
 UNIT       = $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_WAIT) $(UNIT_SAN))
 TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/tools/*.c)) \
@@ -93,7 +93,7 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(LIB)
 # stand-ins for qmail's programs
 $(O)/tests/test_mta_qmail $(O)/tests/test_mta_qmail_found $(O)/tests/test_mta_qmail_real $(O)/tests/test_mta_contract: | $(O)/tools/qmail_send $(O)/tools/qmail_queue
 
-$(O)/tests/test_config_net: | $(O)/tools/net_child
+$(O)/tests/test_config_net $(O)/tests/test_config_net_child: | $(O)/tools/net_child
 
 # small programs of the live tests: static, they run as PID 1 or inside another root
 $(O)/tools/qmail_send $(O)/tools/qmail_queue: tests/live/tools/qmail_home.h
