@@ -19,6 +19,8 @@ struct db {
 	char	 why[256];	/* spoilt: what was wrong */
 	dev_t	 dev;		/* which file it is */
 	ino_t	 ino;
+	bool	 unsynced;	/* lazy: commits may not be on disk */
+	int	 log_pages;	/* lazy: in the log */
 };
 
 struct db_query {
@@ -103,6 +105,49 @@ db_commit(struct db *db, struct err *err)
 		return true;
 	db_rollback(db);
 	return false;
+}
+
+bool
+db_sync(struct db *db, struct err *err)
+{
+	sqlite3_file *log = NULL;
+	int code = SQLITE_OK;
+
+	if (!db->unsynced)
+		return true;
+	sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log != NULL && log->pMethods != NULL)
+		code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+	db->unsynced = code != SQLITE_OK;
+	return code == SQLITE_OK || err_set(err, EIO, "%s %s: cannot bring it to the disk", db->name, db->path);
+}
+
+bool
+db_tidy(struct db *db, int pages, struct err *err)
+{
+	int code;
+
+	if (db->log_pages <= pages)
+		return true;
+	code = sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (code != SQLITE_OK && code != SQLITE_BUSY)
+		return db_fail(db, "write its log back", err);
+	db->log_pages = 0;	/* the next commit says how many there are */
+	db->unsynced = db->unsynced && code == SQLITE_BUSY;
+	return true;
+}
+
+/* SQLite would write the log back itself here, in the midst of a commit that somebody waits for. */
+static int
+db_logged(void *arg, sqlite3 *sql, const char *name, int pages)
+{
+	struct db *db = arg;
+
+	(void)sql;
+	(void)name;
+	db->unsynced = true;
+	db->log_pages = pages;
+	return SQLITE_OK;
 }
 
 bool
@@ -308,10 +353,15 @@ undo:
 
 /* SQLite does not wait where two who change the mode at once might wait for each other; a writer does. */
 static bool
-db_log(struct db *db, struct err *err)
+db_log(struct db *db, bool lazy, struct err *err)
 {
+	const char *sql = lazy ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 1048576" :
+	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576";
+
+	if (lazy)
+		sqlite3_wal_hook(db->sql, db_logged, db);
 	for (int tries = 0; tries < LOG_TRIES; tries++) {
-		if (db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576", "set it up", err))
+		if (db_exec(db, sql, "set it up", err))
 			return true;
 		if (sqlite3_errcode(db->sql) != SQLITE_BUSY || !db_begin(db, err))
 			return false;
@@ -339,7 +389,7 @@ db_setup(struct db *db, const struct db_options *o, struct err *err)
 	/* counts for a fresh file only, before its first table; and would write something at every open */
 	if (version == 0 && o->part == NULL && !db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", "set it up", err))
 		return false;
-	if (!db_log(db, err))
+	if (!db_log(db, o->lazy, err))
 		return false;
 	/* Readers that may not write into the directory need the -wal and -shm files to be there. */
 	sqlite3_file_control(db->sql, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
@@ -387,6 +437,7 @@ db_close(struct db *db)
 {
 	if (db == NULL)
 		return;
+	db_sync(db, NULL);
 	sqlite3_close_v2(db->sql);
 	free(db);
 }

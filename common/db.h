@@ -2,7 +2,7 @@
  * common/db.h - one connection to an sqlite3 database; the only file pair that uses sqlite3. Blocks: for the disk, and up to
  * patience_ms for another process, then err.sys is EBUSY.
  *
- * Each commit is on disk when it returns (write-ahead log, synchronous FULL). A full disk is ENOSPC. Damage is remembered
+ * Each commit is on disk when it returns (write-ahead log, synchronous FULL), but see lazy. A full disk is ENOSPC. Damage is remembered
  * (db_spoilt, EBADMSG): no database, cut, damaged, with tables that are not ours; what becomes of it is for the caller. Errors begin with
  * the name and the path; what is "cannot WHAT".
  */
@@ -25,6 +25,8 @@ struct db_options {
 	int		 steps;
 	int		 patience_ms;
 	bool		 write;		/* else nothing is made and nothing is brought up to date: an older version is read as it is */
+	/* A commit is whole, and in order, but on disk only with db_sync(); the log is only written back by db_tidy(). */
+	bool		 lazy;
 };
 
 struct db;
@@ -45,6 +47,9 @@ bool	db_in_place(const struct db *);
 
 bool	db_begin(struct db *, struct err *);	/* takes the lock at once */
 bool	db_commit(struct db *, struct err *);	/* false: rolled back */
+bool	db_sync(struct db *, struct err *);	/* all commits are on disk; at no cost where they were */
+/* The log goes into the database as far as no reader needs it, where it has more than so many pages: two syncs, and writing them all. */
+bool	db_tidy(struct db *, int pages, struct err *);
 void	db_rollback(struct db *);
 /* One sentence of SQL or more, without values. */
 bool	db_exec(struct db *, const char *sql, const char *what, struct err *);

@@ -186,6 +186,7 @@ end(struct desk *d)
 	loop_timer_free(d->full_timer);
 	loop_timer_free(d->watch_timer);
 	loop_timer_free(d->keep_timer);
+	loop_timer_free(d->rest_timer);
 	loop_timer_free(d->prune_timer);
 	loop_timer_free(d->say_timer);
 	if (d->root != -1)

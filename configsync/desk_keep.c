@@ -1,6 +1,7 @@
 /*
  * configsync/desk_keep.c - versions go to the store a moment after they were said to the peer, so that no edit waits for the
- * database; but what an installation replaces is there before.
+ * database; but what an installation replaces is there before, and on the disk. What came from the peer, and so may be replaced by the next
+ * one from there, is brought to the disk soon; versions of this node when it is quiet.
  */
 #include "configsync/desk_priv.h"
 
@@ -16,6 +17,8 @@
 #include "configsync/beneath.h"
 
 #define AFTER_MS 20		/* of quiet, then the store is written */
+#define REST_MS 1000		/* of quiet, then it is brought to the disk */
+#define REST_MOST_MS 5000	/* without quiet */
 #define AGAIN_MS 1000		/* after an error, doubled ... */
 #define AGAIN_MAX_MS 60000u	/* ... up to this */
 #define ROWS_AT_ONCE 256
@@ -136,6 +139,7 @@ desk_keep(struct desk *d, const struct core_action *action)
 	*d->keeping_end = k;
 	d->keeping_end = &k->next;
 	d->keeping_rows += k->rows;
+	d->keep_sync = d->keep_sync || strcmp(k->origin.node, d->conf->node[d->self]) != 0;
 	/* an editor may be quick: bytes of a few files are taken at once, those of a whole tree one after the other */
 	if (k->rows <= 16)
 		for (size_t i = 0; i < k->rows; i++)
@@ -241,6 +245,35 @@ keep_some(struct desk *d)
 	return false;
 }
 
+/* Nothing has been put for a while, or something is put all the time. */
+static void
+rest(void *arg)
+{
+	struct desk *d = arg;
+	struct err err;
+
+	d->rest_by_ms = 0;
+	if (!store_sync(d->store, &err) || !store_tidy(d->store, true, &err))
+		log_warnx("%s", err.text);
+}
+
+/* What was put is on the disk soon. */
+static void
+kept(struct desk *d)
+{
+	uint64_t now = clock_mono_ms();
+	struct err err;
+
+	if (d->keep_sync && !store_sync(d->store, &err))
+		log_warnx("%s", err.text);
+	d->keep_sync = false;
+	if (!store_tidy(d->store, false, &err))
+		log_warnx("%s", err.text);
+	if (d->rest_by_ms == 0)
+		d->rest_by_ms = now + REST_MOST_MS;
+	loop_timer_at(d->rest_timer, now + REST_MS < d->rest_by_ms ? now + REST_MS : d->rest_by_ms);
+}
+
 static void
 keep(void *arg)
 {
@@ -251,6 +284,8 @@ keep(void *arg)
 	if (keep_some(d)) {
 		if (d->keeping != NULL)
 			loop_timer_in(d->keep_timer, 0);
+		else
+			kept(d);
 	} else {
 		loop_timer_in(d->keep_timer, d->keep_after_ms);
 		if (d->keep_after_ms < AGAIN_MAX_MS)
@@ -262,8 +297,12 @@ keep(void *arg)
 void
 desk_keep_all(struct desk *d)
 {
+	struct err err;
+
 	while (d->keeping != NULL && keep_some(d))
 		;
+	if (!store_sync(d->store, &err))
+		log_warnx("%s", err.text);
 }
 
 /* ---------------------------------------------------------------- what is replaced */
@@ -309,6 +348,7 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 		set_of_origin(d, &origin, &set);
 		ok = store_put(d->store, &set, change, n, err);
 	}
+	ok = ok && store_sync(d->store, err);
 	while (n > 0)
 		free((void *)(uintptr_t)change[--n].entry);
 	free(change);
@@ -372,6 +412,7 @@ desk_open_store(struct desk *d)
 		d->keeping_end = &d->keeping;
 		d->keep_after_ms = AGAIN_MS;
 		d->keep_timer = loop_timer_new(d->loop, keep, d);
+		d->rest_timer = loop_timer_new(d->loop, rest, d);
 		d->prune_timer = loop_timer_new(d->loop, prune, d);
 		loop_timer_in(d->prune_timer, PRUNE_MS / 10);
 	}

@@ -79,8 +79,10 @@ struct desk {
 	struct store		*store;
 	struct keeping		*keeping, **keeping_end;
 	size_t			 keeping_rows;
-	struct loop_timer	*keep_timer, *prune_timer;
+	struct loop_timer	*keep_timer, *rest_timer, *prune_timer;
 	uint32_t		 keep_after_ms;
+	uint64_t		 rest_by_ms;	/* what is in the store is on the disk then; 0: it is */
+	bool			 keep_sync;	/* with the next ones that are put */
 	bool			 strange;	/* the store knows of no common version yet */
 
 	/* desk_talk.c */

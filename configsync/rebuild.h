@@ -78,6 +78,8 @@ struct rebuild_step {
 
 /* Do the changes concern this service? Whether it runs has to be known only then. */
 bool	rebuild_concerns(const struct rebuild_job *, enum rebuild_service);
+/* Is there anything that might have to be done? Of most files there is not. */
+bool	rebuild_needed(const struct rebuild_job *);
 /* In order: tables first. The number of steps; more than REBUILD_STEPS_MAX are not planned, and *ret_cut is true. */
 size_t	rebuild_plan(const struct rebuild_job *, const struct rebuild_running *, size_t running, struct rebuild_step *ret, bool *ret_cut);
 /* "Postfix", ... */

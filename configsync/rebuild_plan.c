@@ -89,17 +89,27 @@ add_table(struct plan *p, const struct verify_dump *d)
 	add(p, &step);
 }
 
-/* What makes its table itself: qmail-newu, qmail-newmrh. */
-static void
-add_programs(struct plan *p, const char *path)
+/* The next one, beginning with *i = 0, that makes its table itself: qmail-newu, qmail-newmrh. NULL: no more. */
+static const char *
+program_of(const char *path, size_t *i)
 {
 	const struct derived_row *row;
 	char table[ENTRY_PATH_MAX + 1];
 
-	for (size_t i = 0; (row = derived_of(path, &i, table, sizeof table)) != NULL; ) {
+	while ((row = derived_of(path, i, table, sizeof table)) != NULL) {
 		if (row->type == NULL && strstr(row->command, "%s") == NULL)
-			add(p, &(struct rebuild_step){ .kind = REBUILD_PROGRAM, .source = path, .program = row->command });
+			return row->command;
 	}
+	return NULL;
+}
+
+static void
+add_programs(struct plan *p, const char *path)
+{
+	const char *program;
+
+	for (size_t i = 0; (program = program_of(path, &i)) != NULL; )
+		add(p, &(struct rebuild_step){ .kind = REBUILD_PROGRAM, .source = path, .program = program });
 }
 
 /* ---------------------------------------------------------------- services */
@@ -193,6 +203,18 @@ add_reload(struct plan *p, const struct rebuild_job *job, const struct rebuild_r
 			return;
 		}
 	}
+}
+
+bool
+rebuild_needed(const struct rebuild_job *job)
+{
+	bool needed = job->dumps > 0;
+
+	for (size_t i = 0; i < job->paths && !needed; i++)
+		needed = program_of(job->path[i], &(size_t){ 0 }) != NULL || own_reload(job, job->path[i]) != NULL;
+	for (int s = 0; s < REBUILD_SERVICES && !needed; s++)
+		needed = rebuild_concerns(job, (enum rebuild_service)s);
+	return needed;
 }
 
 size_t

@@ -383,7 +383,9 @@ walk_all(struct walk *w, struct report *report, struct err *err)
 {
 	struct manifest *m = NULL;
 
-	w->s = need(calloc(1, sizeof *w->s));
+	w->s = need(malloc(sizeof *w->s));	/* most of it is never touched */
+	w->s->values = NULL;
+	w->s->used = w->s->room = 0;
 	for (unsigned int i = 1; i <= SCAN_TRIES && m == NULL; i++) {
 		struct report notes = { 0 };
 

@@ -12,6 +12,8 @@
 #include "common/journal.h"
 
 #define LOCK_MS 2000
+#define LOG_IDLE 1000		/* pages of the log that are not worth the syncs, while nothing is to be done ... */
+#define LOG_MOST 16000		/* ... and whatever is to be done */
 #define WHY_MAX 256
 #define PROBE "mailpair"
 
@@ -151,7 +153,7 @@ static bool
 store_attach(struct store *s, char *spoilt_why, size_t size, struct err *err)
 {
 	struct db_options o = { .path = s->path, .name = "journal", .part = "config", .schema = schema, .steps = STEPS,
-		.patience_ms = LOCK_MS, .write = s->write };
+		.patience_ms = LOCK_MS, .write = s->write, .lazy = true };
 	struct store fresh = { .write = s->write };
 	bool ok;
 
@@ -198,9 +200,9 @@ store_reopen(struct store *s, const char *condemned, struct err *err)
 	if (s->write && !store_journal(s->path, condemned, err))
 		return false;
 	if (store_attach(s, why, sizeof(why), err))
-		return !s->write || store_rescue(s, &s->news, err);
+		return !s->write || (store_rescue(s, &s->news, err) && store_sync(s, err));
 	return s->write && why[0] != '\0' && store_journal(s->path, why, err) && store_attach(s, why, sizeof(why), err) &&
-	    store_rescue(s, &s->news, err);
+	    store_rescue(s, &s->news, err) && store_sync(s, err);
 }
 
 static void
@@ -298,6 +300,18 @@ bool
 store_look(struct store *s, struct err *err)
 {
 	return db_in_place(s->db) || store_reopen(s, NULL, err);
+}
+
+bool
+store_sync(struct store *s, struct err *err)
+{
+	return db_sync(s->db, err);
+}
+
+bool
+store_tidy(struct store *s, bool idle, struct err *err)
+{
+	return db_tidy(s->db, idle ? LOG_IDLE : LOG_MOST, err);
 }
 
 bool

@@ -5,8 +5,8 @@
  * group, and private keys are among the contents: so contents and entries are sealed with config.key beside it (0600, root), and
  * contents are found by a keyed digest. Paths, times and who did it are not sealed.
  *
- * A set is put in one commit: after a crash it is there whole or not at all. Contents are added first, each distinct one once,
- * and wait in memory, so that no lock is held between two calls. An entry is opaque bytes: manifest_encode_entry().
+ * A set is put in one commit: after a crash it is there whole or not at all, after a power cut if store_sync() was called. Contents are added
+ * first, each distinct one once, and wait in memory, so that no lock is held between two calls. An entry is opaque bytes: manifest_encode_entry().
  *
  * Errors: ENOSPC a full disk, EBUSY locked, ENOENT there is none, EBADMSG damaged, ESTALE the journal was moved aside by another
  * process just now: do it again. After damage store_renew() begins anew and carries over what can be read.
@@ -125,6 +125,11 @@ bool	store_mark_common(struct store *, const char *set, struct err *);
  * for bytes_max. Never: the newest of a path, its last common one, a side of an open conflict.
  */
 bool	store_prune(struct store *, uint64_t older_than_wall_ms, uint64_t bytes_max, uint64_t *ret_removed, struct err *);
+
+/* All that was put is on disk. Costs nothing where it was. */
+bool	store_sync(struct store *, struct err *);
+/* The log of the database is written back where it has grown: to be called from time to time. idle: earlier, as nobody waits for it. */
+bool	store_tidy(struct store *, bool idle, struct err *);
 
 /* ---------------------------------------------------------------- reading */
 

@@ -25,6 +25,7 @@ plan(const struct rebuild_job *job, const struct rebuild_running *r, size_t runn
 	size_t n = rebuild_plan(job, r, running, step, &cut);
 
 	ck_assert(!cut);
+	ck_assert(n == 0 || rebuild_needed(job));
 	return n;
 }
 
@@ -133,6 +134,20 @@ is_there(const struct config_box *b, const char *path)
 {
 	return faccessat(b->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
+
+START_TEST(what_is_no_source_and_concerns_nobody_needs_no_process)
+{
+	static const char *const none[] = { "etc/hosts", "etc/cron.cluster", "var/qmail/control/me", "etc/aliases" }, *const cert[] = { "etc/hosts", "etc/ssl/mx.pem" };
+	static const struct setup_tree tree = { .path = "/etc", .reload = "true" };
+	struct rebuild_job job = { .path = none, .paths = 4 };
+
+	ck_assert(!rebuild_needed(&job));
+	job.tree = &tree;
+	job.trees = 1;
+	ck_assert(rebuild_needed(&job));
+	ck_assert(rebuild_needed(&(struct rebuild_job){ .path = cert, .paths = 2 }));
+}
+END_TEST
 
 START_TEST(tables_are_made_with_what_their_sources_say)
 {
@@ -353,6 +368,7 @@ main(void)
 	tcase_add_test(tc, each_table_is_made_by_its_own_program);
 	tcase_add_test(tc, only_what_runs_and_is_concerned_is_told_and_once);
 	tcase_add_test(tc, a_trees_own_command_takes_the_place_of_ours_where_its_service_runs);
+	tcase_add_test(tc, what_is_no_source_and_concerns_nobody_needs_no_process);
 	tcase_add_test(tc, tables_are_made_with_what_their_sources_say);
 	tcase_add_test(tc, rows_that_were_not_found_valid_and_sources_that_are_wrong_leave_the_old_table);
 	tcase_add_test(tc, what_verify_found_is_what_is_made);

@@ -2,6 +2,7 @@
  * tests/unit/test_db.c - laws of common/db.h, on real databases; what the journal makes of them is test_journal*.c's.
  */
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "common/db.h"
 #include "tests/unit/journal_box.h"
@@ -367,6 +368,74 @@ START_TEST(the_log_has_the_mode_of_the_database_whatever_the_umask)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- lazy */
+
+static long syncs;
+
+/* In front of the C library's, so that it can be seen what waits for the disk. */
+int
+fdatasync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+START_TEST(a_lazy_commit_waits_for_no_disk_until_it_is_asked_to)
+{
+	struct db *db = opened((struct db_options){ .steps = 1, .write = true, .lazy = true });
+	int64_t rows = number(db, "SELECT count(*) FROM thing");
+	long before;
+
+	ck_assert(add(db, "x", 1) && db_sync(db, &err));
+	before = syncs;
+	for (int i = 0; i < 20; i++)
+		ck_assert(add(db, "x", 1));
+	ck_assert_int_eq(syncs, before);
+	ck_assert(db_sync(db, &err));
+	ck_assert_int_eq(syncs, before + 1);
+	ck_assert(db_sync(db, &err));		/* it is there already */
+	ck_assert_int_eq(syncs, before + 1);
+	ck_assert(add(db, "x", 1));
+	db_leave(db);
+	ck_assert_int_eq(syncs, before + 2);
+	db = toy(1);
+	before = syncs;
+	ck_assert(add(db, "x", 1));
+	ck_assert_int_gt(syncs, before);
+	ck_assert_int_eq(number(db, "SELECT count(*) FROM thing"), rows + 23);
+	db_close(db);
+}
+END_TEST
+
+static off_t
+size_of_db(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(DB, &st), 0);
+	return st.st_size;
+}
+
+START_TEST(the_log_of_a_lazy_one_is_written_back_only_when_it_is_asked_to)
+{
+	struct db *db = opened((struct db_options){ .steps = 1, .write = true, .lazy = true });
+	static const char page[4096] = "page";
+	int64_t rows = number(db, "SELECT count(*) FROM thing");
+	off_t before = size_of_db();
+
+	for (int i = 0; i < 1500; i++)
+		ck_assert(add(db, page, sizeof(page)));
+	ck_assert_int_eq(size_of_db(), before);
+	ck_assert(db_tidy(db, 1 << 20, &err));
+	ck_assert_int_eq(size_of_db(), before);
+	ck_assert(db_tidy(db, 1000, &err));
+	ck_assert_int_gt(size_of_db(), before + 1500 * 4096);
+	ck_assert(add(db, page, sizeof(page)) && db_tidy(db, 1000, &err));
+	ck_assert_int_eq(number(db, "SELECT count(*) FROM thing"), rows + 1501);
+	db_close(db);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -386,6 +455,8 @@ main(void)
 	tcase_add_test(t, damage_is_noticed_and_remembered_with_its_first_reason);
 	tcase_add_test(t, a_file_that_took_the_others_place_is_told_apart);
 	tcase_add_test(t, the_log_has_the_mode_of_the_database_whatever_the_umask);
+	tcase_add_test(t, a_lazy_commit_waits_for_no_disk_until_it_is_asked_to);
+	tcase_add_test(t, the_log_of_a_lazy_one_is_written_back_only_when_it_is_asked_to);
 	suite_add_tcase(s, t);
 	return boxed(s);
 }
