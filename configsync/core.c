@@ -158,11 +158,10 @@ core_nobody(struct core *c)
 static void
 flush_stored(struct core *c)
 {
-	struct core_origin nobody = core_nobody(c);
-
 	for (size_t i = 0, n; i < c->storeds; i += n) {
 		struct core_store_row *row;
 		struct core_action *a;
+		struct core_origin *from;
 
 		for (n = 1; i + n < c->storeds && same_origin(&c->stored[i], &c->stored[i + n]); n++)
 			;
@@ -177,8 +176,8 @@ flush_stored(struct core *c)
 		a = core_act(c, CORE_STORE);
 		a->row = row;
 		a->rows = n;
-		a->origin = memcpy(arena_take(c->out, sizeof(struct core_origin)),
-		    c->stored[i].from != NULL ? &c->stored[i].from->is : &nobody, sizeof(struct core_origin));
+		a->origin = from = arena_take(c->out, sizeof *from);
+		*from = c->stored[i].from != NULL ? c->stored[i].from->is : core_nobody(c);
 		for (size_t k = 0; k < n; k++) {
 			version_drop(c, c->stored[i + k].v);
 			origin_drop(c->stored[i + k].from);
@@ -212,6 +211,7 @@ void
 core_end(struct core *c)
 {
 	core_greet(c);
+	core_doubt_names(c);
 	if (c->link == CORE_LINKED) {
 		do {
 			core_flush_news(c);

@@ -168,22 +168,31 @@ core_merge(struct core *c)
 	c->report_ms = c->now_ms;
 }
 
-/* First contact is over when nothing differs any more: only then what is equal is kept as common. */
+/* What is equal is common from now on, and kept as such. */
 void
-core_settle_first(struct core *c)
+core_first_is_over(struct core *c)
 {
 	struct row *r;
 
-	if (!c->first || c->link != CORE_LINKED || c->dirty.len > 0 || c->more)
+	if (!c->first)
 		return;
-	for (r = c->open; r != NULL; r = r->ext->next) {
-		if (r->ext->state != ROW_OWN)
-			return;
-	}
 	c->first = false;
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		if (r->ext == NULL)
 			core_store(c, r, r->v, r->stamp, true, true);
 	}
 	c->report_changed = true;
+}
+
+/* First contact is over when nothing differs any more. */
+void
+core_settle_first(struct core *c)
+{
+	if (!c->first || c->link != CORE_LINKED || c->dirty.len > 0 || c->more)
+		return;
+	for (const struct row *r = c->open; r != NULL; r = r->ext->next) {
+		if (r->ext->state != ROW_OWN)
+			return;
+	}
+	core_first_is_over(c);
 }

@@ -98,6 +98,7 @@ touched(struct core *c, struct row *r, const struct entry *e)
 	if (r->ext != NULL || time) {
 		row_set_m(c, r, e);
 	} else {
+		core_names_changed(c, r->v, e);
 		version_drop(c, r->v);
 		r->v = version_new(c, e);
 	}
@@ -363,70 +364,4 @@ core_known(const struct core *c, const char *const *path, size_t n)
 	list_free(&l);
 	manifest_seal(m, NULL);
 	return m;
-}
-
-static bool
-doubtful(const struct manifest *m, const struct row *r)
-{
-	const struct entry *e = manifest_find(m, r->path), *first = e->hard == NULL ? e : manifest_find(m, e->hard);
-	const char *text = row_m(r)->text;
-
-	return (text == NULL) != (e->hard == NULL) || (text != NULL && strcmp(text, e->hard) != 0) || entry_diff(e, first) != 0;
-}
-
-static void
-doubt(struct core *c, struct row *r)
-{
-	core_edited(c, r, &(struct entry){ .path = r->path, .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
-	core_again(c, r->path, true);
-}
-
-/* Readings of different moments may have left something below what is no directory any more. */
-static void
-doubt_places(struct core *c)
-{
-	struct row *r, *last = NULL;
-
-	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
-		if (row_m(r) == NULL)
-			continue;
-		if (last != NULL && entry_path_within(r->path, last->path)) {
-			if (row_m(last)->type != ENTRY_OTHER)
-				doubt(c, last);
-			core_edited(c, r, NULL);
-		} else {
-			last = row_m(r)->type == ENTRY_DIRECTORY ? NULL : r;
-		}
-	}
-}
-
-static bool
-doubt_links(struct core *c)
-{
-	struct manifest *m = NULL;
-	bool some = false;
-	struct row *r;
-
-	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
-		const struct version *v = row_m(r);
-
-		if (v == NULL || v->type != ENTRY_FILE || (v->links <= 1 && v->text == NULL))
-			continue;
-		if (m == NULL)
-			m = core_mine(c);
-		if (!doubtful(m, r))
-			continue;
-		doubt(c, r);
-		some = true;
-	}
-	manifest_free(m);
-	return some;
-}
-
-void
-core_doubt(struct core *c)
-{
-	doubt_places(c);
-	while (doubt_links(c))
-		;	/* where one name is not known, the others are joined otherwise */
 }

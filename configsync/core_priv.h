@@ -141,7 +141,7 @@ struct core {
 	struct origin	*now_from;
 	struct core_looked *again;		/* paths to be read again; owned */
 	size_t		 agains;
-	bool		 again_all, report_changed;
+	bool		 again_all, report_changed, names_changed;	/* names: of a file that has several, see core_doubt_names() */
 
 	struct job	*job;
 	size_t		 jobs;
@@ -219,8 +219,13 @@ void	core_again(struct core *, const char *path, bool below);
 /* ---------------------------------------------------------------- core_mine.c */
 
 void	core_edited(struct core *, struct row *, const struct entry *);	/* what is read at path, where nothing is being installed */
-void	core_doubt(struct core *);	/* what was not read at one time, and does not fit together, is unknown and read again */
 void	core_note(struct core *, const char *path);
+
+/* ---------------------------------------------------------------- core_doubt.c */
+
+void	core_doubt(struct core *);	/* what was not read at one time, and does not fit together, is unknown and read again */
+void	core_names_changed(struct core *, const struct version *was, const struct entry *is);	/* perhaps: notes it for core_doubt_names() */
+void	core_doubt_names(struct core *);	/* at the end of an event: names of one file that do not fit together are read again */
 
 /* ---------------------------------------------------------------- core_link.c, core_merge.c */
 
@@ -229,6 +234,7 @@ void	core_greet(struct core *);		/* on, where it waited for something */
 void	core_hello(struct core *);
 void	core_merge(struct core *);
 void	core_settle_first(struct core *);
+void	core_first_is_over(struct core *);
 bool	core_have_index(const struct core *);
 void	core_tree_digest(const struct core *, uint8_t ret[DIGEST_LEN]);
 void	core_index_digest(const struct core *, uint8_t ret[DIGEST_LEN]);

@@ -117,6 +117,7 @@ row_set_m(struct core *c, struct row *r, const struct entry *e)
 	struct ext *x = row_open(c, r);
 	struct version *old = x->m;
 
+	core_names_changed(c, old, e);
 	x->m = e == NULL ? NULL : version_new(c, e);
 	c->mine += (size_t)(x->m != NULL);
 	c->mine -= (size_t)(old != NULL);

@@ -250,60 +250,36 @@ decide(struct core *c, struct row *r, struct version *loser, uint64_t stamp)
 	row_dirty(c, r);
 }
 
-/* What is equal is common from now on, as what differs is decided. */
+/* Mine win: said anew, as made after theirs. Theirs win: taken as they are, but not where it was decided here meanwhile. */
 static void
-first_is_over(struct core *c)
-{
-	struct row *r;
-
-	if (!c->first)
-		return;
-	c->first = false;
-	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
-		if (r->ext == NULL)
-			core_store(c, r, r->v, r->stamp, true, true);
-	}
-	c->report_changed = true;
-}
-
-/* My versions win: they are said anew, as made after theirs. */
-static void
-win(struct core *c, const char *const *path, size_t paths)
+carry_out(struct core *c, const char *const *path, size_t paths, bool mine)
 {
 	struct row_list l = { 0 };
 
 	in_question(c, path, paths, &l);
 	if (paths == 0)
-		first_is_over(c);
+		core_first_is_over(c);	/* what differs is decided */
 	for (size_t i = 0; i < l.len; i++) {
 		struct ext *x = l.at[i]->ext;
 
-		decide(c, l.at[i], x->t, x->st);
-		x->sm = x->order = core_next(c);
-		core_say(c, l.at[i]);
-	}
-	list_free(&l);
-	core_flush_news(c);
-	core_act(c, CORE_SEND)->wire = (struct wire){ .type = WIRE_ORDER, .order = { .path = path, .paths = paths } };
-}
-
-static void
-lose(struct core *c, const char *const *path, size_t paths)
-{
-	struct row_list l = { 0 };
-
-	in_question(c, path, paths, &l);
-	if (paths == 0)
-		first_is_over(c);
-	for (size_t i = 0; i < l.len; i++) {
-		struct ext *x = l.at[i]->ext;
-
-		if (x->st > x->sm) {	/* not where it was decided here meanwhile */
+		if (mine) {
+			decide(c, l.at[i], x->t, x->st);
+			x->sm = x->order = core_next(c);
+			core_say(c, l.at[i]);
+		} else if (x->st > x->sm) {
 			decide(c, l.at[i], x->m, x->sm);
 			x->order = x->st;
 		}
 	}
 	list_free(&l);
+}
+
+static void
+win(struct core *c, const char *const *path, size_t paths)
+{
+	carry_out(c, path, paths, true);
+	core_flush_news(c);
+	core_act(c, CORE_SEND)->wire = (struct wire){ .type = WIRE_ORDER, .order = { .path = path, .paths = paths } };
 }
 
 static int
@@ -340,7 +316,7 @@ core_ordered(struct core *c, const struct wire_order *o)
 	if (o->ask)
 		win(c, path, paths);
 	else
-		lose(c, path, paths);
+		carry_out(c, path, paths, false);
 }
 
 bool
