@@ -14,6 +14,8 @@
 #define BYTES_MAX (256u << 20)
 #define REPORT_MAX 4096u
 #define JOBS_MAX 64u
+#define PART_CHANGES 2048u
+#define PART_BYTES (8u << 20)
 #define STAMP_LEN 8u
 
 static void
@@ -33,6 +35,10 @@ take_options(struct core *c, const struct core_options *o)
 		c->o.limits.report_rows = REPORT_MAX;
 	if (c->o.limits.jobs == 0)
 		c->o.limits.jobs = JOBS_MAX;
+	if (c->o.limits.part_changes == 0)
+		c->o.limits.part_changes = PART_CHANGES;
+	if (c->o.limits.part_bytes == 0)
+		c->o.limits.part_bytes = PART_BYTES;
 }
 
 struct core *
@@ -210,6 +216,7 @@ flush_again(struct core *c)
 void
 core_end(struct core *c)
 {
+	core_job_cancel_lost(c);
 	core_greet(c);
 	core_doubt_names(c);
 	if (c->link == CORE_LINKED) {

@@ -37,6 +37,12 @@ struct core_limits {
 	size_t	 bytes;			/* of its tree on the wire: 256 MiB */
 	size_t	 report_rows;		/* of its report: 4,096 */
 	size_t	 jobs;			/* sets that are being taken at once: 64 */
+	/*
+	 * Many new files go in several installations, one after the other: while one is put in place the contents of the next come, and no more
+	 * of them wait in memory than go in one. Changes of one, 2,048, and bytes, 8 MiB, and the file that goes beyond.
+	 */
+	size_t	 part_changes;
+	uint64_t part_bytes;
 };
 
 struct core_options {

@@ -52,17 +52,6 @@ add_row(struct core *c, struct job *j, const char *path, const struct entry *to)
 	}
 }
 
-static void
-add_need(struct job *j, const uint8_t digest[DIGEST_LEN])
-{
-	for (size_t i = 0; i < j->needs; i++) {
-		if (digest_equal(j->need[i].digest, digest, DIGEST_LEN))
-			return;
-	}
-	memcpy(j->need[j->needs++].digest, digest, DIGEST_LEN);
-	j->missing++;
-}
-
 bool
 core_only_time(const struct change *ch)
 {
@@ -127,31 +116,68 @@ copy_change(struct core *c, struct job *j, const struct change *from)
 		add_set(c, j, to->path);
 }
 
+static int
+by_digest(const void *left, const void *right)
+{
+	return memcmp(((const struct content *)left)->digest, ((const struct content *)right)->digest, DIGEST_LEN);
+}
+
+static struct content *
+needed(const struct job *j, const uint8_t digest[DIGEST_LEN])
+{
+	const struct content key = { .digest = digest };
+
+	return j->needs == 0 ? NULL : bsearch(&key, j->need, j->needs, sizeof key, by_digest);
+}
+
+static bool
+has_to_come(const struct change *ch)
+{
+	return ch->kind == CHANGE_FILE && ch->from == NULL && ch->to->size > 0;
+}
+
 /* Bytes from a path here, unless another job may change it meanwhile. */
 static void
-ask_contents(struct core *c, struct job *j)
+find_needs(struct core *c, struct job *j)
 {
+	size_t n = 0;
+
 	j->need = need(calloc(j->changes + 1, sizeof *j->need));
 	for (size_t i = 0; i < j->changes; i++) {
 		struct change *ch = &j->change[i];
 		const struct row *from = ch->from == NULL ? NULL : tree_find(&c->tree, ch->from, strlen(ch->from));
-		size_t before = j->needs;
-		struct core_action *a;
 
-		if (ch->kind != CHANGE_FILE)
-			continue;
-		if (from == NULL || (from->ext != NULL && from->ext->job != j->id)) {
+		if (ch->kind == CHANGE_FILE && (from == NULL || (from->ext != NULL && from->ext->job != j->id))) {
 			ch->from = NULL;
 			ch->from_was = NULL;
 		}
-		if (ch->from != NULL || ch->to->size == 0)
+		if (has_to_come(ch))
+			j->need[n++].digest = ch->to->digest;
+	}
+	if (n > 1)
+		qsort(j->need, n, sizeof *j->need, by_digest);
+	for (size_t i = 0; i < n; i++) {
+		if (j->needs == 0 || by_digest(&j->need[j->needs - 1], &j->need[i]) != 0)
+			j->need[j->needs++] = j->need[i];
+	}
+	j->missing = j->needs;
+}
+
+/* Each content once, in the order of the changes. */
+static void
+ask_contents(struct core *c, struct job *j)
+{
+	find_needs(c, j);
+	for (size_t i = 0; i < j->changes; i++) {
+		struct content *one = has_to_come(&j->change[i]) ? needed(j, j->change[i].to->digest) : NULL;
+		struct core_action *a;
+
+		if (one == NULL || one->asked)
 			continue;
-		add_need(j, ch->to->digest);
-		if (j->needs == before)
-			continue;
+		one->asked = true;
 		a = core_act(c, CORE_NEED);
 		a->job.id = j->id;
-		a->entry = ch->to;
+		a->entry = j->change[i].to;
 	}
 }
 
@@ -173,7 +199,7 @@ go_on(struct core *c, struct job *j)
 {
 	struct core_action *a;
 
-	if (j->missing > 0)
+	if (j->missing > 0 || j->after != 0)
 		return;
 	if (j->verified == j->sets) {
 		install(c, j);
@@ -185,12 +211,13 @@ go_on(struct core *c, struct job *j)
 		.origin = j->from == NULL ? NULL : &j->from->is };
 }
 
-void
-core_job_new(struct core *c, const struct change *const *list, size_t n)
+uint64_t
+core_job_new(struct core *c, const struct change *const *list, size_t n, uint64_t after)
 {
 	struct job *j = need(calloc(1, sizeof *j));
 
 	j->id = ++c->last_job;
+	j->after = after;
 	j->arena = arena_new();
 	j->change = need(calloc(n, sizeof *j->change));
 	j->row = need(calloc(2 * n, sizeof *j->row));
@@ -202,6 +229,7 @@ core_job_new(struct core *c, const struct change *const *list, size_t n)
 	qsort(j->row, j->rows, sizeof *j->row, by_path);
 	ask_contents(c, j);
 	go_on(c, j);
+	return j->id;
 }
 
 /* ---------------------------------------------------------------- ending */
@@ -237,11 +265,46 @@ core_job_end(struct core *c, struct job *j)
 	free(j);
 }
 
+static void
+lose_followers(struct core *c, uint64_t id)
+{
+	for (struct job *j = c->job; j != NULL; j = j->next)
+		j->lost = j->lost || j->after == id;
+}
+
 void
 core_job_cancel(struct core *c, struct job *j)
 {
 	core_act(c, CORE_CANCEL)->job.id = j->id;
+	lose_followers(c, j->id);
 	core_job_end(c, j);
+}
+
+void
+core_job_cancel_lost(struct core *c)
+{
+	struct job *j = c->job;
+
+	while (j != NULL) {
+		if (j->lost) {
+			core_job_cancel(c, j);
+			j = c->job;
+		} else {
+			j = j->next;
+		}
+	}
+}
+
+/* What waited for this one has all that it needs now. */
+static void
+go_on_followers(struct core *c, uint64_t id)
+{
+	for (struct job *j = c->job; j != NULL; j = j->next) {
+		if (j->after == id) {
+			j->after = 0;
+			go_on(c, j);
+		}
+	}
 }
 
 /* None of its paths is tried before until_ms. */
@@ -264,23 +327,23 @@ hold(struct core *c, struct job *j, uint64_t until_ms, uint32_t refused)
 void
 core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have have, const char *why, uint64_t now_ms)
 {
+	struct content *one;
+
 	core_begin(c, now_ms);
 	for (struct job *j = c->job, *next; j != NULL; j = next) {
 		next = j->next;
-		for (size_t i = 0; i < j->needs && j->state == JOB_CONTENT; i++) {
-			if (j->need[i].here || !digest_equal(j->need[i].digest, digest, DIGEST_LEN))
-				continue;
-			if (have == CORE_HAVE) {
-				j->need[i].here = true;
-				j->missing--;
-				go_on(c, j);
-				continue;
-			}
-			hold(c, j, now_ms + CORE_ABSENT_MS, 0);
-			problem_set(c, "content", j->row[0].path, why);
-			core_job_cancel(c, j);
-			break;
+		one = j->state == JOB_CONTENT ? needed(j, digest) : NULL;
+		if (one == NULL || one->here)
+			continue;
+		if (have == CORE_HAVE) {
+			one->here = true;
+			j->missing--;
+			go_on(c, j);
+			continue;
 		}
+		hold(c, j, now_ms + CORE_ABSENT_MS, 0);
+		problem_set(c, "content", j->row[0].path, why);
+		core_job_cancel(c, j);
 	}
 	core_end(c);
 }
@@ -430,24 +493,27 @@ why_not(const struct report *report, const char *path, bool done, const char *wh
 	return done || part ? NULL : why != NULL ? why : "nothing of it was put in place";
 }
 
-/* What stands at one path of the job now. */
-static void
+/* What stands at one path of the job now. True: what was to be there. */
+static bool
 look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done, bool flaws)
 {
 	struct row *r = tree_get(c, jr->path);
 	struct ext *x = row_open(c, r);
 	unsigned int from_theirs = entry_diff(is, jr->to) & ~ENTRY_DIFF_TIME;
 	struct entry was;
+	bool is_taken = false;
 
 	x->job = 0;
 	if (jr->st < x->sm) {		/* stamps never go back: it was found otherwise meanwhile */
 		core_edited(c, r, is);
 	} else if (jr->taken && from_theirs == 0) {
 		taken(c, r, jr, is);
+		is_taken = true;
 		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0 && x->st == jr->st)
 			x->wait_ms = CORE_FOREVER;	/* this file system does not keep such a time: once is enough */
 	} else if (jr->taken && not_done == NULL && (from_theirs & ~(ENTRY_DIFF_HARD | (flaws ? ENTRY_DIFF_OWNER | ENTRY_DIFF_XATTR : 0u))) == 0) {
 		taken(c, r, jr, is);
+		is_taken = true;
 	} else {
 		bool same = (entry_diff(version_entry(x->m, jr->path, &was), is) & ~ENTRY_DIFF_TIME) == 0;
 
@@ -462,12 +528,14 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	core_note(c, r->path);
 	core_relate(c, r);
 	row_dirty(c, r);
+	return is_taken;
 }
 
 void
 core_installed(struct core *c, uint64_t job, bool done, const struct report *report, const char *why, const struct manifest *there,
     const struct core_origin *origin, uint64_t now_ms, uint64_t wall_ms)
 {
+	bool all = there != NULL;
 	struct job *j;
 
 	core_begin(c, now_ms);
@@ -480,8 +548,8 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 	}
 	j->state = JOB_CONTENT;		/* what is read counts again */
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
-		look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
-		    flawed(report, j->row[i].path));
+		all = look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
+		    flawed(report, j->row[i].path)) && all;
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
 		const struct row *r = tree_find(&c->tree, there->at[i].path, strlen(there->at[i].path));
 
@@ -493,5 +561,9 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 		hold(c, j, now_ms + CORE_UNREAD_MS, 0);
 	}
 	core_job_end(c, j);
+	if (all)
+		go_on_followers(c, job);
+	else
+		lose_followers(c, job);
 	core_end(c);
 }

@@ -385,6 +385,7 @@ dispatch(struct core *c, const struct wire *w)
 	case WIRE_WANT:
 	case WIRE_CONTENT:
 	case WIRE_ABSENT:
+	case WIRE_SMALL:
 	case WIRE_TYPE_END:
 		break;
 	}

@@ -10,6 +10,8 @@
 
 #include "configsync/core_priv.h"
 
+#define PART_LAST UINT32_MAX
+
 struct key { const char *text; size_t change; };
 struct plan {
 	struct core		*core;
@@ -248,7 +250,7 @@ start_sets(struct plan *p, const struct change **list, struct row_list *later)
 			}
 		}
 		if (!p->blocked[g] && !busy && p->core->jobs < p->core->o.limits.jobs) {
-			core_job_new(p->core, list, n);
+			core_job_new(p->core, list, n, 0);
 			continue;
 		}
 		for (size_t i = 0; i < n; i++)
@@ -256,27 +258,89 @@ start_sets(struct plan *p, const struct change **list, struct row_list *later)
 	}
 }
 
+/* What is new, and was no more than that. */
+static bool
+is_new(const struct change *c)
+{
+	return c->was == NULL && (c->kind == CHANGE_DIRECTORY || c->kind == CHANGE_FILE || c->kind == CHANGE_LINK);
+}
+
+/*
+ * Which installation each change goes in that goes at once: what is new by path, so that a directory is there before what is in it; all else,
+ * with what is inseparable from it or stands below it, in the last one. How many, but for the last one.
+ */
+static uint32_t
+find_parts(struct plan *p, uint32_t *part)
+{
+	const struct core_limits *most = &p->core->o.limits;
+	size_t changes = most->part_changes;
+	const char *other = NULL;
+	uint64_t bytes = 0;
+	uint32_t parts = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		part[group_of(p, i)]++;		/* of the first of a group, until it is judged: how many they are */
+	for (size_t i = 0; i < p->n; i++)
+		part[i] = part[group_of(p, i)] == 1 && is_new(&p->change[i]) ? 0 : PART_LAST;
+	for (size_t at = 0; at < p->n; at++) {
+		size_t i = p->by_path[at];
+		const struct change *c = &p->change[i];
+
+		if (p->keyed[group_of(p, i)] || p->blocked[i])
+			continue;
+		if (part[i] == PART_LAST || (other != NULL && entry_path_within(c->path, other))) {
+			part[i] = PART_LAST;
+			other = other != NULL && entry_path_within(c->path, other) ? other : c->path;
+			continue;
+		}
+		if (changes == most->part_changes || bytes >= most->part_bytes) {
+			parts++;
+			changes = 0;
+			bytes = 0;
+		}
+		part[i] = parts - 1;
+		changes++;
+		bytes += c->kind == CHANGE_FILE && c->from == NULL ? c->to->size : 0;
+	}
+	return parts;
+}
+
+static void
+start_singles(struct plan *p, const struct change **list, struct row_list *later)
+{
+	uint32_t *part = need(calloc(p->n + 1, sizeof *part)), parts = find_parts(p, part);
+	uint64_t last = 0;
+
+	for (uint32_t k = 0; k <= parts; k++) {
+		uint32_t which = k < parts ? k : PART_LAST;
+		size_t n = 0;
+
+		for (size_t i = 0; i < p->n; i++) {
+			if (part[i] == which && !p->keyed[group_of(p, i)] && !p->blocked[i])
+				list[n++] = &p->change[i];
+		}
+		if (n > 0)
+			last = core_job_new(p->core, list, n, last);
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->blocked[i] && !p->keyed[group_of(p, i)])
+			wait(p, i, later);
+	}
+	free(part);
+}
+
 static void
 start(struct plan *p, struct row_list *later)
 {
 	const struct change **list = need(calloc(p->n + 1, sizeof *list));
-	size_t n = 0, jobs = p->core->jobs;
+	size_t jobs = p->core->jobs;
 
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->keyed[group_of(p, i)])
-			continue;
-		if (p->blocked[i])
-			wait(p, i, later);
-		else
-			list[n++] = &p->change[i];
-	}
-	if (n > 0)
-		core_job_new(p->core, list, n);
+	start_singles(p, list, later);
 	start_sets(p, list, later);
 	if (p->core->jobs == jobs && jobs == 0) {	/* each waits for another one: then all at once */
 		for (size_t i = 0; i < p->n; i++)
 			list[i] = &p->change[i];
-		core_job_new(p->core, list, p->n);
+		core_job_new(p->core, list, p->n, 0);
 	}
 	free(list);
 }

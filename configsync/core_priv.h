@@ -77,9 +77,11 @@ enum job_state { JOB_CONTENT, JOB_VERIFY, JOB_INSTALL };
 
 /* taken: to is theirs, and not a variant. */
 struct job_row { const char *path; uint64_t st; const struct entry *to; bool taken; };
+struct content { const uint8_t *digest; bool asked, here; };
 struct job {
 	struct job	*next;
-	uint64_t	 id;
+	uint64_t	 id, after;	/* after: not installed before that job, whose directories it may need; 0: none */
+	bool		 lost;		/* that one was cancelled, so it is as well */
 	enum job_state	 state;
 	struct arena	*arena;
 	struct change	*change;	/* in order; of this job alone */
@@ -88,7 +90,7 @@ struct job {
 	size_t		 rows;
 	struct set_id	*set;		/* to be verified, one after the other */
 	size_t		 sets, verified;
-	struct need	{ uint8_t digest[DIGEST_LEN]; bool here; } *need;
+	struct content	*need;		/* by digest */
 	size_t		 needs, missing;
 	struct origin	*from;
 };
@@ -251,10 +253,12 @@ void	core_relate(struct core *, struct row *);	/* stamps of both sides: what is 
 enum diff_writers core_writers(const struct core *, bool *ret_none);
 void	core_evaluate(struct core *);
 void	core_plan(struct core *, const struct diff *, struct row_list *later);
-void	core_job_new(struct core *, const struct change *const *, size_t);
+/* after: id of the job that has to be done before, 0: none. Returns its own. */
+uint64_t core_job_new(struct core *, const struct change *const *, size_t, uint64_t after);
 bool	core_only_time(const struct change *);	/* which makes no set valid or not */
 void	core_job_end(struct core *, struct job *);
 void	core_job_cancel(struct core *, struct job *);
+void	core_job_cancel_lost(struct core *);	/* those that waited for a cancelled one */
 struct job *core_job(const struct core *, uint64_t id);
 bool	core_installing(const struct core *, const struct row *);	/* row NULL: anything */
 void	core_release(struct core *, const struct row *);		/* it changed: its set is tried again */

@@ -1,6 +1,6 @@
 /*
- * configsync/desk_along.c - contents of small files, which came with the news, until they are installed: in memory, as most of them are gone
- * within milliseconds. What has no room is asked for like any other content.
+ * configsync/desk_along.c - contents of small files, which came with the news or were asked for, until they are installed: in memory, as most
+ * of them are gone within milliseconds. What came with the news and has no room is asked for like any other content.
  */
 #include "configsync/desk_priv.h"
 
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define BUCKETS 1024
-#define BYTES_MAX (8u << 20)
+#define BYTES_MAX (32u << 20)
 
 struct along { struct along *next; uint8_t digest[DIGEST_LEN]; uint32_t len; uint8_t bytes[]; };
 

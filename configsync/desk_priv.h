@@ -7,8 +7,10 @@
  *	desk_take.c	a set is staged, verified and installed
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
- *	desk_talk.c	messages and contents to and from the peer
- *	desk_along.c	contents that came with the news
+ *	desk_talk.c	messages to and from the peer
+ *	desk_serve.c	contents that the peer wants
+ *	desk_want.c	contents that are wanted from the peer
+ *	desk_along.c	small contents, in memory
  *	desk_say.c	what is told to the supervisor
  *	desk_asked.c	what an operator asks through the socket
  *
@@ -90,8 +92,9 @@ struct desk {
 	struct spool		*spool;
 	struct loop_timer	*net_timer;
 	struct outgoing		*outgoing, **outgoing_end;	/* messages that have no room yet */
-	struct sending		*sending, **sending_end;	/* contents the peer wants */
-	struct wanted		*wanted;			/* contents that were asked for */
+	struct sending		*sending, *sending_last;	/* desk_serve.c */
+	size_t			 sendings;
+	struct wants		*wants;				/* desk_want.c */
 	struct alongs		*along;				/* desk_along.c */
 	bool			 linked, full;
 
@@ -140,8 +143,23 @@ void	desk_keep_all(struct desk *);	/* now */
 bool	desk_connect(struct desk *, struct err *);
 void	desk_disconnect(struct desk *);
 void	desk_send(struct desk *, const struct wire *);
+void	desk_send_on(struct desk *);	/* there may be room now */
 void	desk_drop(struct desk *, const char *why);
+
+/* desk_serve.c */
+void	desk_serve(struct desk *, const struct wire_want *);
+bool	desk_serve_next(struct desk *);	/* one message of contents; false: there is nothing to send */
+void	desk_serve_forget(struct desk *);
+/* The whole content of a small file, if it still is the one, to a place with that much room. */
+bool	desk_read_small(struct desk *, const char *path, const uint8_t digest[DIGEST_LEN], uint32_t size, uint8_t *to);
+
+/* desk_want.c */
 void	desk_need(struct desk *, const struct entry *);
+void	desk_want_ask(struct desk *);	/* for all that is needed since the last time, in as few messages as it takes */
+void	desk_content_came(struct desk *, const struct wire_content *);
+void	desk_small_came(struct desk *, const struct wire_small *);
+void	desk_content_absent(struct desk *, const uint8_t digest[DIGEST_LEN]);
+void	desk_want_forget(struct desk *);
 void	desk_unneed(struct desk *, const uint8_t digest[DIGEST_LEN]);
 int	desk_content(void *desk, const struct entry *, struct err *);	/* install_content_f */
 

@@ -91,6 +91,7 @@ desk_work(struct desk *d)
 	d->working = true;
 	while ((a = core_action_next(d->core)) != NULL)
 		act(d, a);
+	desk_want_ask(d);
 	d->working = false;
 	if (!d->due_asked)		/* it looks at all that is under way: not after each of many events */
 		loop_timer_in(d->core_timer, DUE_MS);

@@ -4,12 +4,13 @@
 #include "configsync/glob.h"
 
 #include <fnmatch.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "configsync/entry.h"
 
 static bool
-component_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
+library_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
 {
 	char p[ENTRY_PATH_MAX], n[ENTRY_NAME_MAX + 1];
 
@@ -20,6 +21,33 @@ component_match(const char *pattern, size_t pattern_len, const char *name, size_
 	memcpy(n, name, name_len);
 	n[name_len] = '\0';
 	return fnmatch(p, n, 0) == 0;
+}
+
+/* Each path is compared with all patterns, so it is to be quick where there is no set of bytes and nothing escaped. */
+static bool
+component_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
+{
+	size_t p = 0, n = 0, star = SIZE_MAX, from = 0;
+
+	if (memchr(pattern, '[', pattern_len) != NULL || memchr(pattern, '\\', pattern_len) != NULL)
+		return library_match(pattern, pattern_len, name, name_len);
+	while (n < name_len) {
+		if (p < pattern_len && pattern[p] == '*') {
+			star = p++;
+			from = n;
+		} else if (p < pattern_len && (pattern[p] == '?' || pattern[p] == name[n])) {
+			p++;
+			n++;
+		} else if (star != SIZE_MAX) {	/* the last star takes one more */
+			p = star + 1;
+			n = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern_len && pattern[p] == '*')
+		p++;
+	return p == pattern_len;
 }
 
 static const char *
@@ -53,6 +81,17 @@ match(const char *pattern, const char *path)
 	return *path == '\0';
 }
 
+/* Most patterns differ from most paths before anything special comes. */
+static bool
+differs_at_once(const char *pattern, const char *path)
+{
+	while (*pattern == *path && *pattern != '\0' && strchr("*?[\\", *pattern) == NULL) {
+		pattern++;
+		path++;
+	}
+	return *pattern != *path && strchr("*?[\\/", *pattern) == NULL;	/* which has a NUL, too */
+}
+
 bool
 glob_match(const char *pattern, const char *path)
 {
@@ -60,5 +99,6 @@ glob_match(const char *pattern, const char *path)
 
 	if (strchr(pattern, '/') == NULL && strcmp(pattern, "**") != 0)
 		return match(pattern, name == NULL ? path : name + 1);
-	return match(*pattern == '/' ? pattern + 1 : pattern, path);
+	pattern += *pattern == '/';
+	return !differs_at_once(pattern, path) && match(pattern, path);
 }

@@ -25,7 +25,7 @@
 #define WIRE_INLINE_MAX (32u << 10)	/* a file so small travels with its news */
 #define WIRE_NAME_MAX 64
 #define WIRE_TEXT_MAX 512
-#define WIRE_ROWS_MAX 4096		/* of one WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER */
+#define WIRE_ROWS_MAX 4096		/* of one WIRE_NEWS, WIRE_INDEX, WIRE_WANT, WIRE_SMALL, WIRE_REPORT, WIRE_ORDER */
 #define WIRE_STAMP_MAX ((uint64_t)INT64_MAX)
 
 /* Types on the channel. */
@@ -35,11 +35,12 @@ enum wire_type {
 	WIRE_TREE,		/* a piece of the manifest: manifest_encode(), perhaps compressed as a whole */
 	WIRE_INDEX,		/* a piece of the index: what I hold for common, by stamp */
 	WIRE_NEWS,		/* paths of mine that are otherwise than I said before */
-	WIRE_WANT,		/* send me this content from this offset on */
-	WIRE_CONTENT,
+	WIRE_WANT,		/* send me these contents, each from this offset on */
+	WIRE_CONTENT,		/* a piece of one */
 	WIRE_ABSENT,		/* I have no such content (any more) */
 	WIRE_REPORT,		/* what is wrong here, whole; replaces the one before */
 	WIRE_ORDER,		/* a person wants you to take my version; or (ask) me to take yours */
+	WIRE_SMALL,		/* small contents, many in one message, each whole */
 	WIRE_TYPE_END
 };
 
@@ -100,11 +101,20 @@ struct wire_news {
 };
 
 /* An empty content is never asked for, nor a piece of nothing sent. */
-struct wire_want { uint8_t digest[DIGEST_LEN]; uint64_t offset, size; const char *path; };	/* path: where you said that it is */
+struct wire_want_row { uint8_t digest[DIGEST_LEN]; uint64_t offset, size; const char *path; };	/* path: where you said that it is */
+struct wire_want { const struct wire_want_row *row; size_t rows; };	/* one at least, in any order */
 struct wire_content {
 	uint8_t		 digest[DIGEST_LEN];	/* of the whole content */
 	uint64_t	 offset, size;		/* where the plain bytes of this piece belong, and of how many in all */
 	uint32_t	 plain;			/* bytes uncompressed; equal to len where it is not compressed */
+	const uint8_t	*bytes;
+	uint32_t	 len;
+};
+struct wire_small_row { uint8_t digest[DIGEST_LEN]; uint32_t size; };	/* at most WIRE_INLINE_MAX */
+struct wire_small {
+	const struct wire_small_row *row;	/* one at least */
+	size_t		 rows;
+	uint32_t	 plain;			/* bytes uncompressed of all of them, one behind the other, at most WIRE_CHUNK */
 	const uint8_t	*bytes;
 	uint32_t	 len;
 };
@@ -138,6 +148,7 @@ struct wire {
 		struct wire_absent	absent;
 		struct wire_report	report;
 		struct wire_order	order;
+		struct wire_small	small;
 	};
 	struct manifest	*keep;	/* wire_parse(): holds entries and texts; else NULL */
 	void		*rows;	/* likewise */
@@ -151,6 +162,7 @@ struct wire {
 uint8_t	*wire_encode(const struct wire *, size_t *ret_len);
 size_t	wire_size(const struct wire *);
 size_t	wire_news_row_size(const struct wire_news_row *);
+size_t	wire_want_row_size(const struct wire_want_row *);
 size_t	wire_index_row_size(const struct wire_index_row *);
 /*
  * Nothing in it is believed: paths are entry_path_ok(), rows ascend strictly by entry_path_order(), lengths are within the bounds

@@ -27,6 +27,16 @@ news_hold(const struct wire_news *n)
 }
 
 static void
+small_holds(const struct wire_small *s)
+{
+	uint64_t plain = 0;
+
+	for (size_t i = 0; i < s->rows; i++)
+		plain += s->row[i].size;
+	assert(s->rows > 0 && plain == s->plain && plain <= WIRE_CHUNK && s->len > 0 && s->len <= s->plain);
+}
+
+static void
 holds(const struct wire *w)
 {
 	if (w->type == WIRE_NEWS)
@@ -37,6 +47,10 @@ holds(const struct wire *w)
 		assert(entry_path_ok(w->order.path[i]));
 	if (w->type == WIRE_CONTENT)
 		assert(w->content.offset + w->content.plain <= w->content.size && w->content.len <= w->content.plain && w->content.plain <= WIRE_CHUNK);
+	for (size_t i = 0; w->type == WIRE_WANT && i < w->want.rows; i++)
+		assert(entry_path_ok(w->want.row[i].path) && w->want.row[i].offset < w->want.row[i].size);
+	if (w->type == WIRE_SMALL)
+		small_holds(&w->small);
 	if (w->type == WIRE_TREE)
 		assert((uint64_t)w->tree.offset + w->tree.len <= w->tree.total && w->tree.total <= w->tree.plain);
 }

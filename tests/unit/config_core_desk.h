@@ -271,7 +271,8 @@ w_scan(struct world *w, struct node *n)
 static inline void
 w_start(struct world *w, struct node *n)
 {
-	struct core_options o = { .self = n->name, .peer = w_other(w, n)->name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules };
+	struct core_options o = { .self = n->name, .peer = w_other(w, n)->name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules,
+		.limits = { .part_changes = w->epoch % 3 } };	/* 0: all at once, as there are so few paths */
 	struct manifest *m = manifest_new();
 
 	n->core = core_new(&o);

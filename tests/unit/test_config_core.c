@@ -304,6 +304,97 @@ START_TEST(an_edit_costs_the_same_among_many_files)
 }
 END_TEST
 
+/* Two linked nodes, and what alpha has since: beta has heard of it, and takes two at a time. */
+static struct core *
+beta_with_news(const struct manifest *news, struct core **ret_alpha)
+{
+	struct core_options o = { .self = "beta", .peer = "alpha", .epoch = 1, .both_write = true, .scope_digest = { 1 }, .limits = { .part_changes = 2 } };
+	struct core *a = core_of("alpha", "beta", 1), *b = core_new(&o);
+	struct manifest *none = toy_sealed(manifest_new());
+	const struct core_action *act;
+
+	core_scan(a, none, core_moment(a), &somebody, 1);
+	core_scan(b, none, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_scan(a, news, core_moment(a), &somebody, 10);
+	while ((act = core_action_next(a)) != NULL) {
+		if (act->type == CORE_SEND)
+			core_wire(b, &act->wire, 11, 11);
+	}
+	manifest_free(none);
+	*ret_alpha = a;
+	return b;
+}
+
+/* The job of the only installation that is asked for; 0: none. */
+static uint64_t
+asked_for(struct core *c, size_t *ret_changes)
+{
+	const struct core_action *a;
+	uint64_t job = 0;
+
+	while ((a = core_action_next(c)) != NULL) {
+		if (a->type != CORE_INSTALL)
+			continue;
+		ck_assert_uint_eq(job, 0);
+		job = a->job.id;
+		*ret_changes = a->job.changes;
+	}
+	return job;
+}
+
+START_TEST(many_new_files_are_installed_in_parts_one_after_the_other)
+{
+	struct manifest *m = files(5, 5), *there = manifest_new();
+	size_t needs = 0, changes = 0, done = 0;
+	struct core *a, *b = beta_with_news(m, &a);
+	struct core_status s;
+	uint64_t job;
+
+	needs = drain(b, CORE_NEED, NULL);
+	ck_assert_uint_eq(needs, 3);		/* one content of all, asked for by each part */
+	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
+	while ((job = asked_for(b, &changes)) != 0) {
+		ck_assert_uint_eq(changes, done < 4 ? 2 : 1);
+		for (size_t i = 0; i < changes; i++)
+			manifest_add(there, &m->at[done++]);
+		core_installed(b, job, true, NULL, NULL, toy_sealed(there), &somebody, 13, 13);
+	}
+	ck_assert_uint_eq(done, 5);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.jobs, 0);
+	ck_assert_uint_eq(s.paths, 5);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(there);
+}
+END_TEST
+
+START_TEST(what_comes_after_a_part_that_could_not_be_installed_is_planned_anew)
+{
+	struct manifest *m = files(5, 5), *none = toy_sealed(manifest_new());
+	size_t changes, cancelled = 0;
+	const struct core_action *act;
+	struct core *a, *b = beta_with_news(m, &a);
+
+	drain(b, CORE_NEED, NULL);
+	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
+	core_installed(b, asked_for(b, &changes), false, NULL, "no room", none, &somebody, 13, 13);
+	while ((act = core_action_next(b)) != NULL) {
+		ck_assert_int_ne(act->type, CORE_INSTALL);	/* contents are asked for again first */
+		cancelled += act->type == CORE_CANCEL;
+	}
+	ck_assert_uint_eq(cancelled, 2);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(none);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,6 +409,8 @@ main(void)
 	tcase_add_test(tcase, a_stamp_and_an_entry_come_back_from_the_store);
 	tcase_add_test(tcase, a_name_that_lost_its_mate_to_an_installation_is_read_again);
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
+	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
+	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/harness.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #include "configsync/glob.h"
@@ -15,13 +16,40 @@ START_TEST(patterns_mean_what_the_header_says)
 		{ "*", ".hidden", true }, { "/etc/*", "etc/a", true }, { "etc/*", "etc/a", true }, { "/etc/*", "etc/a/b", false },
 		{ "/etc/**", "etc/a/b", true }, { "/etc/**", "etc", false }, { "/etc/**/b", "etc/b", true },
 		{ "/etc/**/b", "etc/x/y/b", true }, { "/etc/**/b", "etc/x/y/c", false }, { "**/b", "b", true }, { "**/b", "a/b", true },
-		{ "**", "a", true }, { "/etc", "etc", true }, { "/etc", "xetc", false }, { "/etc", "etc/a", false },
+		{ "**", "a", true }, { "/etc", "etc", true }, { "/etc", "xetc", false }, { "/etc", "etc/a", false }, { "/etc/", "etc", true },
 		{ "/a/**/b/**/c", "a/b/b/x/c", true }, { "/a/**/b/**/c", "a/c/b", false }, { "[ab]?", "x/bc", true },
 		{ "/etc/*.d/x", "etc/a.d/x", true }, { "\\*", "*", true }, { "\\*", "a", false },
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++)
 		ck_assert_msg(glob_match(row[i].pattern, row[i].path) == row[i].matches, "%s %s", row[i].pattern, row[i].path);
+}
+END_TEST
+
+/* Of one component it is what the C library says. */
+START_TEST(a_pattern_of_one_component_matches_as_fnmatch_does)
+{
+	static const char bytes[] = "aab.*?";
+	uint64_t state = (uint64_t)_i + 1;
+	size_t yes = 0;
+
+	for (int n = 0; n < 20000; n++) {
+		char text[2][8] = { "" };
+
+		for (int k = 0; k < 2; k++) {
+			size_t len = 1 + (state >> 40) % 6;
+
+			for (size_t i = 0; i < len; i++) {
+				state = state * 6364136223846793005u + 1442695040888963407u;
+				text[k][i] = bytes[(state >> 33) % (k == 0 ? 6 : 4)];
+			}
+		}
+		if (strstr(text[0], "**") == text[0])
+			continue;	/* any number of components */
+		ck_assert_msg(glob_match(text[0], text[1]) == (fnmatch(text[0], text[1], 0) == 0), "%s %s", text[0], text[1]);
+		yes += glob_match(text[0], text[1]);
+	}
+	ck_assert_uint_gt(yes, 100);
 }
 END_TEST
 
@@ -115,6 +143,7 @@ main(void)
 	Suite *suite = suite_create("config scope");
 	TCase *tc = tcase_create("all");
 
+	tcase_add_loop_test(tc, a_pattern_of_one_component_matches_as_fnmatch_does, 0, 5);
 	tcase_add_test(tc, patterns_mean_what_the_header_says);
 	tcase_add_test(tc, a_path_is_judged_from_its_tree_on);
 	tcase_add_test(tc, what_makes_a_node_itself_is_never_carried);

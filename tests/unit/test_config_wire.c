@@ -118,6 +118,8 @@ fill_rows(struct toy_message *m, char (*name)[8], size_t rows)
 		m->news[i] = (struct wire_news_row){ .path = name[i] };
 		m->index[i] = (struct wire_index_row){ .path = name[i] };
 		m->report[i] = (struct wire_report_row){ .kind = "invalid", .path = name[i], .text = "" };
+		m->want[i] = (struct wire_want_row){ .size = 1, .path = name[i] };
+		m->small[i] = (struct wire_small_row){ .size = 1 };
 		m->path[i] = name[i];
 	}
 	if (m->w.type == WIRE_INDEX)
@@ -126,6 +128,10 @@ fill_rows(struct toy_message *m, char (*name)[8], size_t rows)
 		m->w.report.rows = rows;
 	else if (m->w.type == WIRE_ORDER)
 		m->w.order.paths = rows;
+	else if (m->w.type == WIRE_WANT)
+		m->w.want.rows = rows;
+	else if (m->w.type == WIRE_SMALL)
+		m->w.small.plain = (uint32_t)(m->w.small.rows = rows);
 	else
 		m->w.news.rows = rows;
 }
@@ -157,7 +163,7 @@ refused_wire(const struct wire *w, const char *why)
 
 START_TEST(so_many_rows_and_no_more)
 {
-	static const enum wire_type type[] = { WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER };
+	static const enum wire_type type[] = { WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER, WIRE_WANT, WIRE_SMALL };
 	struct toy_message *m = toy_message_new(type[_i], 1);
 	char (*name)[8] = calloc(WIRE_ROWS_MAX + 1, sizeof *name);
 
@@ -213,6 +219,17 @@ START_TEST(texts_paths_pieces_and_contents_have_their_limits)
 	m->w.content.plain--;
 	m->w.content.len = WIRE_CHUNK + 1;
 	refused_wire(&m->w, "too long");
+	m->w = (struct wire){ .type = WIRE_SMALL, .small = { .row = m->small, .rows = 8, .plain = WIRE_CHUNK, .bytes = big, .len = WIRE_CHUNK } };
+	for (size_t i = 0; i < 9; i++)
+		m->small[i].size = WIRE_INLINE_MAX;
+	survives(&m->w);
+	m->small[7].size++;
+	m->w.small.plain++;
+	refused_wire(&m->w, "not small");
+	m->small[7].size--;
+	m->small[8].size = 1;
+	m->w.small.rows = 9;
+	refused_wire(&m->w, "too long");
 	m->w = (struct wire){ .type = WIRE_TREE, .tree = { .total = UINT32_MAX, .plain = UINT32_MAX, .offset = UINT32_MAX - WIRE_CHUNK, .bytes = big,
 		.len = WIRE_CHUNK } };
 	survives(&m->w);
@@ -243,9 +260,17 @@ static void news_none(struct toy_message *m) { m->w.news.rows = 0; }
 static void news_path(struct toy_message *m) { m->news[1].path = "/etc/passwd"; m->news[1].entry = NULL; m->news[1].content = NULL; }
 static void news_order(struct toy_message *m) { m->news[1] = m->news[0]; }
 static void news_gone(struct toy_message *m) { m->news[0].entry = NULL; m->news[0].content = (const uint8_t *)"x"; m->news[0].content_len = 1; }
-static void want_nothing(struct toy_message *m) { m->w.want.size = m->w.want.offset = 0; }
-static void want_beyond(struct toy_message *m) { m->w.want.offset = m->w.want.size; }
-static void want_huge(struct toy_message *m) { m->w.want.size = (uint64_t)INT64_MAX + 1; }
+static void want_none(struct toy_message *m) { m->w.want.rows = 0; }
+static void want_nothing(struct toy_message *m) { m->want[1].size = m->want[1].offset = 0; }
+static void want_beyond(struct toy_message *m) { m->want[0].offset = m->want[0].size; }
+static void want_huge(struct toy_message *m) { m->want[0].size = (uint64_t)INT64_MAX + 1; }
+static void want_path(struct toy_message *m) { m->want[2].path = "a/../../b"; }
+static void small_none(struct toy_message *m) { m->w.small.rows = 0; }
+static void small_empty(struct toy_message *m) { m->small[1].size = 0; }
+static void small_more(struct toy_message *m) { m->w.small.plain++; }
+static void small_less(struct toy_message *m) { m->small[2].size++; }
+static void small_grows(struct toy_message *m) { m->w.small.len = m->w.small.plain + 1; }
+static void small_bytes(struct toy_message *m) { m->w.small.len = 0; }
 static void content_empty(struct toy_message *m) { m->w.content.len = 0; }
 static void content_grows(struct toy_message *m) { m->w.content.plain = m->w.content.len - 1; }
 static void content_beyond(struct toy_message *m) { m->w.content.offset = 93; }
@@ -332,6 +357,14 @@ static const struct wrong {
 	{ WIRE_WANT, want_nothing, "not within" },
 	{ WIRE_WANT, want_beyond, "not within" },
 	{ WIRE_WANT, want_huge, "not within" },
+	{ WIRE_WANT, want_none, "no rows" },
+	{ WIRE_WANT, want_path, "row 3 of" },
+	{ WIRE_SMALL, small_none, "no rows" },
+	{ WIRE_SMALL, small_empty, "row 2 of 3: content that is empty" },
+	{ WIRE_SMALL, small_more, "another length" },
+	{ WIRE_SMALL, small_less, "another length" },
+	{ WIRE_SMALL, small_grows, "longer compressed" },
+	{ WIRE_SMALL, small_bytes, "without bytes" },
 	{ WIRE_CONTENT, content_empty, "without bytes" },
 	{ WIRE_CONTENT, content_grows, "longer compressed" },
 	{ WIRE_CONTENT, content_beyond, "beyond the end" },
@@ -383,8 +416,8 @@ END_TEST
 START_TEST(no_type_but_the_known_ones_is_taken)
 {
 	refused((const uint8_t *)"", 0, WIRE_HELLO - 1, "type 15");
-	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 26");
-	refused((const uint8_t *)"", 0, 255, "knows 16 to 25");
+	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 27");
+	refused((const uint8_t *)"", 0, 255, "knows 16 to 26");
 }
 END_TEST
 
@@ -401,11 +434,15 @@ START_TEST(a_message_that_is_cut_or_has_more_behind_it_is_refused)
 	bytes[len] = 0;
 	if (type == WIRE_TREE || type == WIRE_CONTENT)
 		least = len - 8;
+	if (type == WIRE_SMALL)
+		least = len - m->w.small.len;
 	for (size_t cut = 0; cut < (least > 0 ? least : len); cut++)
 		refused(bytes, cut, (uint8_t)type, cut == least && least > 0 ? "without" : "");
 	if (type == WIRE_TREE)
 		refused(bytes, len + 1, (uint8_t)type, "beyond the end");
-	else if (type != WIRE_CONTENT)
+	else if (type == WIRE_SMALL && m->w.small.len == m->w.small.plain)
+		refused(bytes, len + 1, (uint8_t)type, "longer compressed");
+	else if (type != WIRE_SMALL && type != WIRE_CONTENT)
 		refused(bytes, len + 1, (uint8_t)type, "behind its end");
 	free(bytes);
 	toy_message_free(m);
@@ -440,7 +477,7 @@ main(void)
 	tcase_add_loop_test(c, news_arrive_with_entries_and_contents_as_they_were, 0, SEEDS);
 	tcase_add_test(c, a_hello_arrives_field_by_field);
 	tcase_add_loop_test(c, a_row_makes_a_message_longer_by_what_was_said_before, 0, SEEDS);
-	tcase_add_loop_test(c, so_many_rows_and_no_more, 0, 4);
+	tcase_add_loop_test(c, so_many_rows_and_no_more, 0, 6);
 	tcase_add_test(c, texts_paths_pieces_and_contents_have_their_limits);
 	tcase_add_loop_test(c, what_makes_no_sense_is_refused_with_what_and_where, 0, sizeof wrong / sizeof *wrong);
 	tcase_add_loop_test(c, bytes_that_no_encoder_writes_are_refused, 0, sizeof patch / sizeof *patch);

@@ -14,6 +14,8 @@ struct toy_message {
 	struct wire_news_row	 news[WIRE_ROWS_MAX + 1];
 	struct wire_index_row	 index[WIRE_ROWS_MAX + 1];
 	struct wire_report_row	 report[WIRE_ROWS_MAX + 1];
+	struct wire_want_row	 want[WIRE_ROWS_MAX + 1];
+	struct wire_small_row	 small[WIRE_ROWS_MAX + 1];
 	const char		*path[WIRE_ROWS_MAX + 1];
 };
 
@@ -32,6 +34,8 @@ toy_rows(struct toy_message *m, struct toy *t)
 		m->index[i] = (struct wire_index_row){ .path = e->path, .stamp = WIRE_STAMP_MAX - i };
 		memset(m->index[i].identity, (int)i, DIGEST_LEN);
 		m->report[i] = (struct wire_report_row){ .kind = "conflict", .path = e->path, .text = "both sides were edited", .since_ms = i };
+		m->want[i] = (struct wire_want_row){ .digest = { (uint8_t)i }, .offset = toy_below(t, 100), .size = 100, .path = e->path };
+		m->small[i] = (struct wire_small_row){ .digest = { (uint8_t)i }, .size = 1 };
 		m->path[i] = e->path;
 	}
 }
@@ -62,7 +66,7 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 			.why = "na\xc3\xafve edit", .cause = (uint8_t)toy_below(t, 6), .wall_ms = 1700000000000u, .row = m->news, .rows = rows };
 		break;
 	case WIRE_WANT:
-		w.want = (struct wire_want){ .digest = { 5 }, .offset = toy_below(t, 100), .size = 100, .path = "etc/hosts" };
+		w.want = (struct wire_want){ m->want, rows };
 		break;
 	case WIRE_CONTENT:
 		w.content = (struct wire_content){ .digest = { 5 }, .offset = 90, .size = 100, .plain = 8 + toy_below(t, 3), .bytes = bytes, .len = 8 };
@@ -75,6 +79,9 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 		break;
 	case WIRE_ORDER:
 		w.order = (struct wire_order){ .who = "anna", .ask = true, .path = m->path, .paths = rows };
+		break;
+	case WIRE_SMALL:
+		w.small = (struct wire_small){ .row = m->small, .rows = 3, .plain = 3, .bytes = bytes, .len = 2 + toy_below(t, 2) };
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -1,0 +1,270 @@
+/*
+ * configsync/desk_want.c - contents that are wanted here, from the moment that a job needs them until it is installed. Small ones stand in memory
+ * (desk_along.c) as far as there is room, all others in the spool.
+ */
+#include "configsync/desk_priv.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/zstd.h"
+
+#define BUCKETS 4096u
+#define MESSAGE_MOST (WIRE_MAX / 2)
+
+/* elsewhere: path is newer than the question; to_ask: not asked for yet. */
+struct wanted { struct wanted *next; uint8_t digest[DIGEST_LEN]; uint64_t size, have; char *path; bool elsewhere, to_ask; };
+
+struct wants {
+	struct wanted	*bucket[BUCKETS];
+	uint8_t		(*ask)[DIGEST_LEN];	/* those that are to be asked for, in order; some may be gone */
+	size_t		 asks, room;
+};
+
+/* ---------------------------------------------------------------- the table */
+
+static struct wanted **
+find(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct wanted **at;
+
+	if (d->wants == NULL)
+		d->wants = desk_alloc(sizeof *d->wants);
+	at = &d->wants->bucket[(digest[0] | digest[1] << 8) % BUCKETS];
+	while (*at != NULL && memcmp((*at)->digest, digest, DIGEST_LEN) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void
+drop(struct wanted **at)
+{
+	struct wanted *w = *at;
+
+	if (w != NULL) {
+		*at = w->next;
+		free(w->path);
+		free(w);
+	}
+}
+
+void
+desk_want_forget(struct desk *d)
+{
+	for (size_t b = 0; d->wants != NULL && b < BUCKETS; b++)
+		while (d->wants->bucket[b] != NULL)
+			drop(&d->wants->bucket[b]);
+	if (d->wants != NULL)
+		free(d->wants->ask);
+	free(d->wants);
+	d->wants = NULL;
+}
+
+/* ---------------------------------------------------------------- asking */
+
+static void
+ask(struct desk *d, struct wanted *w, uint64_t have)
+{
+	struct wants *all = d->wants;
+
+	w->have = have;
+	w->to_ask = true;
+	if (all->asks == all->room) {
+		all->room = all->room == 0 ? 64 : 2 * all->room;
+		if ((all->ask = reallocarray(all->ask, all->room, sizeof *all->ask)) == NULL)
+			abort();
+	}
+	memcpy(all->ask[all->asks++], w->digest, DIGEST_LEN);
+}
+
+void
+desk_want_ask(struct desk *d)
+{
+	struct wire_want_row *row;
+	size_t asks = d->wants == NULL ? 0 : d->wants->asks;
+
+	if (asks == 0)
+		return;
+	row = desk_alloc((asks < WIRE_ROWS_MAX ? asks : WIRE_ROWS_MAX) * sizeof *row);
+	for (size_t i = 0; i < asks;) {
+		struct wire wire = { .type = WIRE_WANT, .want = { .row = row } };
+		size_t bytes = 0;
+
+		for (; i < asks && wire.want.rows < WIRE_ROWS_MAX && bytes < MESSAGE_MOST; i++) {
+			struct wanted *w = *find(d, d->wants->ask[i]);
+
+			if (w == NULL || !w->to_ask)
+				continue;
+			w->to_ask = false;
+			row[wire.want.rows] = (struct wire_want_row){ .offset = w->have, .size = w->size, .path = w->path };
+			memcpy(row[wire.want.rows].digest, w->digest, DIGEST_LEN);
+			bytes += wire_want_row_size(&row[wire.want.rows++]);
+		}
+		if (wire.want.rows > 0)
+			desk_send(d, &wire);
+	}
+	free(row);
+	d->wants->asks = 0;
+}
+
+static void
+tell(struct desk *d, const uint8_t digest[DIGEST_LEN], enum core_have have, const char *why)
+{
+	core_content(d->core, digest, have, why, clock_mono_ms());
+}
+
+void
+desk_need(struct desk *d, const struct entry *e)
+{
+	struct wanted *w = *find(d, e->digest), **at;
+	uint64_t have = 0;
+	struct err err;
+	bool has;
+
+	if (w != NULL) {	/* asked for already; it may have been renamed since */
+		if (strcmp(w->path, e->path) != 0) {
+			free(w->path);
+			w->path = strdup(e->path);
+			w->elsewhere = !w->to_ask;
+		}
+		return;
+	}
+	if (e->size == 0 || desk_along_has(d, e->digest) || (store_has(d->store, e->digest, &has, &err) && has)) {
+		tell(d, e->digest, CORE_HAVE, NULL);
+	} else if (e->size > WIRE_INLINE_MAX && !spool_begin(d->spool, e->digest, e->size, &have, &err)) {
+		tell(d, e->digest, CORE_ABSENT, err.text);
+	} else if (have == e->size) {
+		tell(d, e->digest, CORE_HAVE, NULL);
+	} else {
+		at = find(d, e->digest);
+		w = desk_alloc(sizeof *w);
+		*w = (struct wanted){ .next = *at, .size = e->size, .path = strdup(e->path) };
+		memcpy(w->digest, e->digest, DIGEST_LEN);
+		*at = w;
+		ask(d, w, have);
+	}
+}
+
+void
+desk_unneed(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	drop(find(d, digest));
+	desk_along_remove(d, digest);
+	spool_remove(d->spool, digest);
+}
+
+int
+desk_content(void *arg, const struct entry *e, struct err *err)
+{
+	struct desk *d = arg;
+	int fd;
+
+	if (e->size == 0)
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (desk_along_has(d, e->digest))
+		return desk_along_fd(d, e->digest, err);
+	fd = spool_fd(d->spool, e->digest, err);
+	return fd != -1 ? fd : store_read_fd(d->store, e->digest, err);
+}
+
+/* ---------------------------------------------------------------- what comes */
+
+/* NULL: it cannot be, and the link is dropped. */
+static const uint8_t *
+expanded(struct desk *d, const uint8_t *bytes, uint32_t len, uint32_t plain)
+{
+	static uint8_t buf[WIRE_CHUNK];
+	struct err err;
+
+	if (plain == len)
+		return bytes;
+	if (plain <= sizeof buf && zstd_expand(bytes, len, buf, plain, &err))
+		return buf;
+	desk_drop(d, "a piece of a content that cannot be expanded");
+	return NULL;
+}
+
+/* A piece goes to the spool; *ret_whole: that was the last one. False: it is told as absent. */
+static bool
+spool(struct desk *d, const uint8_t digest[DIGEST_LEN], uint64_t offset, const uint8_t *bytes, uint32_t len, bool *ret_whole)
+{
+	struct err err;
+
+	if (spool_append(d->spool, digest, offset, bytes, len, ret_whole, &err))
+		return true;
+	drop(find(d, digest));
+	tell(d, digest, CORE_ABSENT, err.text);
+	return false;
+}
+
+static void
+whole(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	drop(find(d, digest));
+	tell(d, digest, CORE_HAVE, NULL);
+}
+
+void
+desk_content_came(struct desk *d, const struct wire_content *c)
+{
+	const uint8_t *bytes;
+	bool all = false;
+
+	if (*find(d, c->digest) == NULL)
+		return;		/* of a job that was cancelled */
+	if ((bytes = expanded(d, c->bytes, c->len, c->plain)) != NULL && spool(d, c->digest, c->offset, bytes, c->plain, &all) && all)
+		whole(d, c->digest);
+}
+
+/* One that has no room in memory is a file in the spool. */
+static void
+one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len)
+{
+	const struct wanted *w = *find(d, digest);
+	bool all = false;
+	uint64_t have;
+	struct err err;
+
+	if (w == NULL || w->size != len)
+		return;
+	desk_along_add(d, digest, bytes, len);
+	if (desk_along_has(d, digest)) {
+		whole(d, digest);
+	} else if (!spool_begin(d->spool, digest, len, &have, &err)) {
+		drop(find(d, digest));
+		tell(d, digest, CORE_ABSENT, err.text);
+	} else if (have == len || (spool(d, digest, have, bytes + have, len - (uint32_t)have, &all) && all)) {
+		whole(d, digest);
+	}
+}
+
+void
+desk_small_came(struct desk *d, const struct wire_small *s)
+{
+	const uint8_t *bytes = expanded(d, s->bytes, s->len, s->plain);
+
+	for (size_t i = 0; bytes != NULL && i < s->rows; i++) {
+		one_small_came(d, s->row[i].digest, bytes, s->row[i].size);
+		bytes += s->row[i].size;
+	}
+}
+
+/* Where it was said to be it is not. It may stand elsewhere by now, and we know that already. */
+void
+desk_content_absent(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct wanted **at = find(d, digest), *w = *at;
+	uint64_t have = 0;
+	struct err err;
+
+	if (w != NULL && w->elsewhere && (w->size <= WIRE_INLINE_MAX || spool_begin(d->spool, digest, w->size, &have, &err))) {
+		w->elsewhere = false;
+		ask(d, w, have);
+		return;
+	}
+	drop(at);
+	tell(d, digest, CORE_ABSENT, "the other node has it no more");
+}
