@@ -10,6 +10,7 @@
  */
 #include "common/spawn.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct spawn {
 	struct loop_io		*io[KID_CHANNEL_COUNT], *ended;
 	struct loop_timer	*deadline;
 	struct kid_text		 text[KID_CHANNEL_COUNT];
+	spawn_progress_f	*progress;	/* NULL: the deadline stands */
 	struct err		 failed;	/* why it could not be started */
 	uint64_t		 began_ms;
 	uint32_t		 deadline_ms;
@@ -140,6 +142,18 @@ worker_stderr_log(const struct spawn *s)
 	}
 }
 
+/* What it says of its progress puts the deadline off. */
+static void
+progress_take(struct spawn *s)
+{
+	char text[KID_PROGRESS_MAX];
+
+	if (s->progress == NULL || !kid_progress(&s->text[KID_OUT], text, sizeof(text)))
+		return;
+	loop_timer_at(s->deadline, clock_mono_ms() + s->deadline_ms);
+	s->progress(s->arg, text);
+}
+
 /* Also the way to find that a lost one has ended at last. True: it has ended, and s is gone. */
 static bool
 spawn_reap(struct spawn *s)
@@ -153,6 +167,7 @@ spawn_reap(struct spawn *s)
 		for (int ch = KID_OUT; ch <= KID_ERR; ch++)
 			if (s->kid.fd[ch] != -1)
 				kid_read(s->kid.fd[ch], &s->text[ch]);
+		progress_take(s);
 		if (s->late)
 			result_late(&r, s);
 		else
@@ -212,9 +227,11 @@ spawn_readable(int fd, unsigned int ready, void *arg)
 {
 	struct spawn *s = arg;
 	int ch = fd == s->kid.fd[KID_OUT] ? KID_OUT : KID_ERR;
+	bool more = kid_read(fd, &s->text[ch]);
 
 	(void)ready;
-	if (kid_read(fd, &s->text[ch]))
+	progress_take(s);
+	if (more)
 		return;
 	loop_io_free(s->io[ch]);
 	s->io[ch] = NULL;
@@ -270,6 +287,16 @@ spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const 
 }
 
 struct spawn *
+spawn_work_moving(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx,
+    uint32_t deadline_ms, spawn_progress_f *progress, spawn_done_f *done, void *arg)
+{
+	struct spawn *s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
+
+	s->progress = progress;
+	return s;
+}
+
+struct spawn *
 spawn_exec(struct loop *loop, const char *name, const struct spawn_cmd *cmd, uint32_t deadline_ms,
     spawn_done_f *done, void *arg)
 {
@@ -292,13 +319,23 @@ spawn_forget(struct spawn *s)
 	spawn_reap(s);
 }
 
+void
+spawn_stop(struct spawn *s)
+{
+	if (s->kid.pid != -1)
+		kill(-s->kid.pid, SIGKILL);
+}
+
 /* ---------------------------------------------------------------- synchronous, for workers */
 
-/* Wait for its end while its output is read. False when the deadline came first. */
+/* Wait for its end while its output is read. False when the deadline came first, which progress (of cmd, if any) puts off. */
 static bool
-kid_await(struct kid *kid, struct kid_text text[KID_CHANNEL_COUNT], uint64_t deadline_ms,
+kid_await(struct kid *kid, struct kid_text text[KID_CHANNEL_COUNT], const struct spawn_cmd *cmd, uint32_t limit_ms,
     siginfo_t *ret)
 {
+	uint64_t deadline_ms = clock_mono_ms() + limit_ms;
+	char said[KID_PROGRESS_MAX];
+
 	for (;;) {
 		struct pollfd p[] = { { .fd = kid->pidfd, .events = POLLIN },
 			{ .fd = kid->fd[KID_OUT], .events = POLLIN },
@@ -310,6 +347,10 @@ kid_await(struct kid *kid, struct kid_text text[KID_CHANNEL_COUNT], uint64_t dea
 		for (int ch = KID_OUT; ch <= KID_ERR; ch++)
 			if (kid->fd[ch] != -1 && !kid_read(kid->fd[ch], &text[ch]))
 				kid_close(&kid->fd[ch], 1);
+		if (cmd != NULL && cmd->progress != NULL && kid_progress(&text[KID_OUT], said, sizeof(said))) {
+			deadline_ms = clock_mono_ms() + limit_ms;
+			cmd->progress(cmd->progress_arg, said);
+		}
 		if (!kid_ended(kid, ret)) {
 			if (clock_mono_ms() >= deadline_ms)
 				return false;
@@ -319,6 +360,8 @@ kid_await(struct kid *kid, struct kid_text text[KID_CHANNEL_COUNT], uint64_t dea
 		for (int ch = KID_OUT; ch <= KID_ERR; ch++)
 			if (kid->fd[ch] != -1)
 				kid_read(kid->fd[ch], &text[ch]);
+		if (cmd != NULL && cmd->progress != NULL)
+			kid_progress(&text[KID_OUT], said, sizeof(said));
 		return true;
 	}
 }
@@ -336,7 +379,7 @@ spawn_run(const struct spawn_cmd *cmd, uint32_t deadline_ms, char *out, size_t o
 
 	if (!kid_start(&job, &kid, err))
 		return -1;
-	ended = kid_await(&kid, text, clock_mono_ms() + deadline_ms, &si);
+	ended = kid_await(&kid, text, cmd, deadline_ms, &si);
 	if (ended) {
 		result_judge(&r, &kid, &si, job.name, false);
 	} else {
@@ -344,7 +387,7 @@ spawn_run(const struct spawn_cmd *cmd, uint32_t deadline_ms, char *out, size_t o
 		err_set(&r.err, 0, "%s: not finished after %u ms", job.name, deadline_ms);
 		kill(-kid.pid, SIGKILL);
 		/* In uninterruptible sleep it stays a zombie-to-be of this worker, which ends soon. */
-		kid_await(&kid, text, clock_mono_ms() + REAP_MS, &si);
+		r.err.sys = kid_await(&kid, text, NULL, REAP_MS, &si) ? ETIMEDOUT : EBUSY;
 	}
 	if (out != NULL && out_size != 0)
 		snprintf(out, out_size, "%s", kid_text(&text[KID_OUT]));

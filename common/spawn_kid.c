@@ -27,6 +27,7 @@
 #define KID_FAIL_FD 3		/* in the child: where one struct err is sent to */
 #define KID_REPORT_FD 4		/* in a worker: its report */
 #define PIPE_BYTES 65536	/* what a pipe can hold */
+#define KID_PROGRESS "progress "
 
 extern char **environ;
 
@@ -36,6 +37,32 @@ struct spawn_out {
 };
 
 /* ---------------------------------------------------------------- in the child */
+
+/* One line, whose newlines become blanks. */
+static void
+line_send(int fd, char *line, size_t n)
+{
+	for (size_t i = 0; i + 1 < n; i++)
+		if (line[i] == '\n')
+			line[i] = ' ';
+	for (size_t sent = 0; sent < n; ) {
+		ssize_t did = send(fd, line + sent, n - sent, MSG_NOSIGNAL);
+
+		if (did > 0)
+			sent += (size_t)did;
+		else if (errno != EINTR)
+			return;		/* the parent is gone: go on with the work, unheard */
+	}
+}
+
+void
+spawn_progress(struct spawn_out *out, const char *text)
+{
+	char line[KID_PROGRESS_MAX + sizeof(KID_PROGRESS)];
+
+	/* not counted as output: it may go on for hours, and the parent keeps none of it */
+	line_send(out->fd, line, (size_t)snprintf(line, sizeof(line), KID_PROGRESS "%.*s\n", KID_PROGRESS_MAX - 2, text));
+}
 
 void
 spawn_say(struct spawn_out *out, const char *key, const char *fmt, ...)
@@ -50,22 +77,12 @@ spawn_say(struct spawn_out *out, const char *key, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + len, sizeof(line) - 1 - (size_t)len, fmt, ap);
 	va_end(ap);
-	for (char *c = line; *c != '\0'; c++)
-		if (*c == '\n')
-			*c = ' ';
 	n = strlen(line);
 	line[n++] = '\n';
 	if (n > out->left)
 		return;		/* whole lines only */
 	out->left -= n;
-	for (size_t sent = 0; sent < n; ) {
-		ssize_t did = send(out->fd, line + sent, n - sent, MSG_NOSIGNAL);
-
-		if (did > 0)
-			sent += (size_t)did;
-		else if (errno != EINTR)
-			return;		/* the parent is gone: go on with the work, unheard */
-	}
+	line_send(out->fd, line, n);
 }
 
 static void __attribute__((noreturn))
@@ -341,6 +358,35 @@ text_add(struct kid_text *t, const char *bytes, size_t len)
 	for (size_t i = 0; i < len; i++)
 		t->bytes[t->len++] = bytes[i] != '\0' ? bytes[i] : ' ';
 	t->bytes[t->len] = '\0';
+}
+
+bool
+kid_progress(struct kid_text *t, char *ret, size_t size)
+{
+	const size_t word = sizeof(KID_PROGRESS) - 1;
+	char *line = t->bytes, *keep = t->bytes, *end = t->bytes, *newline;
+	bool any = false;
+
+	if (t->len != 0)
+		end += t->len;
+	while (line < end && (newline = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		size_t n = (size_t)(newline + 1 - line);
+
+		if (n > word && memcmp(line, KID_PROGRESS, word) == 0) {
+			snprintf(ret, size, "%.*s", (int)(n - 1 - word), line + word);
+			any = true;
+		} else {
+			memmove(keep, line, n);
+			keep += n;
+		}
+		line += n;
+	}
+	if (any) {
+		memmove(keep, line, (size_t)(end - line));
+		t->len -= (size_t)(line - keep);
+		t->bytes[t->len] = '\0';
+	}
+	return any;
 }
 
 const char *

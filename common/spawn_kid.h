@@ -20,6 +20,7 @@ struct kid {
 	int	pidfd;
 	int	fd[KID_CHANNEL_COUNT];
 };
+#define KID_PROGRESS_MAX 160
 #define KID_NONE { .pid = -1, .pidfd = -1, .fd = { -1, -1, -1 } }
 
 /* What the child is to do: a command, or a function. */
@@ -45,6 +46,8 @@ bool		 kid_ended(const struct kid *, siginfo_t *ret);
 bool		 kid_said_failed(const struct kid *, struct err *ret);
 /* Take what is there, at most a pipe full; past SPAWN_OUT_MAX it is thrown away. False at end of file. */
 bool		 kid_read(int fd, struct kid_text *);
+/* Takes the whole lines "progress TEXT" out of it; the last TEXT to ret. False: there was none. */
+bool		 kid_progress(struct kid_text *, char *ret, size_t size);
 const char	*kid_text(const struct kid_text *);	/* "" where nothing came */
 void		 kid_close(int *fd, size_t n);		/* and set them to -1 */
 

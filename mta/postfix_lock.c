@@ -26,6 +26,15 @@ still_there(int dir, const char *name, int fd)
 	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* It belongs to whom its directory does: master opens that of its data directory as mail_owner, and never starts where it may not. */
+static bool
+give_to_owner(int dir, int fd, const struct stat *file)
+{
+	struct stat st;
+
+	return fstat(dir, &st) == 0 && (st.st_uid == file->st_uid || fchown(fd, st.st_uid, st.st_gid) == 0);
+}
+
 /*
  * One lock file, made where it is missing, as master would make it. The directory missing: nobody can start there, and there is
  * nothing to hold.
@@ -49,6 +58,8 @@ take(const char *path, const char *name, struct queue_lock *lock, struct err *er
 		if (errno == EWOULDBLOCK)
 			fact = FACT_NO;
 		err_set(err, 0, "Postfix runs: %s/%s is %s", path, name, errno == EWOULDBLOCK ? "locked" : strerror(errno));
+	} else if (!give_to_owner(dir, fd, &st)) {
+		err_set(err, errno, "%s/%s cannot be given to whom its directory belongs", path, name);
 	} else if (!still_there(dir, name, fd)) {
 		err_set(err, 0, "%s/%s was replaced while it was being locked", path, name);
 	} else {

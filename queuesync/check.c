@@ -279,7 +279,7 @@ find(struct check *c, unsigned int rule, enum finding_class class, enum problem 
 	char id[64];
 	struct finding *f;
 
-	if (group->listed == CHECK_LISTED_MAX) {
+	if (group->listed == (c->options.mending ? CHECK_ODD_MAX : CHECK_LISTED_MAX)) {
 		overflow(c, group, ack, path, 1);
 		return NULL;
 	}

@@ -30,6 +30,7 @@ struct check;
 
 struct check_options {
 	bool	 deep;		/* every record of every file is looked at */
+	bool	 mending;	/* more findings are listed, so that fewer rounds mend them all */
 	int64_t	 now;		/* s since the epoch, for ages and times in the future */
 	int64_t	 slack;		/* s that a time may be ahead */
 	uint64_t seed;		/* of the table: random for queues that others may write to */
@@ -189,7 +190,7 @@ void	check_each_kept(struct check *, uint32_t bits, check_kept_f *, void *arg);	
 void	check_ask(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
 
 /*
- * A finding; more than CHECK_LISTED_MAX of one rule, class and problem become one finding with a count,
+ * A finding; more than CHECK_LISTED_MAX of one rule, class and problem (mending: CHECK_ODD_MAX) become one finding with a count,
  * whose remedies stay empty: the repair goes round again until none is left. Returns NULL then. Valid until the
  * next finding. A path of its own where no file is there (missing parts): check_find_at().
  */

@@ -4,11 +4,15 @@
  */
 #include "queuesync/look.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/digest.h"
 #include "queuesync/names.h"
+#include "queuesync/progress.h"
+#include "queuesync/quarantine.h"
 #include "queuesync/read.h"
 #include "queuesync/scan.h"
 
@@ -16,9 +20,9 @@
 #define SCAN_THREADS 8		/* a cold disk has a queue; more make it no faster */
 
 static struct check *
-begin(const struct target *t, bool deep, const struct scan_options *scanning, struct scan_seen *seen, struct err *err)
+begin(const struct target *t, bool deep, bool mending, const struct scan_options *scanning, struct scan_seen *seen, struct err *err)
 {
-	struct check_options options = { .deep = deep, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
+	struct check_options options = { .deep = deep, .mending = mending, .now = (int64_t)(clock_wall_ms() / 1000), .slack = SLACK_S };
 	struct check *check;
 
 	digest_random(&options.seed, sizeof options.seed);
@@ -37,7 +41,7 @@ look_for_list(const struct target *t, struct err *err)
 	struct scan_options scanning = { .threads = SCAN_THREADS };
 	struct scan_seen seen;
 
-	return begin(t, true, &scanning, &seen, err);
+	return begin(t, true, false, &scanning, &seen, err);
 }
 
 /*
@@ -79,7 +83,8 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 	/* what the names were judged by is older, and so it is what a change since would show against */
 	scanning.note = scanning.until_us != 0 ? NULL : &note;
 	scanning.reading = at_once && options->deep ? t->rules : NULL;
-	check = begin(t, options->deep, &scanning, &seen, err);
+	progress_stage("files looked at", 0);
+	check = begin(t, options->deep, options->mending, &scanning, &seen, err);
 	if (check == NULL) {
 		queue_note_free(&note);
 		return false;
@@ -95,6 +100,24 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 	queue_note_free(&note);
 	check_free(check);
 	return ok;
+}
+
+/* A queue on which a repair was begun is not whole, whatever lies in its places: a message may wait in the quarantine for its new name. */
+static void
+tell_unfinished(const struct target *t, struct findings *f)
+{
+	int root = open(t->layout.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char run[RUN_NAME_MAX], path[80];
+	struct err ignored;
+
+	if (root == -1)
+		return;
+	if (quarantine_unfinished(root, run, &ignored)) {
+		finding_add(f, 20, CLASS_REPAIR, PROBLEM_INTERRUPTED_REPAIR, ACK_MAYBE, quarantine_path(run, path), NULL,
+		    "a repair was cut off before its end; the next one ends it");
+		findings_sort(f);
+	}
+	close(root);
 }
 
 bool
@@ -120,6 +143,7 @@ look_at(const struct target *t, const struct look_options *options, struct look 
 		*ret = second;
 		ret->live = true;
 	}
+	tell_unfinished(t, &ret->findings);
 	ret->took_ms = (clock_mono_us() - began_us) / 1000;
 	return true;
 }

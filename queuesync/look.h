@@ -14,6 +14,7 @@
 
 struct look_options {
 	bool		deep;
+	bool		mending;	/* it is followed by a repair, and by another look */
 	uint32_t	per_second;	/* most files read a second; 0: as fast as it goes */
 	uint32_t	limit_ms;	/* for reading; 0: none */
 	uint32_t	names_ms;	/* where all names are right, files are asked about so long at most; 0: all */

@@ -17,6 +17,7 @@
 #include "queuesync/list.h"
 #include "queuesync/look.h"
 #include "queuesync/output.h"
+#include "queuesync/progress.h"
 #include "queuesync/read.h"
 #include "queuesync/repair.h"
 #include "queuesync/target.h"
@@ -31,7 +32,7 @@ struct arguments {
 	const char		*command;
 	struct target_wish	 wish;
 	struct look_options	 look;
-	bool			 json, brief, repair;
+	bool			 json, brief, repair, progress;
 	const char		*run;		/* of "restore" */
 };
 
@@ -50,6 +51,7 @@ static const char help[] =
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
     "  --names-first T   check: where all names are right, ask for owners, modes and sizes for so long at most (Postfix)\n"
     "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
+    "  --progress        check --repair: lines \"progress N of M WHAT\" while it comes further, for programs\n"
     "  --run-dir DIR     where mailpaird keeps what it knows of the program's settings (else the program is asked)\n"
     "  --json            one JSON document on standard output\n"
     "  --conf FILE       mailpair.conf (" CONF ")\n"
@@ -155,12 +157,18 @@ look_again(void *arg, struct findings *ret, uint64_t *messages, uint64_t *files,
 static int
 repair_one(const struct arguments *args, const struct target *t, struct output *out)
 {
-	struct looking looking = { t, &args->look };
+	struct look_options look = args->look;
+	struct looking looking = { t, &look };
 	uint64_t began_ms = clock_mono_ms();
 	struct repair_result done;
 	struct err err = { 0 };
 	struct report r = { .mta = t->driver->name, .queue = t->layout.root, .deep = args->look.deep };
-	enum repair_end end = repair_queue(t->driver, &t->params, &t->layout, look_again, &looking, &done, &err);
+	enum repair_end end;
+
+	look.mending = true;
+	if (args->progress)
+		progress_to(stdout);
+	end = repair_queue(t->driver, &t->params, &t->layout, look_again, &looking, &done, &err);
 
 	if (end != REPAIR_DONE)
 		return sorry(args, &out->json, end == REPAIR_UNSAFE ? EXIT_REFUSED : EXIT_CANNOT, &err);
@@ -336,6 +344,7 @@ option_set(struct arguments *args, int option, const char *value)
 	case 'R': args->wish.run_dir = value; return true;
 	case 'j': args->json = true; return true;
 	case 'b': args->brief = true; return true;
+	case 'p': args->progress = true; return true;
 	case 'r': args->repair = true; return true;
 	case 't': return per_second(value, &args->look.per_second);
 	case 'l': return duration("--timeout", value, &args->look.limit_ms);
@@ -352,7 +361,7 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 		{ "config", required_argument, NULL, 'c' }, { "owners", required_argument, NULL, 'o' },
 		{ "conf", required_argument, NULL, 'f' }, { "node", required_argument, NULL, 'n' },
 		{ "run-dir", required_argument, NULL, 'R' }, { "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
-		{ "brief", no_argument, NULL, 'b' }, { "repair", no_argument, NULL, 'r' },
+		{ "brief", no_argument, NULL, 'b' }, { "progress", no_argument, NULL, 'p' }, { "repair", no_argument, NULL, 'r' },
 		{ "throttle", required_argument, NULL, 't' }, { "timeout", required_argument, NULL, 'l' },
 		{ "names-first", required_argument, NULL, 'N' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }

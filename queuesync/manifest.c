@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/digest.h"
+#include "queuesync/progress.h"
 #include "queuesync/quarantine.h"
 
 #define MANIFEST_MAX (256u << 20)	/* no plan is longer: findings are bounded */
@@ -102,7 +103,9 @@ manifest_text(int root, const char *mta, const struct plan *plan, const struct f
 		return NULL;
 	}
 	fprintf(to, "mailpair-manifest\t1\t%s\t%s\n", mta, clock_rfc3339(clock_wall_ms(), when));
+	progress_stage("steps written down", plan->steps);
 	for (size_t i = 0; ok && i < plan->steps; i++, lines++) {
+		progress_count();
 		put_step(to, &plan->step[i]);
 		if (plan->step[i].kind == REMEDY_QUARANTINE) {
 			ok = put_was(to, root, &plan->step[i], f, err);

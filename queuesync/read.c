@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "queuesync/open.h"
+#include "queuesync/progress.h"
 #include "queuesync/ring.h"
 
 #define SLOTS 8
@@ -110,7 +111,7 @@ batch_take(void *arg, void *slot)
 {
 	struct batch *batch = slot;
 
-	for (unsigned int i = 0; i < batch->len; i++)
+	for (unsigned int i = 0; i < batch->len; i++, progress_count())
 		job_take(arg, &batch->job[i]);
 	batch->len = 0;
 }

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "queuesync/open.h"
+#include "queuesync/progress.h"
 #include "queuesync/ring.h"
 
 #define SLICE_ENTRIES 256u
@@ -185,7 +186,7 @@ tell_slice(void *arg, void *slot)
 	struct scan_stat *s = arg;
 
 	s->cut = s->cut || slice->late;
-	for (unsigned int i = 0; i < slice->len && !s->cut; i++)
+	for (unsigned int i = 0; i < slice->len && !s->cut; i++, progress_count())
 		tell(s, &slice->file[i], slice->sys[i], slice->met[i] == MET_READ ? &slice->content[i] : NULL);
 	scan_stat_directory_done(slice->directory);
 	slice->len = 0;

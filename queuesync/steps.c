@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "queuesync/progress.h"
 #include "queuesync/repair.h"
 
+#define SYNC_EVERY 4096		/* steps; else the disk would have much to do at once, with no word of it */
 #define SWEEP_DEPTH 4		/* no mail program has more levels below a place */
 
 struct at { int dir; const char *name; };	/* a path, with its directory open */
@@ -236,6 +238,7 @@ sweep(int parent, const char *name, const struct plan_step *s, int depth, size_t
 		one.kind = s->kind == REMEDY_SWEEP_MODE ? REMEDY_MODE : REMEDY_OWNER;
 		ok = set_right(&a, &one, st.st_ino, err) != STEP_FAILED;
 		++*done;
+		progress_count();
 	}
 	closedir(dir);
 	return ok;
@@ -286,10 +289,12 @@ step_do(int root, const struct plan_step *s, bool resumed, struct err *err)
 bool
 steps_do(int root, const struct plan *plan, bool resumed, size_t *changed, struct err *err)
 {
+	progress_stage("steps", plan->steps);
 	for (size_t i = 0; i < plan->steps; i++) {
 		/* each kind of step rests on those before it */
-		if (i > 0 && plan->step[i].kind != plan->step[i - 1].kind && syncfs(root) == -1)
+		if (i > 0 && (plan->step[i].kind != plan->step[i - 1].kind || i % SYNC_EVERY == 0) && syncfs(root) == -1)
 			return err_set(err, errno, "cannot sync the queue");
+		progress_count();
 		switch (step_do(root, &plan->step[i], resumed, err)) {
 		case STEP_DONE: case STEP_ALREADY:
 			break;

@@ -222,6 +222,9 @@ begin_in_place(struct engine *en, enum fsm_event on, const struct fsm_row *row)
 	    on == EV_OP_SERVICES_STOP ? "services stop" : on == EV_OP_SERVICES_START ? "services start" : fsm_event_name(on);
 
 	engine_trans_begin(en, kind, self, self, row->why);
+	/* what answered for an address when the spool was taken, perhaps long ago, may be gone, and another may have come */
+	if (on == EV_OP_SERVICES_START)
+		engine_address_probe(en);
 }
 
 static bool
@@ -264,6 +267,8 @@ engine_step(struct engine *en, enum fsm_event on)
 		/* leaving a role discards what was not begun; what runs is waited for */
 		if (!changes)
 			begin_in_place(en, on, row);
+		else
+			engine_act_leave(en);
 		queue_set(en, row->acts);
 		engine_run_queue(en);
 	} else {

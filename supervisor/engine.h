@@ -110,6 +110,9 @@ struct engine {
 	enum fsm_act		 act_running;
 	uint64_t		 act_began_ms;
 	struct edge_ctx		 act_ctx;
+	char			 act_progress[160];	/* of the running action, "" = it says nothing of it */
+	bool			 act_told;		/* that it takes long */
+	bool			 act_stopped;		/* it was ended before its time */
 	char			 act_error[512];	/* the first failure of this queue */
 
 	/* the transition under way, for journal and status */

@@ -179,7 +179,8 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 		en->hold.binds = ok ? FACT_NO : FACT_UNKNOWN;
 		break;
 	case ACT_QUEUE_CHECK:
-		engine_queue_checked(en, res);
+		if (!en->act_stopped)
+			engine_queue_checked(en, res);
 		break;
 	case ACT_VERIFY:
 		en->verify_ms = clock_mono_ms();
@@ -208,6 +209,8 @@ act_describe(const struct engine *en, enum fsm_act act, const struct spawn_resul
 			if (*p == '\n')
 				*p = p[1] == '\0' ? '\0' : ';';
 		}
+	} else if (en->act_stopped) {
+		snprintf(buf, size, "it was cut off; the next start goes on with it");
 	} else if (res->end == SPAWN_TIMEOUT) {
 		snprintf(buf, size, "%s did not end within %" PRIu32 " ms: its outcome is not known", fsm_act_name(act),
 		    en->act_ctx.limit_ms);
@@ -226,7 +229,7 @@ act_done(void *arg, const struct spawn_result *res)
 	bool ok = res->end == SPAWN_EXITED && res->code == 0;
 	struct journal_event ev = { .kind = JOURNAL_STEP, .ok = ok, .transition = en->trans_id,
 		.took_ms = (uint32_t)(clock_mono_ms() - en->act_began_ms), .wall_ms = clock_wall_ms() };
-	bool refused = !ok && act == ACT_QUEUE_CHECK && engine_queue_refused(en, res);
+	bool refused = !ok && act == ACT_QUEUE_CHECK && !en->act_stopped && engine_queue_refused(en, res);
 	bool current = en->queue_at < en->queue_len && en->queue[en->queue_at] == act && en->queue_ran;
 
 	en->act_child = NULL;
@@ -238,9 +241,12 @@ act_done(void *arg, const struct spawn_result *res)
 	engine_tell(en, "%6" PRIu32 " ms  %s%s%s", ev.took_ms, ev.name, ok ? "" : ": ", ok ? "" : ev.text);
 	if (!ok) {
 		log_warnx("%s failed after %" PRIu32 " ms: %s", ev.name, ev.took_ms, ev.text);
+	}
+	if (!ok && !en->act_stopped) {
 		snprintf(en->last_error, sizeof(en->last_error), "%s: %.460s", ev.name, ev.text);
 		en->last_error_wall_ms = ev.wall_ms;
-	} else {
+	}
+	if (ok) {
 		log_info("%s took %" PRIu32 " ms", ev.name, ev.took_ms);
 	}
 	if (current) {
@@ -316,9 +322,24 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 	en->act_running = act;
 	en->acts_begun++;
 	en->act_began_ms = clock_mono_ms();
-	en->act_child = spawn_work(en->loop, fsm_act_name(act), act_work(en->edge, act), ctx,
-	    ctx->limit_ms + 500, act_done, en);
+	en->act_progress[0] = '\0';
+	en->act_told = en->act_stopped = false;
+	if (act == ACT_QUEUE_CHECK)
+		en->act_child = spawn_work_moving(en->loop, fsm_act_name(act), act_work(en->edge, act), ctx, ctx->limit_ms + 500,
+		    engine_queue_mends, act_done, en);
+	else
+		en->act_child = spawn_work(en->loop, fsm_act_name(act), act_work(en->edge, act), ctx, ctx->limit_ms + 500, act_done, en);
 	return true;
+}
+
+void
+engine_act_leave(struct engine *en)
+{
+	/* a repair is written down before it begins, and may take an hour */
+	if (en->act_child == NULL || en->act_running != ACT_QUEUE_CHECK)
+		return;
+	en->act_stopped = true;
+	spawn_stop(en->act_child);
 }
 
 /* ---------------------------------------------------------------- at once */

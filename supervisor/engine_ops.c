@@ -115,7 +115,7 @@ engine_op_standby(struct engine *en, struct err *err)
 		return refuse(OP_DONE, err, "this node stays away already");
 	if (en->role == ROLE_FAILED)
 		return refuse(OP_UNSAFE, err, "this node cannot let go of the spool; see 'mailpair status'");
-	if (en->role == ROLE_ACTIVE && engine_busy(en))
+	if (en->role == ROLE_ACTIVE && engine_busy(en) && !engine_queue_mending(en))
 		return refuse(OP_NO, err, "a transition is under way; wait for its end");
 	en->state.offline = true;
 	engine_save(en);

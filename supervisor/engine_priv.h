@@ -39,6 +39,7 @@ void	engine_trans_end(struct engine *, bool ok);
 
 /* engine_acts.c */
 bool	engine_act_begin(struct engine *, enum fsm_act);	/* a group action, in a worker; false: not yet */
+void	engine_act_leave(struct engine *);	/* the role changes: what may be cut off at any moment need not be waited for */
 void	engine_act_now(struct engine *, enum fsm_act);		/* one that takes effect at once */
 bool	engine_act_forgiven(enum fsm_act);	/* on the way down its failure alone is no failure to let go */
 
@@ -104,6 +105,8 @@ void	engine_queue_start(struct engine *);
 void	engine_queue_checked(struct engine *, const struct spawn_result *);	/* the one before a start */
 /* Was the start refused because of the queue? Then the services count as stopped until the operator starts them. */
 bool	engine_queue_refused(struct engine *, const struct spawn_result *);
+void	engine_queue_mends(void *arg, const char *text);	/* how far that has come: a spawn_progress_f */
+bool	engine_queue_mending(const struct engine *);	/* a repair before a start is at work */
 void	engine_queue_leave(struct engine *);		/* the spool goes: nobody may read in it any more */
 
 /* engine_ops.c */

@@ -52,12 +52,37 @@ engine_queue_checked(struct engine *en, const struct spawn_result *res)
 		loop_timer_in(en->queue_timer, DEEP_AFTER_MS);
 }
 
+void
+engine_queue_mends(void *arg, const char *text)
+{
+	struct engine *en = arg;
+	uint64_t took_ms = clock_mono_ms() - en->act_began_ms;
+	char long_text[300];
+
+	snprintf(en->act_progress, sizeof(en->act_progress), "%s", text);
+	if (en->act_told || took_ms < en->conf->mta.check_ms)
+		return;
+	en->act_told = true;
+	snprintf(long_text, sizeof(long_text), "the queue of %s has been mended for %" PRIu64 " s and is not whole yet: mail is not served before that (%s)",
+	    en->conf->mta.name, took_ms / 1000, text);
+	engine_event(en, "queue", false, "%s", long_text);
+	engine_hook(en, "queue", long_text);
+}
+
+bool
+engine_queue_mending(const struct engine *en)
+{
+	return en->act_child != NULL && en->act_running == ACT_QUEUE_CHECK && en->act_progress[0] != '\0';
+}
+
 bool
 engine_queue_refused(struct engine *en, const struct spawn_result *res)
 {
 	char value[8] = "";
+	bool said = spawn_get(res->out, "queue-refused", value, sizeof(value)) != NULL && strcmp(value, "yes") == 0;
 
-	if (spawn_get(res->out, "queue-refused", value, sizeof(value)) == NULL || strcmp(value, "yes") != 0)
+	/* who owns already undoes nothing: what a repair has left half done must not be started on. A disk that hangs is another matter. */
+	if (!said && (en->role != ROLE_ACTIVE || en->act_progress[0] == '\0' || res->end == SPAWN_TIMEOUT))
 		return false;
 	en->state.services_stopped = true;
 	en->state.queue_refused = true;

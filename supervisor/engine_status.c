@@ -169,7 +169,10 @@ problem_queue_refused(const struct engine *en, struct status *st)
 	static const char *const remedy = "'mailpair queue check' says what; 'mailpair queue check --repair' mends what can be mended; then "
 	    "'mailpair services start'";
 
-	if (en->queue_fast.verdict[0] != '\0')
+	if (en->conf->mta.queue_check != CONF_QUEUE_REFUSE)
+		problem(st, remedy, "MAIL IS NOT SERVED: the queue of %s could not be mended%s%s", en->conf->mta.name,
+		    en->queue_fast.text[0] != '\0' ? ": " : "", en->queue_fast.text);
+	else if (en->queue_fast.verdict[0] != '\0')
 		problem(st, remedy, "MAIL IS NOT SERVED: the queue of %s is %s and queue-check is \"refuse\": %s", en->conf->mta.name,
 		    en->queue_fast.verdict, en->queue_fast.text);
 	else
@@ -211,6 +214,9 @@ problems_of_ownership(const struct engine *en, struct status *st)
 		problem(st, "mend it; the next try is made by itself", "the last try to own failed: %s", en->last_error);
 	if (en->state.maintenance || en->peer_maintenance)
 		problem_maintenance(en, st);
+	if (engine_queue_mending(en))
+		problem(st, "wait: it is served as soon as that is done; what cuts it off ('mailpair standby', a power failure) loses nothing, "
+		    "the next start goes on with it", "MAIL IS NOT SERVED: the queue of %s is being mended, %s", en->conf->mta.name, en->act_progress);
 	if (en->state.services_stopped && en->role == ROLE_ACTIVE && en->state.queue_refused)
 		problem_queue_refused(en, st);
 	else if (en->state.services_stopped && en->role == ROLE_ACTIVE)
@@ -447,7 +453,8 @@ engine_status(const struct engine *en, struct status *st)
 	st->pauses = en->pauses;
 	st->longest_pause_ms = en->longest_pause_ms;
 	if (en->act_child != NULL)
-		snprintf(st->doing, sizeof(st->doing), "%s, %" PRIu64 " ms", fsm_act_name(en->act_running), now - en->act_began_ms);
+		snprintf(st->doing, sizeof(st->doing), "%s, %" PRIu64 " ms%s%.80s", fsm_act_name(en->act_running), now - en->act_began_ms,
+		    en->act_progress[0] != '\0' ? ": " : "", en->act_progress);
 	problems_of_ownership(en, st);
 	problems_of_disks(en, st);
 	problems_of_peer(en, st);

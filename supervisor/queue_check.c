@@ -4,6 +4,7 @@
  */
 #include "supervisor/queue_check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,13 +138,16 @@ program(char *buf, size_t size)
 	return "mailpair-queue";
 }
 
-/* One run with two arguments more, if not NULL; *ret says "unknown" and why where there is no verdict. False then. */
-static bool
-run(const struct conf *c, const char *more, const char *value, bool nice, uint32_t limit_ms, struct queue_report *ret)
+/* How it is run: with two arguments more, if not NULL. */
+struct run { const char *more, *value; bool nice; spawn_progress_f *progress; void *progress_arg; };
+
+/* *ret says "unknown" and why where there is no verdict, and the errno is that of spawn_run(); 0: there is one. */
+static int
+run(const struct conf *c, const struct run *how, uint32_t limit_ms, struct queue_report *ret)
 {
 	char path[512], out[OUT_MAX] = "", errout[512] = "";
 	const char *argv[17] = { program(path, sizeof(path)), "check", "--brief", "--mta", c->mta.name, "--run-dir", c->run_dir };
-	struct spawn_cmd cmd = { .argv = argv, .nice = nice };
+	struct spawn_cmd cmd = { .argv = argv, .nice = how->nice, .progress = how->progress, .progress_arg = how->progress_arg };
 	struct err why = { 0 };
 	uint64_t began = clock_mono_ms();
 	size_t n = 7;
@@ -153,11 +157,11 @@ run(const struct conf *c, const char *more, const char *value, bool nice, uint32
 		argv[n++] = "--config";
 		argv[n++] = c->mta.config;
 	}
-	if (more != NULL)
-		argv[n++] = more;
-	if (value != NULL)
-		argv[n++] = value;
-	if (nice) {
+	if (how->more != NULL)
+		argv[n++] = how->more;
+	if (how->value != NULL)
+		argv[n++] = how->value;
+	if (how->nice) {
 		argv[n++] = "--throttle";
 		argv[n++] = DEEP_FILES_PER_SECOND;
 	}
@@ -165,19 +169,43 @@ run(const struct conf *c, const char *more, const char *value, bool nice, uint32
 	status = spawn_run(&cmd, limit_ms, out, sizeof(out), errout, sizeof(errout), &why);
 	/* 2: no problem, but not everything was looked at; or no report */
 	if (status >= 0 && status <= 2 && queue_report_read(out, ret))
-		return true;
+		return 0;
 	errout[strcspn(errout, "\n")] = '\0';
 	*ret = (struct queue_report){ .verdict = "unknown", .took_ms = (uint32_t)(clock_mono_ms() - began) };
 	snprintf(ret->text, sizeof(ret->text), "%.250s", status == -1 ? why.text : errout[0] != '\0' ? errout :
 	    "mailpair-queue gave no verdict");
-	return false;
+	return status == -1 && why.sys != 0 ? why.sys : EINVAL;
+}
+
+static void
+comes_further(void *out, const char *text)
+{
+	spawn_progress(out, text);
+}
+
+/*
+ * Begun again where it was cut off. *ret_refused: it stood still, and was ended; who does not even die waits for a disk, which the
+ * other node may reach.
+ */
+static bool
+mend(const struct conf *c, uint32_t limit_ms, struct spawn_out *out, struct queue_report *ret, bool *ret_refused, struct err *err)
+{
+	int sys;
+
+	spawn_progress(out, "begins");
+	sys = run(c, &(struct run){ .more = "--repair", .value = "--progress", .progress = comes_further, .progress_arg = out }, limit_ms, ret);
+	if (sys == 0)
+		return true;
+	*ret_refused = sys == ETIMEDOUT;
+	if (sys == ETIMEDOUT)
+		snprintf(ret->text, sizeof(ret->text), "its repair came no further for %" PRIu32 " s", limit_ms / 1000);
+	return err_set(err, 0, "the queue of %s could not be mended: %s", c->mta.name, ret->text);
 }
 
 bool
 queue_check(const struct conf *c, const struct mta_driver *driver, const struct mta_params *params, uint32_t limit_ms,
     struct spawn_out *out, struct err *err)
 {
-	uint64_t deadline = clock_mono_ms() + limit_ms, now;
 	bool whole = c->mta.queue_check == CONF_QUEUE_REFUSE, ok = true, refused = false;
 	struct queue_report report;
 	struct err ignored;
@@ -186,16 +214,12 @@ queue_check(const struct conf *c, const struct mta_driver *driver, const struct 
 	/* a supervisor that was restarted: what runs goes on as it runs */
 	if (driver->running(params, &pid, &ignored) == FACT_YES)
 		return true;
-	(void)run(c, whole ? NULL : "--names-first", whole ? NULL : START_LOOK, false, limit_ms, &report);
+	(void)run(c, &(struct run){ .more = whole ? NULL : "--names-first", .value = whole ? NULL : START_LOOK }, limit_ms, &report);
 	switch (queue_judge(c->mta.queue_check, &report)) {
 	case QUEUE_GO:
 		break;
 	case QUEUE_MEND:
-		now = clock_mono_ms();
-		/* one that was begun has to be ended before anybody touches the queue: it goes on where it stopped */
-		ok = run(c, "--repair", NULL, false, now < deadline ? (uint32_t)(deadline - now) : 0, &report);
-		if (!ok)
-			err_set(err, 0, "the queue of %s could not be mended: %s", c->mta.name, report.text);
+		ok = mend(c, limit_ms, out, &report, &refused, err);
 		break;
 	case QUEUE_REFUSE:
 		refused = true;
@@ -213,7 +237,7 @@ bool
 queue_check_deep(const struct conf *c, uint32_t limit_ms, struct spawn_out *out, struct err *err)
 {
 	struct queue_report report;
-	bool ok = run(c, "--deep", NULL, true, limit_ms, &report);
+	bool ok = run(c, &(struct run){ .more = "--deep", .nice = true }, limit_ms, &report) == 0;
 
 	queue_report_say(&report, out);
 	return ok || err_set(err, 0, "%s", report.text);

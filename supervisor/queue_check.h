@@ -34,10 +34,11 @@ void	queue_report_say(const struct queue_report *, struct spawn_out *);
 enum queue_go queue_judge(enum conf_queue_check, const struct queue_report *);
 
 /*
- * Before a start: the fast pass, of a large queue perhaps not to its end where policy is not to refuse, and what policy says about its verdict. A running mail program's queue is left
- * alone. Reports "queue-verdict", "queue-messages", "queue-findings", "queue-damaged", "queue-took", "queue-cut", "queue-text".
- * False: the mail program must not be started, because of the policy ("queue-refused yes") or because a repair was begun
- * and did not end.
+ * Before a start: the fast pass, of a large queue perhaps not to its end where policy is not to refuse, and what policy says about its
+ * verdict. limit_ms is for the pass, and then for the repair, which may go on for as long as it comes further: each spurt of it is said
+ * by spawn_progress(), and limit_ms counts anew. A running mail program's queue is left alone. Reports "queue-verdict", "queue-messages", "queue-findings", "queue-damaged", "queue-took", "queue-cut", "queue-text".
+ * False: the mail program must not be started, because of the policy, or because the repair stood still for limit_ms (both:
+ * "queue-refused yes"), or because it failed: a repair that was begun has to be ended before anybody works on the queue.
  */
 bool	queue_check(const struct conf *, const struct mta_driver *, const struct mta_params *, uint32_t limit_ms,
 	    struct spawn_out *, struct err *);

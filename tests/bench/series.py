@@ -151,7 +151,7 @@ class Bench:
     def configure(self, **changes):
         options = dict(OPTIONS)
         options.update(changes)
-        conf = settings.mailpair_conf(options)
+        conf = settings.mailpair_conf(options, self.world.mailer)
         for host in self.world.hosts.values():
             host.write('/etc/mailpair/mailpair.conf', conf)
             host.write('/etc/mailpair/authkeys', settings.authkeys(), 0o600)

@@ -15,7 +15,7 @@ import mailers                          # noqa: E402
 from series import Bench                # noqa: E402
 from world import World, make_image, now_ns, run        # noqa: E402
 
-BLOCKS_KB, FILES = 10, 2.1              # of a message of Postfix: itself and the log of its deferral, a block each, and their directories
+BLOCKS_KB, FILES = 14, 3.1              # of a message, which has three files at most, a block each, and their directories
 FIRST_TRY = 3600                        # seconds from now: nothing of it comes due while we measure
 
 
@@ -33,14 +33,14 @@ def unseal(directory, image):
     run(['umount', at])
 
 
-def make_disk(directory, image, messages, room):
-    """An ext4 with so many deferred messages of Postfix, and room for so many: the same file system whatever is in it."""
+def make_disk(directory, image, mailer, messages, room):
+    """An ext4 with so many messages that wait, and room for so many: the same file system whatever is in it."""
     work = directory + '/make'
     os.mkdir(work)
-    make_image(work, image, mailers.MAILERS['postfix'], 512 + room * BLOCKS_KB // 1024, int(room * FILES) + 20000, 64)
+    make_image(work, image, mailer, 512 + room * BLOCKS_KB // 1024, int(room * FILES) + 20000, 64)
     at = mounted(directory, image)
     generate.own_numbers()
-    maker, words = generate.Postfix(at + '/postfix', int(time.time()) + FIRST_TRY), generate.Words(1)
+    maker, words = generate.MAKERS[mailer.name]('%s/%s' % (at, mailer.sub), later=int(time.time()) + FIRST_TRY), generate.Words(1)
     for number in range(messages):
         maker.message(words, number)
     run(['umount', at], timeout=300)
@@ -90,16 +90,21 @@ def main():
     parser = argparse.ArgumentParser()
     for option in ('--dir', '--build', '--san'):
         parser.add_argument(option, required=True)
+    parser.add_argument('--mta', choices=sorted(mailers.MAILERS), default='postfix')
     parser.add_argument('--messages', type=int, required=True)
     parser.add_argument('--room', type=int)
     parser.add_argument('--out')
     parser.add_argument('--runs', type=int, default=2)
     args = parser.parse_args()
+    mailer = mailers.MAILERS[args.mta]
+    if mailer.missing():
+        print(mailer.missing(), file=sys.stderr)
+        return 77
     if args.room is not None:
-        make_disk(args.dir, args.san, args.messages, args.room)
+        make_disk(args.dir, args.san, mailer, args.messages, args.room)
         return 0
-    args.series = 'queue of %d' % args.messages
-    world = World(args.dir, args.build, san=args.san)
+    args.series = 'queue of %d of %s' % (args.messages, args.mta)
+    world = World(args.dir, args.build, mailer, san=args.san)
     bench = None
     unseal(args.dir, args.san)
     try:

@@ -87,6 +87,24 @@ class Deliveries:
         if twice:
             raise Failed('%d messages were delivered twice: %s' % (len(twice), ' '.join(twice[:5])))
 
+    def repair(self, before):
+        """mailpair-queue does this first when it is to mend: a large queue on a slow disk is not at hand."""
+        for host in self.world.hosts.values():
+            with open(self.world.build + '/mailpair-queue', 'rb') as f:
+                host.write('/usr/local/sbin/mailpair-queue.real', f.read(), 0o755)
+            host.write('/usr/local/sbin/mailpair-queue', '#!/bin/sh\ncase "$*" in *--repair*--progress*)\n%s\nesac\n'
+                       'exec /usr/local/sbin/mailpair-queue.real "$@"\n' % before, 0o755)
+
+    def do_repair_takes(self, step, seconds):
+        self.repair('n=0\nwhile [ $n -lt %d ]; do n=$((n + 1)); echo "progress $n of %d seconds"; sleep 1; done # tidy: stands for a long work' % (
+            seconds, seconds))
+
+    def do_repair_still(self, step):
+        self.repair('exec sleep 3600 # tidy: stands for a work that comes no further')
+
+    def do_repair_usual(self, step):
+        self.repair(':')
+
     def do_damage(self, step):
         """What a crash or a person may do to the queue on the shared disk, while nobody has it."""
         if any(self.world.holds(n, 'disk') and host.pid for n, host in self.world.hosts.items()):

@@ -88,8 +88,9 @@ class Words:
 class Qmail:
     q, s, r, group, nofiles = 7794, 7796, 7795, 2107, 2108
 
-    def __init__(self, root):
-        self.root = root
+    def __init__(self, root, later=None):
+        """later: every message waits for its next try, at that second or within an hour after it."""
+        self.root, self.later = root, later
 
     def tree(self):
         make_dir(self.root, self.q, self.group, 0o750)
@@ -108,7 +109,7 @@ class Qmail:
         os.chmod(self.root + '/lock/trigger', 0o622)
 
     def message(self, words, number):
-        rnd, kind = words.random, number % 8
+        rnd, kind = words.random, 2 if self.later else number % 8
         lines = ['Received: (qmail %d invoked from network); 21 Nov 2026 21:08:17 -0000' % (1000 + number)]
         text = '\n'.join(lines + words.headers(number) + [''] + words.body()) + '\n'
         temporary = '%s/pid/%d.%d.1' % (self.root, number, NOW)
@@ -125,7 +126,8 @@ class Qmail:
         make_file('%s/info/%s' % (self.root, sub), b'F%s\0' % sender.encode(), self.s, self.group, 0o600)
         records = b''.join((b'D%s\0' if kind == 3 and i == 0 and len(to) > 1 else b'T%s\0') % t.encode() for i, t in enumerate(to))
         where = 'local' if kind == 4 else 'remote'
-        make_file('%s/%s/%s' % (self.root, where, sub), records, self.s, self.group, 0o600)
+        make_file('%s/%s/%s' % (self.root, where, sub), records, self.s, self.group, 0o600,
+                  self.later + number % 3600 if self.later else NOW)
         if kind == 6:
             make_file('%s/bounce/%d' % (self.root, n), b'<nobody@example.net>:\nno such user\n\n', self.s, self.group, 0o600)
 
@@ -219,15 +221,16 @@ def base62(number, width):
 class Exim:
     user = group = 990
 
-    def __init__(self, root, split=False):
-        self.root, self.split = root, split
+    def __init__(self, root, later=None, split=False):
+        """later: every message is frozen, since only that keeps the queue runner of a daemon that starts from delivering it."""
+        self.root, self.later, self.split = root, later, split
 
     def tree(self):
         for name in ('', '/input', '/msglog', '/db'):
             make_dir(self.root + name, self.user, self.group, 0o750)
 
     def message(self, words, number):
-        rnd, kind = words.random, number % 8
+        rnd, kind = words.random, 5 if self.later else number % 8
         name = '%s-%s-%s' % (base62(NOW - 86400 + number, 6), base62(2000 + number, 6), base62(number % 3844, 2))
         rcpts = [words.address(number * 10 + i) for i in range(1 + rnd.randrange(3))]
         done = rcpts[:1] if kind == 3 and len(rcpts) > 1 else []

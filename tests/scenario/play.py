@@ -482,6 +482,19 @@ class Engine(Judge):
     def do_break_spool(self, step, name):
         self.deed('spool', name, 'breaks')
 
+    # ---- the queue
+    def do_damage(self, step):
+        self.world.do('repair', 'tear', 0)
+
+    def do_repair_takes(self, step, seconds):
+        self.world.do('repair', 'takes', int(seconds * 1000))
+
+    def do_repair_still(self, step):
+        self.world.do('repair', 'still', 0)
+
+    def do_repair_usual(self, step):
+        self.world.do('repair', 'takes', 0)
+
     # ---- beats of others
     def do_record(self, step, count, name):
         self.world.do('keep', 'lan', name, count)

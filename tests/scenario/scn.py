@@ -155,6 +155,9 @@ FORMS = [
     ('idle', 'processors of NODE are idle'),
     ('deliver-mail', 'deliver mail'),
     ('damage', 'damage the queue'),
+    ('repair-takes', 'repair of the queue takes DURATION'),
+    ('repair-still', 'repair of the queue stands still'),
+    ('repair-usual', 'repair of the queue is as usual'),
     # what an operator does
     ('run', 'run NODE REST expect COUNT'),
     ('said', 'expect it said TEXT'),

@@ -3,6 +3,8 @@
  * start. What policy makes of the verdict the production code says (queue_judge); whether the start was allowed is judged here, by
  * what the queue really is and by what was looked at since it was mounted.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "supervisor/queue_check.h"
@@ -15,6 +17,12 @@ verdict(void)
 	if (!sim->calm && rng_chance(&sim->work, sim->plan->fail))
 		return "unknown";
 	return sim->torn ? "repairable" : "consistent";
+}
+
+bool
+queue_will_mend(const struct edge_ctx *ctx)
+{
+	return ctx->with_services && sim->torn && ctx->conf->mta.queue_check == CONF_QUEUE_MEND && sim->node[ctx->conf->self].mta_pid == 0;
 }
 
 bool
@@ -36,11 +44,20 @@ queue_work_check(const void *arg, struct spawn_out *out, struct err *err)
 	memcpy(r.verdict, verdict(), sizeof("repairable"));
 	go = queue_judge(ctx->conf->mta.queue_check, &r);
 	n->look = strcmp(r.verdict, "unknown") != 0 ? LOOK_DONE : LOOK_IN_VAIN;
+	if (go == QUEUE_MEND && (sim->repair_still || (!sim->calm && rng_chance(&sim->work, sim->plan->fail)))) {
+		memcpy(r.verdict, "unknown", sizeof("unknown"));
+		snprintf(r.text, sizeof(r.text), "its repair came no further for %" PRIu32 " s", ctx->limit_ms / 1000);
+		queue_report_say(&r, out);
+		spawn_say(out, "queue-refused", "yes");
+		return err_set(err, 0, "the queue could not be mended: %s", r.text);
+	}
 	if (go == QUEUE_MEND) {
 		memcpy(r.verdict, "repaired", sizeof("repaired"));
 		sim->torn = false;
 	}
 	queue_report_say(&r, out);
+	if (go == QUEUE_REFUSE)
+		spawn_say(out, "queue-refused", "yes");
 	return go != QUEUE_REFUSE || err_set(err, 0, "the queue is %s and queue-check is \"refuse\"", r.verdict);
 }
 

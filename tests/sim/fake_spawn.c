@@ -36,6 +36,14 @@ spawn_say(struct spawn_out *out, const char *key, const char *fmt, ...)
 	out->text[out->len] = '\0';
 }
 
+/* The world says it for them: spawn_due(). */
+void
+spawn_progress(struct spawn_out *out, const char *text)
+{
+	(void)out;
+	(void)text;
+}
+
 const char *
 spawn_get(const char *report, const char *key, char *buf, size_t size)
 {
@@ -121,7 +129,8 @@ spawn_work(struct loop *loop, const char *name, spawn_work_f *work, const void *
 	struct spawn *s = spawn_take(loop->node);
 	uint64_t scripted;
 
-	s->lost = s->calling = s->failed = s->alone = s->late = s->stuck = false;
+	s->lost = s->calling = s->failed = s->alone = s->late = s->stuck = s->killed = s->moves = false;
+	s->progress = NULL;
 	s->phase = 0;
 	s->out.len = 0;
 	s->out.text[0] = '\0';
@@ -171,6 +180,23 @@ spawn_work_alone(struct loop *loop, const char *name, spawn_work_f *work, const 
 	}
 	s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
 	s->alone = true;
+	return s;
+}
+
+/* Only a repair says how far it has come. */
+struct spawn *
+spawn_work_moving(struct loop *loop, const char *name, spawn_work_f *work, const void *ctx, uint32_t deadline_ms,
+    spawn_progress_f *progress, spawn_done_f *done, void *arg)
+{
+	struct spawn *s = spawn_work(loop, name, work, ctx, deadline_ms, done, arg);
+
+	s->progress = progress;
+	s->moves = queue_will_mend(&s->ctx) && s->fate == FATE_GOOD && !sim->repair_still;
+	if (s->moves && !sim->calm && sim->script == NULL && rng_chance(&sim->work, 300)) {
+		s->end_us = rng_in(&sim->work, deadline_ms * MS, REPAIR_SPANS * deadline_ms * MS);
+		item_drop(&s->step_slot);
+		step_queue(s);
+	}
 	return s;
 }
 
@@ -241,6 +267,8 @@ spawn_tell(struct spawn *s, enum spawn_end end)
 	if (end == SPAWN_TIMEOUT) {
 		err_set(&r.err, 0, "%s: not finished in time", s->kind->name);
 	}
+	if (end == SPAWN_SIGNALED)
+		r.code = 9;
 	if (!s->kind->quiet || bad || end != SPAWN_EXITED)
 		TRACE("  %s: worker %s %s%s%s", sim->node[s->node].conf.node[s->node], s->kind->name,
 	    end == SPAWN_TIMEOUT ? "timed out" : bad ? "failed: " : "is done", bad ? r.err.text : "", "");
@@ -268,10 +296,10 @@ spawn_step(struct spawn *s)
 			item_add(&s->step_slot, sim->now + STUCK_LOOK, IT_STEP, CLASS_WORKER, s->node, s, 0);
 			return;
 		}
-		if (s->stuck && (s->lost || s->late) && !s->kind->sticks) {
+		if (s->stuck && (s->lost || s->late || s->killed) && !s->kind->sticks) {
 			/* it was killed meanwhile: the call that it was stuck in comes back, and that is its end */
 			if (!s->lost)
-				spawn_tell(s, SPAWN_TIMEOUT);
+				spawn_tell(s, s->late ? SPAWN_TIMEOUT : SPAWN_SIGNALED);
 			spawn_free(s);
 			return;
 		}
@@ -293,6 +321,19 @@ spawn_step(struct spawn *s)
 void
 spawn_due(struct spawn *s)
 {
+	uint32_t limit_ms = s->ctx.limit_ms + 500;
+
+	if (s->killed && !stays(s)) {
+		spawn_tell(s, SPAWN_SIGNALED);
+		spawn_free(s);
+		return;
+	}
+	if (s->moves && !s->stuck && !s->killed) {
+		s->mono_us += limit_ms * MS;
+		item_add(&s->deadline_slot, node_virt(&sim->node[s->node], s->mono_us), IT_DEADLINE, CLASS_DAEMON, s->node, s, 0);
+		s->progress(s->arg, "1 of 2 steps");
+		return;
+	}
 	if (s->phase >= s->kind->phases && phase_at(s) <= sim->now) {
 		spawn_step(s);		/* it ended in this very turn of the loop: the outcome is known */
 		return;
@@ -324,6 +365,17 @@ spawn_forget(struct spawn *s)
 	item_drop(&s->deadline_slot);
 	if (!stays(s))
 		spawn_free(s);
+}
+
+void
+spawn_stop(struct spawn *s)
+{
+	s->killed = true;
+	if (stays(s))
+		return;		/* its deadline stands */
+	item_drop(&s->step_slot);
+	item_drop(&s->deadline_slot);
+	item_add(&s->deadline_slot, sim->now + 1, IT_DEADLINE, CLASS_DAEMON, s->node, s, 0);
 }
 
 void

@@ -18,7 +18,8 @@
 
 /*
  * The longest lawful way: boot, initdead, silence, a fence that was begun before the calm and times out, its retry, the delay and the
- * fence; then a release and a start that are both as slow as allowed, and once more the waits of the election.
+ * fence; then a release and a start that are both as slow as allowed, and once more the waits of the election. A repair of the queue
+ * that was begun before the calm comes first.
  */
 uint64_t
 live_bound_us(const struct conf *c)
@@ -28,7 +29,7 @@ live_bound_us(const struct conf *c)
 	uint64_t wait = c->heartbeat.initdead_ms + 2 * c->heartbeat.deadtime_ms + c->takeover.fence_delay_ms +
 	    2 * c->takeover.fence_retry_ms + 2 * 5000 + 2 * 2000 + 4000;
 
-	return (2 * (up + down) + wait + c->takeover.restart_window_ms +
+	return (2 * (up + down) + wait + REPAIR_SPANS * ((uint64_t)c->mta.check_ms + 500) + c->takeover.restart_window_ms +
 	    2 * (uint64_t)fence_longest_ms(c, 0)) * MS;
 }
 
@@ -104,13 +105,14 @@ mend(void)
 		}
 		if (n->en.state.maintenance || n->en.peer_maintenance)
 			engine_op_maintenance(&n->en, false, 0, &err);
-		if (n->en.state.gave_up)
+		if (n->en.state.gave_up || n->en.state.queue_refused)
 			sim->torn = false;
 		if (n->en.state.offline || n->en.state.gave_up || n->en.role == ROLE_STOPPED ||
 		    (n->en.role == ROLE_FAILED && sim->now - sim->begin > sim->plan->calm_at + FAILED_FOR))
 			engine_op_online(&n->en, &err);
-		if (n->en.role == ROLE_ACTIVE && n->en.state.services_stopped)
-			engine_op_services(&n->en, true, &err);
+		if (n->en.role == ROLE_ACTIVE && n->en.state.services_stopped && engine_op_services(&n->en, true, &err) == OP_UNSAFE &&
+		    n->en.proof.kind != PROOF_NONE)
+			engine_op_standby(&n->en, &err);	/* its ownership is in doubt for ever: to take the spool anew ends that */
 		if (!other->power && n->en.proof.kind == PROOF_NONE)
 			engine_op_confirm_dead(&n->en, n->conf.node[1 - i], &err);
 	}

@@ -332,6 +332,22 @@ verb_spool(const struct words *w, struct err *err)
 	return true;
 }
 
+/* repair tear|takes|still MS: the queue is damaged; how long its repair takes; it comes no further */
+static bool
+verb_repair(const struct words *w, struct err *err)
+{
+	uint64_t ms;
+
+	if (!play_number(w->word[2], &ms, err))
+		return false;
+	if (strcmp(w->word[1], "tear") == 0)
+		sim->torn = true;
+	else
+		sim->repair_us = ms * MS;
+	sim->repair_still = strcmp(w->word[1], "still") == 0;
+	return true;
+}
+
 /* clock NODE +|- MS: its wall clock jumps */
 static bool
 verb_clock(const struct words *w, struct err *err)
@@ -362,5 +378,5 @@ const struct play_verb play_deeds[] = {
 	{ "power", 3, verb_power }, { "carrier", 3, verb_carrier }, { "wire", 4, verb_wire }, { "lan", 3, verb_lan }, { "thief", 2, verb_thief },
 	{ "keep", 4, verb_keep }, { "kept", 1, verb_kept }, { "inject", 3, verb_inject }, { "device", 4, verb_device }, { "reach", 4, verb_reach },
 	{ "freeze", 3, verb_freeze }, { "daemon", 4, verb_daemon }, { "mta", 3, verb_mta }, { "spool", 3, verb_spool },
-	{ "clock", 4, verb_clock }, { "statedisk", 3, verb_statedisk }, { NULL, 0, NULL },
+	{ "clock", 4, verb_clock }, { "statedisk", 3, verb_statedisk }, { "repair", 3, verb_repair }, { NULL, 0, NULL },
 };

@@ -136,6 +136,8 @@ play_takes(const struct spawn *s)
 
 	if (s->kind->fence)
 		return fence_takes(s);
+	if (s->kind->work == sim_edge.queue_check && queue_will_mend(&s->ctx))
+		return sim->repair_still ? s->ctx.limit_ms * MS : sim->repair_us;
 	if (s->kind->work == sim_edge.storage_down && n->held)
 		more = c->storage.holders == CONF_HOLDERS_KILL ? c->kill_ms : c->unmount_ms;
 	else if (s->kind->work == sim_edge.monitor && n->mta_hung)

@@ -166,6 +166,9 @@ struct spawn {
 	bool		stuck;		/* in the kernel, since a disk hangs: cannot be killed, and goes on when that is over */
 	int		phase;
 	bool		failed;		/* the work itself said no */
+	bool		killed;		/* before its time, by who began it */
+	bool		moves;		/* it says so whenever its deadline comes, which is then put off */
+	spawn_progress_f *progress;
 	uint64_t	began, mono_us;	/* when it began; its deadline */
 	uint64_t	end_us;		/* how long it takes in all */
 	struct spawn_out out;
@@ -176,6 +179,7 @@ struct spawn {
 };
 
 #define SPAWNS 64
+#define REPAIR_SPANS 3			/* a repair that comes further takes so many of its deadlines at most */
 
 struct packet { bool used; int to, link; uint64_t sent_at; uint8_t bytes[LINK_DATAGRAM_MAX]; size_t len, slot; };
 
@@ -277,6 +281,8 @@ struct sim {
 	uint64_t	fired;				/* ops that waited for a worker, by their bit */
 	bool		full, thief;			/* thief: a third host has the service address */
 	bool		torn;			/* the queue: its mail program died with its kernel, and nobody has mended it since */
+	uint64_t	repair_us;		/* how long that takes, 0: as any check */
+	bool		repair_still;		/* it comes no further */
 	uint64_t	mount_gen, tenure;
 	int		tenure_node;
 	char		seal_before[600];		/* what stays there if the power of this node fails before the seal is synced */
@@ -370,6 +376,7 @@ void	fence_acts(int node, bool off);		/* the machine itself */
 
 /* fake_queue.c */
 bool	queue_work_check(const void *, struct spawn_out *, struct err *);
+bool	queue_will_mend(const struct edge_ctx *);	/* a check would find something, and mend it */
 bool	queue_work_deep(const void *, struct spawn_out *, struct err *);
 void	queue_begins(const struct node *, enum conf_queue_check);
 

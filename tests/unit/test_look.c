@@ -4,11 +4,16 @@
  */
 #include "queuesync/look.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "queuesync/list.h"
 #include "queuesync/output.h"
+#include "queuesync/progress.h"
+#include "queuesync/quarantine.h"
 #include "tests/unit/tree.h"
 
 /* ---------------------------------------------------------------- two looks */
@@ -47,6 +52,80 @@ START_TEST(a_queue_at_rest_is_looked_at_once)
 	findings_free(&look.findings);
 	queue_layout_free(&t.layout);
 	untree();
+}
+END_TEST
+
+/* Else a mail program would be started while a message waits in the quarantine for its new name. */
+START_TEST(a_queue_on_which_a_repair_was_cut_off_is_not_whole)
+{
+	struct look_options options = { 0 };
+	struct findings none = { 0 };
+	struct plan plan = { 0 };
+	char run[RUN_NAME_MAX], path[80];
+	struct rules rules;
+	struct target t;
+	struct look look;
+	struct err err = { 0 };
+	int at;
+
+	tree(3);
+	t = toy_target(&rules);
+	at = open(root, O_RDONLY | O_DIRECTORY);
+	ck_assert_msg(quarantine_begin(at, run, &err), "%s", err.text);
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert_uint_eq(look.findings.len, 0);	/* nothing was written down: nothing was done */
+	plan_add(&plan, REMEDY_MODE, "new/1", NULL);
+	ck_assert_msg(quarantine_manifest(at, run, "toy", &plan, &none, &err), "%s", err.text);
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert_uint_eq(look.findings.len, 1);
+	ck_assert_int_eq(look.findings.at[0].problem, PROBLEM_INTERRUPTED_REPAIR);
+	ck_assert_str_eq(look.findings.at[0].path, quarantine_path(run, path));
+	ck_assert_int_eq(findings_verdict(&look.findings), VERDICT_REPAIRABLE);
+	findings_free(&look.findings);
+	ck_assert(quarantine_mark(at, run, "done", "", &err));
+	ck_assert(look_at(&t, &options, &look, &err));
+	ck_assert_uint_eq(look.findings.len, 0);
+	close(at);
+	plan_free(&plan);
+	queue_layout_free(&t.layout);
+	untree();
+}
+END_TEST
+
+/* ---------------------------------------------------------------- progress */
+
+static bool
+says(FILE *f, const char *text)
+{
+	char line[128];
+	bool found = false;
+
+	rewind(f);
+	while (!found && fgets(line, sizeof line, f) != NULL)
+		found = strcmp(line, text) == 0;
+	return found;
+}
+
+START_TEST(progress_is_told_by_what_was_done_and_seldom)
+{
+	FILE *f = tmpfile();
+	uint64_t began = clock_mono_ms(), lines = 0;
+	int c;
+
+	ck_assert_ptr_nonnull(f);
+	progress_stage("steps", 200000);
+	progress_count();			/* nobody wants to know */
+	progress_to(f);
+	progress_stage("steps", 200000);
+	for (int i = 0; i < 200000; i++)
+		progress_count();
+	ck_assert(says(f, "progress 1 of 200000 steps\n"));
+	rewind(f);
+	while ((c = fgetc(f)) != EOF)
+		lines += c == '\n';
+	ck_assert_uint_le(lines, 2 + (clock_mono_ms() - began) / 250);
+	progress_to(NULL);
+	fclose(f);
 }
 END_TEST
 
@@ -397,6 +476,8 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_queue_at_rest_is_looked_at_once);
+	tcase_add_test(tc, a_queue_on_which_a_repair_was_cut_off_is_not_whole);
+	tcase_add_test(tc, progress_is_told_by_what_was_done_and_seldom);
 	tcase_add_test(tc, a_message_that_leaves_meanwhile_makes_for_a_second_look);
 	tcase_add_test(tc, a_deep_look_reads_what_it_meets_and_the_second_time_all_names_first);
 	tcase_add_test(tc, where_all_names_are_right_mail_does_not_wait_for_every_file);

@@ -230,6 +230,25 @@ START_TEST(a_start_while_the_queue_is_mended_fails_and_says_why)
 }
 END_TEST
 
+/* On a node where Postfix never ran the lock of the data directory is made by whoever needs it first. */
+START_TEST(a_repair_on_a_node_where_postfix_never_ran_leaves_a_lock_that_master_may_open)
+{
+	struct queue_layout layout;
+	struct queue_lock lock;
+	struct err err = { 0 };
+	char path[300];
+
+	ck_assert(mta_postfix.layout(&box.params, NULL, NULL, &layout, &err));
+	snprintf(path, sizeof path, "%s/data/master.lock", box.dir);
+	unlink(path);
+	ck_assert_msg(mta_postfix.lock(&box.params, &layout, &lock, &err) == FACT_YES, "%s", err.text);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	queue_unlock(&lock);
+	queue_layout_free(&layout);
+	started(start());
+}
+END_TEST
+
 static const struct { const char *more, *why; } broken[] = {
 	{ "mail_owner = nobodyknows",		"nobodyknows" },
 	{ "mail_owner = root",			"privileged" },
@@ -370,6 +389,7 @@ run(void)
 	tcase_add_test(tc, a_start_deletes_nothing);
 	tcase_add_test(tc, names_that_were_just_checked_are_not_read_again_until_their_directory_changes);
 	tcase_add_test(tc, a_start_while_the_queue_is_mended_fails_and_says_why);
+	tcase_add_test(tc, a_repair_on_a_node_where_postfix_never_ran_leaves_a_lock_that_master_may_open);
 	tcase_add_loop_test(tc, a_broken_configuration_is_told_ahead_of_time_and_not_started, 0,
 	    sizeof broken / sizeof broken[0]);
 	tcase_add_test(tc, what_is_out_of_the_ordinary_is_left_to_post_install);

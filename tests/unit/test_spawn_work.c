@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -256,6 +257,117 @@ START_TEST(a_signal_to_a_worker_does_not_reach_the_parents_loop)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- progress */
+
+#define WORD_MS 200	/* between two words */
+#define QUIET_MS 1000	/* the deadline */
+
+static char progress_last[64];
+static int progress_calls;
+
+static void
+progress_heard(void *arg, const char *text)
+{
+	(void)arg;
+	snprintf(progress_last, sizeof(progress_last), "%s", text);
+	progress_calls++;
+}
+
+/* So many words, then the report; "hang": and then nothing more. */
+static bool
+work_moving(const void *ctx, struct spawn_out *out, struct err *err)
+{
+	char text[32];
+
+	(void)err;
+	for (int i = 1; i <= 8; i++) {
+		struct timespec pause = { .tv_nsec = WORD_MS * 1000000 };
+
+		nanosleep(&pause, NULL);	/* tidy: the pace of the work is what is tested */
+		snprintf(text, sizeof(text), "%d\nof 8", i);
+		spawn_progress(out, text);
+		spawn_say(out, "step", "%d", i);
+	}
+	while (strcmp(ctx, "hang") == 0)
+		pause();
+	return true;
+}
+
+START_TEST(a_worker_that_comes_further_may_take_longer_than_its_deadline)
+{
+	struct seen *seen = seen_new(1);
+
+	spawn_work_moving(seen->loop, "mend", work_moving, "", QUIET_MS, progress_heard, seen_done, seen);
+	loop_run(seen->loop);
+	ck_assert_int_eq(seen->r.end, SPAWN_EXITED);
+	ck_assert_int_eq(seen->r.code, 0);
+	ck_assert_uint_ge(seen->r.took_ms, 8 * WORD_MS);
+	ck_assert_int_ge(progress_calls, 2);
+	ck_assert_str_eq(progress_last, "8 of 8");
+	ck_assert_str_eq(seen->out, "step 1\nstep 2\nstep 3\nstep 4\nstep 5\nstep 6\nstep 7\nstep 8\n");
+	seen_free(seen);
+}
+END_TEST
+
+START_TEST(a_worker_that_comes_no_further_ends_at_the_deadline_after_its_last_word)
+{
+	struct seen *seen = seen_new(1);
+	uint64_t began = clock_mono_ms();
+
+	spawn_work_moving(seen->loop, "mend", work_moving, "hang", QUIET_MS, progress_heard, seen_done, seen);
+	loop_run(seen->loop);
+	ck_assert_int_eq(seen->r.end, SPAWN_TIMEOUT);
+	ck_assert_uint_ge(clock_mono_ms() - began, 8 * WORD_MS + QUIET_MS - 10);
+	seen_free(seen);
+}
+END_TEST
+
+START_TEST(words_of_progress_fill_no_report)
+{
+	struct seen *seen = seen_new(1);
+	const char *argv[] = { "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do yes 'progress and so on' | head -n 400; sleep 0.02; "
+	    "done; echo verdict; echo 'progress last'", NULL };	/* tidy: more than a report may hold, but not at once */
+	struct spawn_cmd cmd = { .argv = argv, .progress = progress_heard };
+	char out[64];
+	struct err err;
+
+	progress_calls = 0;
+	ck_assert_int_eq(spawn_run(&cmd, PATIENCE_MS, out, sizeof(out), NULL, 0, &err), 0);
+	ck_assert_str_eq(out, "verdict\n");
+	ck_assert_int_ge(progress_calls, 1);
+	seen_free(seen);
+}
+END_TEST
+
+START_TEST(a_run_that_comes_further_may_take_longer_and_one_that_does_not_is_told_to_be_gone)
+{
+	const char *moving[] = { "sh", "-c", "for i in 1 2 3 4; do echo progress $i; sleep 0.2; done", NULL };	/* tidy: its pace */
+	const char *still[] = { "sh", "-c", "echo progress 1; exec tail -f /dev/null", NULL };
+	struct spawn_cmd cmd = { .argv = moving, .progress = progress_heard };
+	struct err err;
+
+	ck_assert_int_eq(spawn_run(&cmd, 600, NULL, 0, NULL, 0, &err), 0);
+	cmd.argv = still;
+	ck_assert_int_eq(spawn_run(&cmd, 300, NULL, 0, NULL, 0, &err), -1);
+	ck_assert_int_eq(err.sys, ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(a_worker_that_is_stopped_is_told_as_such_at_once)
+{
+	struct seen *seen = seen_new(1);
+	struct spawn *s = spawn_work_moving(seen->loop, "mend", work_moving, "hang", PATIENCE_MS, progress_heard, seen_done, seen);
+
+	ck_assert_int_eq(seen->calls, 0);
+	spawn_stop(s);
+	loop_run(seen->loop);
+	ck_assert_int_eq(seen->r.end, SPAWN_SIGNALED);
+	ck_assert_int_eq(seen->r.code, SIGKILL);
+	ck_assert_uint_lt(seen->r.took_ms, PATIENCE_MS / 2);
+	seen_free(seen);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- spawn_run */
 
 static int
@@ -344,6 +456,11 @@ main(void)
 	tcase_add_test(t, a_worker_inherits_neither_descriptors_nor_handlers_nor_priority);
 	tcase_add_test(t, a_signal_to_a_worker_does_not_reach_the_parents_loop);
 	tcase_add_test(t, a_command_of_a_worker_does_not_outlive_the_workers_deadline);
+	tcase_add_test(t, a_worker_that_comes_further_may_take_longer_than_its_deadline);
+	tcase_add_test(t, a_worker_that_comes_no_further_ends_at_the_deadline_after_its_last_word);
+	tcase_add_test(t, words_of_progress_fill_no_report);
+	tcase_add_test(t, a_run_that_comes_further_may_take_longer_and_one_that_does_not_is_told_to_be_gone);
+	tcase_add_test(t, a_worker_that_is_stopped_is_told_as_such_at_once);
 	tcase_add_test(t, run_waits_and_gives_status_and_cut_output);
 	tcase_add_test(t, run_kills_what_is_late_and_does_not_wait_for_daemons);
 	suite_add_tcase(s, t);
