@@ -48,6 +48,7 @@ core_new(const struct core_options *o)
 
 	take_options(c, o);
 	c->out = arena_new();
+	c->pool = pool_new();
 	c->moment = 1;
 	return c;
 }
@@ -56,9 +57,9 @@ static void
 bury(struct core *c)
 {
 	for (size_t i = 0; i < c->deads; i++)
-		free(c->dead[i]);
+		version_gone(c, c->dead[i]);
 	for (size_t i = 0; i < c->dead_rows.len; i++)
-		free(c->dead_rows.at[i]);
+		row_gone(c, c->dead_rows.at[i]);
 	c->deads = c->dead_rows.len = 0;
 }
 
@@ -79,7 +80,7 @@ core_free(struct core *c)
 			free(r->ext);
 		}
 		version_drop(c, r->v);
-		free(r);
+		row_gone(c, r);
 	}
 	for (size_t i = 0; i < c->tree.chunks; i++)
 		free(c->tree.chunk[i]);
@@ -111,6 +112,7 @@ core_free(struct core *c)
 	list_free(&c->later);
 	list_free(&c->dead_rows);
 	arena_free(c->out);
+	pool_free(c->pool);
 	origin_drop(c->now_from);
 	free(c->tree_bytes);
 	free(c->their_index);

@@ -6,6 +6,7 @@
 
 #include "configsync/arena.h"
 #include "configsync/core.h"
+#include "configsync/pool.h"
 
 #define CORE_CHUNK 512u		/* rows of one piece of the sorted list */
 #define CORE_LOG 8192u		/* paths that are remembered as changed lately, see core_moment() */
@@ -107,6 +108,7 @@ struct core {
 	struct core_options o;
 	unsigned int	 side;			/* lowest bit of the stamps made here */
 	struct tree	 tree;
+	struct pool	*pool;			/* of rows and versions */
 	struct row	*open;			/* not in step */
 	size_t		 opens, mine;		/* rows with ext; rows with something of mine */
 	uint64_t	 clock;			/* highest stamp there is */
@@ -170,6 +172,8 @@ struct core {
 struct version *version_new(struct core *, const struct entry *);
 struct version *version_ref(struct version *);			/* NULL is allowed, here and below */
 void	version_drop(struct core *, struct version *);
+void	version_gone(struct core *, struct version *);		/* of no use to anybody any more, nor to actions */
+void	row_gone(struct core *, struct row *);
 /* NULL for NULL. *to is filled and returned; it points into path and version. */
 const struct entry *version_entry(const struct version *, const char *path, struct entry *to);
 unsigned int version_diff(const struct version *, const struct version *);	/* without ENTRY_DIFF_TIME */

@@ -28,17 +28,23 @@ word(struct core *c, const char *text)
 	return w->text;
 }
 
+static size_t
+version_size(const char *text, const struct entry_xattr *x, uint32_t xattrs)
+{
+	size_t size = sizeof(struct version) + xattrs * sizeof *x + (text == NULL ? 0 : strlen(text) + 1);
+
+	for (uint32_t i = 0; i < xattrs; i++)
+		size += strlen(x[i].name) + 1 + x[i].len;
+	return size;
+}
+
 struct version *
 version_new(struct core *c, const struct entry *e)
 {
 	const char *text = e->type == ENTRY_LINK ? e->target : e->hard;
-	size_t size = sizeof(struct version) + e->xattrs * sizeof(struct entry_xattr) + (text == NULL ? 0 : strlen(text) + 1);
-	struct version *v;
+	struct version *v = pool_take(c->pool, version_size(text, e->xattr, e->xattrs));
 	char *to;
 
-	for (uint32_t i = 0; i < e->xattrs; i++)
-		size += strlen(e->xattr[i].name) + 1 + e->xattr[i].len;
-	v = need(malloc(size));
 	*v = (struct version){ .refs = 1, .uid = e->user.id, .gid = e->group.id, .mtime_ns = e->mtime_ns, .mtime_s = e->mtime_s,
 		.size = e->size, .user = word(c, e->user.name), .group = word(c, e->group.name), .dev = e->local.dev,
 		.ino = e->local.ino, .ctime_s = e->local.ctime_s, .ctime_ns = e->local.ctime_ns, .links = e->local.links,
@@ -58,6 +64,12 @@ version_new(struct core *c, const struct entry *e)
 	if (text != NULL)
 		v->text = memcpy(to, text, strlen(text) + 1);
 	return v;
+}
+
+void
+version_gone(struct core *c, struct version *v)
+{
+	pool_give(c->pool, v, version_size(v->text, v->xattr, v->xattrs));
 }
 
 struct version *
@@ -257,6 +269,20 @@ insert(struct tree *t, struct place p, struct row *r)
 	t->len++;
 }
 
+static size_t
+row_size(size_t path)
+{
+	size_t size = offsetof(struct row, path) + path + 1;
+
+	return size < sizeof(struct row) ? sizeof(struct row) : size;
+}
+
+void
+row_gone(struct core *c, struct row *r)
+{
+	pool_give(c->pool, r, row_size(strlen(r->path)));
+}
+
 struct row *
 tree_get(struct core *c, const char *path)
 {
@@ -266,7 +292,8 @@ tree_get(struct core *c, const char *path)
 
 	if (r != NULL && order(r->path, path, len) == 0)
 		return r;
-	r = need(calloc(1, sizeof *r + len + 1));
+	r = pool_take(c->pool, row_size(len));
+	memset(r, 0, sizeof *r);
 	memcpy(r->path, path, len + 1);
 	insert(&c->tree, p, r);
 	return r;

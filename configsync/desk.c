@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "configsync/desk_priv.h"
 #include "configsync/view.h"
 
@@ -81,6 +81,13 @@ core_is_due(void *arg)
 	}
 	core_tick(d->core, now, clock_wall_ms());
 	desk_work(d);
+}
+
+static void
+is_quiet(void *arg)
+{
+	(void)arg;
+	memory_give_back();
 }
 
 /* The new configuration whole, or the old one. The core is kept: what it knows of the trees stays true. */
@@ -152,17 +159,18 @@ begin(struct desk *d, struct err *err)
 	d->self = d->conf->self;
 	d->names = names_new();
 	d->core_timer = loop_timer_new(d->loop, core_is_due, d);
+	d->quiet_timer = loop_timer_new(d->loop, is_quiet, d);
 	o = core_options(d);
 	d->core = core_new(&o);
 	snprintf(work, sizeof work, "%s/config.work", d->conf->state_dir);
 	if (!view_remove(work, err))		/* of an earlier run */
 		return false;
+	desk_watch(d);		/* before there is much in memory: its process begins as a copy of this one */
 	if (!desk_open_store(d))
 		return err_set(err, 0, "without the store nothing is begun");
 	if (!desk_answer(d, err) || !desk_connect(d, err))
 		return false;
 	core_role(d->core, d->role, 0, clock_mono_ms());
-	desk_watch(d);
 	return true;
 }
 
@@ -182,9 +190,11 @@ end(struct desk *d)
 	core_free(d->core);
 	names_free(d->names);
 	loop_timer_free(d->core_timer);
+	loop_timer_free(d->quiet_timer);
 	loop_timer_free(d->settle_timer);
 	loop_timer_free(d->full_timer);
 	loop_timer_free(d->watch_timer);
+	loop_timer_free(d->take_timer);
 	loop_timer_free(d->keep_timer);
 	loop_timer_free(d->rest_timer);
 	loop_timer_free(d->prune_timer);

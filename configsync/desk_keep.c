@@ -16,13 +16,17 @@
 #include "common/log.h"
 #include "configsync/beneath.h"
 
-#define AFTER_MS 20		/* of quiet, then the store is written */
+#define TAKE_MS 2		/* then the bytes of small files are taken: not while the peer's processes want to run */
+#define AFTER_MS 20		/* of quiet, then the store is written ... */
+#define AFTER_MOST_MS 1000	/* ... and without quiet */
 #define REST_MS 1000		/* of quiet, then it is brought to the disk */
 #define REST_MOST_MS 5000	/* without quiet */
 #define AGAIN_MS 1000		/* after an error, doubled ... */
 #define AGAIN_MAX_MS 60000u	/* ... up to this */
 #define ROWS_AT_ONCE 256
 #define BYTES_AT_ONCE (4u << 20)	/* contents that wait in memory */
+#define FRESH_ROWS 16		/* of an edit; of a whole tree the bytes are read one after the other when they are written */
+#define FRESH_BYTES (2u << 20)
 #define ROWS_MAX 200000		/* that wait while the store cannot be written */
 #define PRUNE_MS (600u * 1000)
 
@@ -42,7 +46,11 @@ struct keeping {
 	}		*row;
 	size_t		 rows;
 	size_t		 done;		/* so many are in the store; a large one goes in pieces */
+	bool		 taken;		/* the bytes of small ones are in the store's memory, as far as they were to be had */
 };
+
+/* What was sent with the news: the file may be another one by now. */
+struct fresh { struct fresh *next; uint8_t digest[DIGEST_LEN]; uint8_t *bytes; size_t len; };
 
 static void
 keeping_free(struct keeping *k)
@@ -85,6 +93,17 @@ add_from_peer(struct desk *d, const uint8_t digest[DIGEST_LEN], struct err *err)
 	return ok;
 }
 
+static bool
+add_fresh(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct err err;
+
+	for (const struct fresh *f = d->fresh; f != NULL; f = f->next)
+		if (memcmp(f->digest, digest, DIGEST_LEN) == 0)
+			return store_add_bytes(d->store, digest, f->bytes, f->len, &err);
+	return false;
+}
+
 /* True: it is there, or will be with the next store_put(). */
 static bool
 add_content(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], bool mine)
@@ -94,7 +113,46 @@ add_content(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], 
 
 	if (store_has(d->store, digest, &has, &err) && has)
 		return true;
-	return (mine && add_from_disk(d, path, digest, &err)) || add_from_peer(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
+	return (mine && (add_fresh(d, digest) || add_from_disk(d, path, digest, &err))) || add_from_peer(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
+}
+
+/* An editor may be quick: the bytes of a few small files are taken before they are written. */
+static void
+take(void *arg)
+{
+	struct desk *d = arg;
+
+	for (struct keeping *k = d->keeping; k != NULL; k = k->next) {
+		for (size_t i = k->done; !k->taken && k->rows <= FRESH_ROWS && i < k->rows; i++)
+			if (k->row[i].file && k->row[i].size <= WIRE_INLINE_MAX && !k->row[i].added)
+				k->row[i].added = add_content(d, k->row[i].path, k->row[i].digest, k->row[i].mine);
+		k->taken = true;
+	}
+	while (d->fresh != NULL) {
+		struct fresh *f = d->fresh;
+
+		d->fresh = f->next;
+		explicit_bzero(f->bytes, f->len);
+		free(f->bytes);
+		free(f);
+	}
+	d->fresh_bytes = 0;
+	loop_timer_cancel(d->take_timer);
+}
+
+void
+desk_keep_bytes(struct desk *d, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len)
+{
+	struct fresh *f = desk_alloc(sizeof *f);
+
+	if (d->fresh_bytes > FRESH_BYTES)
+		take(d);
+	*f = (struct fresh){ .next = d->fresh, .bytes = bytes, .len = len };
+	memcpy(f->digest, digest, DIGEST_LEN);
+	d->fresh = f;
+	d->fresh_bytes += len;
+	if (!loop_timer_pending(d->take_timer))
+		loop_timer_in(d->take_timer, TAKE_MS);
 }
 
 /* ---------------------------------------------------------------- what waits */
@@ -107,6 +165,7 @@ void
 desk_keep(struct desk *d, const struct core_action *action)
 {
 	struct keeping *k = desk_alloc(sizeof *k);
+	uint64_t now = clock_mono_ms();
 
 	if (d->keeping_rows + action->rows > ROWS_MAX) {
 		log_warnx("%zu versions are not kept: the store has not been written for too long", action->rows);
@@ -140,15 +199,17 @@ desk_keep(struct desk *d, const struct core_action *action)
 	d->keeping_end = &k->next;
 	d->keeping_rows += k->rows;
 	d->keep_sync = d->keep_sync || strcmp(k->origin.node, d->conf->node[d->self]) != 0;
-	/* an editor may be quick: bytes of a few files are taken at once, those of a whole tree one after the other */
-	if (k->rows <= 16)
-		for (size_t i = 0; i < k->rows; i++)
-			if (k->row[i].file && k->row[i].size <= WIRE_INLINE_MAX)
-				k->row[i].added = add_content(d, k->row[i].path, k->row[i].digest, k->row[i].mine);
+	if (!d->linked)
+		take(d);		/* nobody waits */
+	else if (!loop_timer_pending(d->take_timer))
+		loop_timer_in(d->take_timer, TAKE_MS);
 	if (d->strange)
 		desk_keep_all(d);
-	if (d->keeping != NULL)
-		loop_timer_in(d->keep_timer, AFTER_MS);
+	if (d->keeping == NULL)
+		return;
+	if (d->keep_by_ms == 0)
+		d->keep_by_ms = now + AFTER_MOST_MS;
+	loop_timer_at(d->keep_timer, now + AFTER_MS < d->keep_by_ms ? now + AFTER_MS : d->keep_by_ms);
 }
 
 static void
@@ -281,6 +342,8 @@ keep(void *arg)
 
 	if (d->keeping == NULL)
 		return;
+	take(d);
+	d->keep_by_ms = 0;
 	if (keep_some(d)) {
 		if (d->keeping != NULL)
 			loop_timer_in(d->keep_timer, 0);
@@ -299,6 +362,8 @@ desk_keep_all(struct desk *d)
 {
 	struct err err;
 
+	take(d);
+	d->keep_by_ms = 0;
 	while (d->keeping != NULL && keep_some(d))
 		;
 	if (!store_sync(d->store, &err))
@@ -321,17 +386,18 @@ waits(const struct desk *d, const char *path)
 bool
 desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 {
-	struct core_origin origin = desk_origin(d, STORE_FOUND, "before it was replaced");
 	struct store_change *change = desk_alloc((job->changes + 1) * sizeof *change);
+	struct core_origin origin;
 	struct store_set set;
 	size_t n = 0;
-	bool ok = true, has;
+	bool ok = true, some = false, has;
 
 	for (size_t i = 0; ok && i < job->changes; i++) {
 		const struct entry *was = job->change[i].was;
 
 		if (was == NULL || was->type == ENTRY_OTHER || was->type == ENTRY_NONE)
 			continue;
+		some = some || was->type != ENTRY_DIRECTORY;
 		if (was->type == ENTRY_FILE) {
 			ok = store_has(d->store, was->digest, &has, err);
 			if (ok && has && !waits(d, was->path))
@@ -345,10 +411,11 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 		n++;
 	}
 	if (ok && n > 0) {
+		origin = desk_origin(d, STORE_FOUND, "before it was replaced");
 		set_of_origin(d, &origin, &set);
 		ok = store_put(d->store, &set, change, n, err);
 	}
-	ok = ok && store_sync(d->store, err);
+	ok = ok && (!some || store_sync(d->store, err));
 	while (n > 0)
 		free((void *)(uintptr_t)change[--n].entry);
 	free(change);
@@ -412,6 +479,7 @@ desk_open_store(struct desk *d)
 		d->keeping_end = &d->keeping;
 		d->keep_after_ms = AGAIN_MS;
 		d->keep_timer = loop_timer_new(d->loop, keep, d);
+		d->take_timer = loop_timer_new(d->loop, take, d);
 		d->rest_timer = loop_timer_new(d->loop, rest, d);
 		d->prune_timer = loop_timer_new(d->loop, prune, d);
 		loop_timer_in(d->prune_timer, PRUNE_MS / 10);

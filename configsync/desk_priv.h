@@ -57,6 +57,7 @@ struct desk {
 	bool			 ending;
 	int			 status;
 	struct loop_timer	*core_timer;	/* core_due() */
+	struct loop_timer	*quiet_timer;	/* nothing was to be done for so long that memory is given back */
 	bool			 due_asked;	/* it will be asked soon */
 
 	/* desk_read.c */
@@ -81,8 +82,11 @@ struct desk {
 	struct store		*store;
 	struct keeping		*keeping, **keeping_end;
 	size_t			 keeping_rows;
-	struct loop_timer	*keep_timer, *rest_timer, *prune_timer;
+	struct fresh		*fresh;
+	size_t			 fresh_bytes;
+	struct loop_timer	*take_timer, *keep_timer, *rest_timer, *prune_timer;
 	uint32_t		 keep_after_ms;
+	uint64_t		 keep_by_ms;	/* what waits is put in the store then, whatever else comes; 0: not decided */
 	uint64_t		 rest_by_ms;	/* what is in the store is on the disk then; 0: it is */
 	bool			 keep_sync;	/* with the next ones that are put */
 	bool			 strange;	/* the store knows of no common version yet */
@@ -136,6 +140,8 @@ void	desk_rebuild_forget(struct desk *);
 /* desk_keep.c */
 bool	desk_open_store(struct desk *);
 void	desk_keep(struct desk *, const struct core_action *);
+/* Bytes of a small file that was just sent, malloc'd: they become the store's, where its version is kept. */
+void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len);
 bool	desk_keep_old(struct desk *, const struct core_job *, struct err *);
 void	desk_keep_all(struct desk *);	/* now */
 

@@ -100,7 +100,8 @@ send_news(struct desk *d, const struct wire *w)
 		with.news.row = w->news.row;	/* without */
 	queue(d, &with);
 	for (size_t i = 0; i < w->news.rows; i++)
-		free((void *)(uintptr_t)row[i].content);
+		if (row[i].content != NULL)
+			desk_keep_bytes(d, row[i].entry->digest, (uint8_t *)(uintptr_t)row[i].content, row[i].content_len);
 	free(row);
 }
 

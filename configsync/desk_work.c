@@ -10,6 +10,7 @@
 #include "common/clock.h"
 
 #define DUE_MS 20
+#define QUIET_MS 5000
 
 void *
 desk_alloc(size_t size)
@@ -96,5 +97,6 @@ desk_work(struct desk *d)
 	if (!d->due_asked)		/* it looks at all that is under way: not after each of many events */
 		loop_timer_in(d->core_timer, DUE_MS);
 	d->due_asked = true;
+	loop_timer_in(d->quiet_timer, QUIET_MS);
 	desk_say(d);
 }

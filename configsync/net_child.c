@@ -12,16 +12,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "configsync/arena.h"
 #include "configsync/net_pipe.h"
 #include "configsync/net_priv.h"
 
 #define REFUSED_EVERY_MS 1000	/* a stranger can make many */
+#define QUIET_MS 5000		/* without a message; then memory is given back */
 
 struct child {
 	struct loop		*loop;
 	struct channel		*channel;
 	struct net_pipe		*pipe;
+	struct loop_timer	*quiet;
 	struct loop_timer	*tell;		/* runs: a refusal was told less than so long ago */
 	struct net_event	 refused;	/* the last one that was not told; why CHANNEL_WHY_COUNT: none */
 	uint64_t		 refusals;
@@ -52,6 +55,7 @@ channel_up(void *arg)
 	channel_status(c->channel, &now);
 	c->up = true;
 	c->choked = false;
+	loop_timer_in(c->quiet, QUIET_MS);
 	e.key = now.key;
 	memcpy(e.where, now.where, sizeof e.where);
 	net_pipe_put(c->pipe, NET_UP, ++c->stream, &e, sizeof e);
@@ -64,6 +68,7 @@ channel_received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	struct child *c = arg;
 
 	net_pipe_put(c->pipe, type, c->stream, bytes, len);
+	loop_timer_in(c->quiet, QUIET_MS);
 	choke(c);
 }
 
@@ -101,6 +106,13 @@ tell_refused(void *arg)
 	net_pipe_put(c->pipe, NET_REFUSED, c->stream, &c->refused, sizeof c->refused);
 	c->refused.why = CHANNEL_WHY_COUNT;
 	loop_timer_in(c->tell, REFUSED_EVERY_MS);
+}
+
+static void
+is_quiet(void *arg)
+{
+	(void)arg;
+	memory_give_back();
 }
 
 static void
@@ -142,6 +154,7 @@ pipe_frame(void *arg, uint8_t type, uint32_t stream, const uint8_t *bytes, size_
 		said(bytes, len, text);
 		channel_drop(c->channel, text);
 	} else if (type >= CHANNEL_TYPE_MIN) {
+		loop_timer_in(c->quiet, QUIET_MS);
 		return channel_send(c->channel, type, bytes, len) != CHANNEL_FULL;
 	}
 	return true;
@@ -236,6 +249,8 @@ net_child_main(void)
 	fcntl(NET_FD, F_SETFD, FD_CLOEXEC);
 	c->pipe = net_pipe_new(c->loop, NET_FD, boot.limits.message_max, &pipe_calls, c);
 	c->tell = loop_timer_new(c->loop, tell_refused, c);
+	c->quiet = loop_timer_new(c->loop, is_quiet, c);
+	loop_timer_in(c->quiet, QUIET_MS);
 	if (!begin(c, &boot, &ready, &err)) {
 		net_pipe_put(c->pipe, NET_FAILED, 0, err.text, strlen(err.text));
 		_exit(1);

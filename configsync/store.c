@@ -170,6 +170,7 @@ store_attach(struct store *s, char *spoilt_why, size_t size, struct err *err)
 	if (s->db != NULL)
 		store_detach(s, db_leave);
 	s->db = fresh.db;
+	store_lost(s);
 	memcpy(s->query, fresh.query, sizeof(s->query));
 	memcpy(s->key, fresh.key, sizeof(s->key));
 	return true;
@@ -318,13 +319,16 @@ bool
 store_undo(struct store *s)
 {
 	db_rollback(s->db);
+	store_lost(s);
 	return false;
 }
 
 bool
 store_commit(struct store *s, struct err *err)
 {
-	if (!db_commit(s->db, err))
+	if (!db_commit(s->db, err)) {
+		store_lost(s);
 		return false;
+	}
 	return db_in_place(s->db) || err_set(err, ESTALE, "journal %s: was moved aside meanwhile", s->path);
 }

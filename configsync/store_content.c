@@ -158,6 +158,12 @@ flush_now(struct store *s, struct err *err)
 
 /* ---------------------------------------------------------------- adding */
 
+void
+store_lost(struct store *s)
+{
+	memset(s->found, 0, sizeof(s->found));
+}
+
 bool
 store_content_find(struct store *s, const uint8_t name[DIGEST_LEN], uint64_t *ret, uint64_t *ret_size, struct err *err)
 {
@@ -171,6 +177,8 @@ store_content_find(struct store *s, const uint8_t name[DIGEST_LEN], uint64_t *re
 	*ret = answer == DB_ROW && db_column(q, 1) != 0 ? (uint64_t)db_column(q, 0) : 0;
 	if (ret_size != NULL && *ret != 0)
 		*ret_size = (uint64_t)db_column(q, 2);
+	if (*ret != 0)
+		memcpy(s->found[name[0]], name, DIGEST_LEN);
 	db_reset(q);
 	return answer != DB_FAILED;
 }
@@ -180,12 +188,11 @@ known(struct store *s, const uint8_t name[DIGEST_LEN], bool *ret, struct err *er
 {
 	uint64_t id;
 
-	for (struct piece *p = *bucket(s, name); p != NULL; p = p->next) {
-		if (p->last && memcmp(p->name, name, DIGEST_LEN) == 0) {
-			*ret = true;
-			return true;
-		}
-	}
+	*ret = memcmp(s->found[name[0]], name, DIGEST_LEN) == 0;
+	for (struct piece *p = *bucket(s, name); p != NULL && !*ret; p = p->next)
+		*ret = p->last && memcmp(p->name, name, DIGEST_LEN) == 0;
+	if (*ret)
+		return true;
 	if (!store_content_find(s, name, &id, NULL, err))
 		return false;
 	*ret = id != 0;

@@ -14,6 +14,7 @@
 #define PIECES_BITS 20			/* ... whose row is content << PIECES_BITS | n */
 #define BATCH (8u << 20)		/* so many bytes in one commit, that others do not wait for long */
 #define BUCKETS 1024u
+#define FOUND 256u
 
 enum query {
 	Q_PATH_ADD, Q_PATH, Q_PATH_COMMON,
@@ -44,6 +45,7 @@ struct store {
 	bool		 write;
 	uint8_t		 key[CIPHER_KEY];
 	struct waiting	 waiting;
+	uint8_t		 found[FOUND][DIGEST_LEN];	/* names of contents that are whole in it, by their first byte */
 	struct store_news news;		/* of a rescue that nobody has asked for */
 	char		 path[PATH_MAX];
 };
@@ -75,6 +77,7 @@ struct piece *store_wait(struct store *, const uint8_t name[DIGEST_LEN], uint64_
 bool	store_flush(struct store *, struct err *);
 void	store_forget(struct store *);
 /* Row of a whole content and (NULL: not asked) its size; 0: there is none. */
+void	store_lost(struct store *);	/* what was found may not be there any more */
 bool	store_content_find(struct store *, const uint8_t name[DIGEST_LEN], uint64_t *ret, uint64_t *ret_size, struct err *);
 /* Rows of a set and of a path, made where they are not there. */
 bool	store_set_row(struct store *, const struct store_set *, uint64_t *ret, struct err *);

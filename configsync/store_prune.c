@@ -162,6 +162,7 @@ store_prune(struct store *s, uint64_t older_than_wall_ms, uint64_t bytes_max, ui
 	struct store_totals totals;
 	bool more = true, ok;
 
+	store_lost(s);
 	ok = store_look(s, err) && remove_left_over(s, err) && store_totals(s, &totals, err) && candidates(s, &p, err) &&
 	    (p.remove = store_ask(s, REMOVE, err)) != NULL &&
 	    (p.set = store_ask(s, "DELETE FROM config_set WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM config_version WHERE set_id = ?1)",

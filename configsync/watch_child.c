@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "configsync/arena.h"
 #include "configsync/watch_dirs.h"
 #include "configsync/watch_inotify.h"
@@ -22,6 +23,7 @@
 #define EVENTS_A_TURN 1024	/* then what is pending is sent, however many more there are */
 #define LINGERING 64
 #define CREATED_MS 25u
+#define QUIET_MS 5000u		/* without an event; then memory is given back */
 
 /* A file that was created, or written to, and is not closed yet. */
 struct lingering { char *path; uint64_t due_ms; bool written; };
@@ -39,6 +41,7 @@ struct child {
 	struct lingering	 lingering[LINGERING];
 	size_t			 lingers;
 	uint64_t		 retry_ms;		/* 0: nothing is blind */
+	uint64_t		 quiet_ms;		/* 0: it was quiet, and is */
 	uint8_t			 packet[WATCH_PACKET_MAX];
 	size_t			 packed;
 	bool			 full;			/* the parent has not taken the last one */
@@ -186,7 +189,7 @@ closed(struct child *c, const char *path)
 static void
 tell_due(struct child *c)
 {
-	uint64_t now = c->lingers > 0 || c->retry_ms != 0 ? clock_mono_ms() : 0;
+	uint64_t now = clock_mono_ms();
 
 	for (size_t i = c->lingers; i-- > 0; ) {
 		if (c->lingering[i].due_ms <= now) {
@@ -197,6 +200,10 @@ tell_due(struct child *c)
 	if (c->retry_ms != 0 && c->retry_ms <= now) {
 		c->retry_ms = 0;
 		watch_dirs_retry(c->dirs, c->pending);
+	}
+	if (c->quiet_ms != 0 && c->quiet_ms <= now) {
+		c->quiet_ms = 0;
+		memory_give_back();
 	}
 }
 
@@ -313,6 +320,7 @@ until(const struct child *c)
 {
 	uint64_t first = c->retry_ms != 0 ? c->retry_ms : UINT64_MAX, now;
 
+	first = c->quiet_ms != 0 && c->quiet_ms < first ? c->quiet_ms : first;
 	for (size_t i = 0; i < c->lingers; i++)
 		first = c->lingering[i].due_ms < first ? c->lingering[i].due_ms : first;
 	if (first == UINT64_MAX)
@@ -336,6 +344,7 @@ watch_child(int fd, const struct watch_setup *setup)
 	c->dirs = watch_dirs_new(setup->root, setup->scope);
 	watch_dirs_add(c->dirs, "");
 	c->directories = SIZE_MAX;
+	c->quiet_ms = clock_mono_ms() + QUIET_MS;
 	tell_all(c, "watching begins");
 	for (;;) {
 		struct pollfd at[2] = { { .fd = c->inotify, .events = POLLIN }, { .fd = fd } };
@@ -348,8 +357,10 @@ watch_child(int fd, const struct watch_setup *setup)
 			end(c, "waiting for changes failed");
 		if (at[1].revents & (POLLHUP | POLLERR))
 			_exit(0);
-		if (more || at[0].revents != 0)
+		if (more || at[0].revents != 0) {
+			c->quiet_ms = clock_mono_ms() + QUIET_MS;
 			more = take_events(c);
+		}
 		if (watch_inotify_stale() > WATCH_STALE_MAX)
 			end(c, "so many directories came and went that watching begins anew");
 	}
