@@ -194,6 +194,8 @@ enum core_link_state { CORE_DOWN, CORE_WAITING, CORE_GREETING, CORE_LINKED, CORE
 const char *core_link_word(enum core_link_state);
 
 struct core_problem { const char *kind, *path, *text; uint64_t since_ms; };	/* wall clock */
+/* False: what stands in path is the name of a set (set_shown()) or of a node. */
+bool	core_about_path(const struct core_problem *);
 
 struct core_status {
 	enum core_link_state	 link;

@@ -352,11 +352,12 @@ static void
 refuse(struct core *c, struct job *j, const char *kind, uint64_t until_ms, const char *why)
 {
 	const struct set_id *set = &j->set[j->verified];
+	char what[2 * SET_KEY_MAX];
 	struct refusal *f;
 
 	c->refusal = need(reallocarray(c->refusal, c->refusals + 1, sizeof *c->refusal));
 	f = &c->refusal[c->refusals++];
-	*f = (struct refusal){ ++c->last_refusal, *set, until_ms, need(strdup(set->key)), kind };
+	*f = (struct refusal){ ++c->last_refusal, *set, until_ms, need(strdup(set_shown(set, what, sizeof what))), kind };
 	problem_set(c, kind, f->what, why);
 	hold(c, j, CORE_FOREVER, f->id);
 }

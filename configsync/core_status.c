@@ -21,6 +21,17 @@ core_link_word(enum core_link_state link)
 
 /* ---------------------------------------------------------------- problems */
 
+bool
+core_about_path(const struct core_problem *p)
+{
+	static const char *const others[] = { "invalid", "unchecked", "link", NULL };
+	size_t i;
+
+	for (i = 0; others[i] != NULL && strcmp(others[i], p->kind) != 0; i++)
+		;
+	return others[i] == NULL;
+}
+
 void
 problem_free(struct problem *p)
 {

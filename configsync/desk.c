@@ -18,43 +18,6 @@
 #include "configsync/desk_priv.h"
 #include "configsync/view.h"
 
-static void
-say_mistakes(const char *file, const struct conf_mistakes *m)
-{
-	for (size_t i = 0; i < m->len; i++)
-		log_err("%s:%d: %s", file, m->item[i].line, m->item[i].text);
-}
-
-/* All that follows from mailpair.conf alone. */
-static bool
-read_conf(struct desk *d, struct conf **ret_conf, struct setup **ret_setup, struct scope **ret_scope)
-{
-	struct conf_mistakes mistakes = { 0 };
-	struct err err;
-
-	*ret_setup = NULL;
-	*ret_scope = NULL;
-	if (!conf_load(d->how->conf, d->how->node, ret_conf, &mistakes)) {
-		say_mistakes(d->how->conf, &mistakes);
-		conf_mistakes_free(&mistakes);
-		*ret_conf = NULL;
-		return false;
-	}
-	if (!(*ret_conf)->sync.on) {
-		log_err("%s has no section config-sync: nothing is to be done", d->how->conf);
-	} else {
-		*ret_setup = setup_new(*ret_conf, NULL);
-		*ret_scope = scope_new(&(*ret_setup)->scope, &err);
-		if (*ret_scope != NULL)
-			return true;
-		log_err("%s: %s", d->how->conf, err.text);
-	}
-	setup_free(*ret_setup);
-	conf_free(*ret_conf);
-	*ret_conf = NULL;
-	return false;
-}
-
 static struct core_options
 core_options(const struct desk *d)
 {
@@ -90,24 +53,17 @@ is_quiet(void *arg)
 	memory_give_back();
 }
 
-/* The new configuration whole, or the old one. The core is kept: what it knows of the trees stays true. */
+/* The core is kept: what it knows of the trees stays true. */
 bool
-desk_reload(struct desk *d)
+desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope *scope)
 {
-	struct conf *conf;
-	struct setup *setup;
-	struct scope *scope;
 	struct core_options o;
 	struct err err;
 
-	if (!read_conf(d, &conf, &setup, &scope)) {
-		log_warnx("the new configuration is refused, the old one stays");
-		return false;
-	}
 	desk_unwatch(d);
 	desk_disconnect(d);
+	desk_roll_forget(d, "the configuration is read anew");
 	desk_cancel_all(d);
-	desk_rebuild_forget(d);
 	ctl_free(d->ctl);
 	d->ctl = NULL;
 	setup_free(d->setup);
@@ -116,6 +72,7 @@ desk_reload(struct desk *d)
 	d->conf = conf;
 	d->setup = setup;
 	d->scope = scope;
+	desk_rebuild_rules(d);
 	o = core_options(d);
 	core_rules(d->core, &o, clock_mono_ms());
 	core_link(d->core, false, clock_mono_ms());
@@ -126,7 +83,6 @@ desk_reload(struct desk *d)
 		return false;
 	}
 	desk_watch(d);		/* its first word is to read everything */
-	desk_work(d);
 	log_info("the new configuration is in force");
 	return true;
 }
@@ -158,6 +114,9 @@ begin(struct desk *d, struct err *err)
 		snprintf(d->root_path, sizeof d->root_path, "%s", root);
 	d->self = d->conf->self;
 	d->names = names_new();
+	if (!desk_open_store(d))
+		return err_set(err, 0, "without the store nothing is begun");
+	desk_rules_begin(d);
 	d->core_timer = loop_timer_new(d->loop, core_is_due, d);
 	d->quiet_timer = loop_timer_new(d->loop, is_quiet, d);
 	o = core_options(d);
@@ -166,7 +125,7 @@ begin(struct desk *d, struct err *err)
 	if (!view_remove(work, err))		/* of an earlier run */
 		return false;
 	desk_watch(d);		/* before there is much in memory: its process begins as a copy of this one */
-	if (!desk_open_store(d))
+	if (!desk_load_common(d))
 		return err_set(err, 0, "without the store nothing is begun");
 	if (!desk_answer(d, err) || !desk_connect(d, err))
 		return false;
@@ -178,8 +137,10 @@ static void
 end(struct desk *d)
 {
 	desk_deaf(d);
+	desk_alert_end(d);
 	desk_unwatch(d);
 	desk_disconnect(d);
+	desk_roll_forget(d, "the program ends");
 	desk_cancel_all(d);
 	desk_rebuild_forget(d);
 	ctl_free(d->ctl);
@@ -199,6 +160,7 @@ end(struct desk *d)
 	loop_timer_free(d->rest_timer);
 	loop_timer_free(d->prune_timer);
 	loop_timer_free(d->say_timer);
+	loop_timer_free(d->rules_timer);
 	if (d->root != -1)
 		close(d->root);
 	setup_free(d->setup);
@@ -214,7 +176,7 @@ desk_run(const struct desk_setup *how)
 	struct err err;
 
 	d = (struct desk){ .how = how, .root = -1 };
-	if (!read_conf(&d, &d.conf, &d.setup, &d.scope))
+	if (!desk_rules_read(&d))
 		return 2;
 	umask(077);
 	d.loop = loop_new();

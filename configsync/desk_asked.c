@@ -1,5 +1,5 @@
 /*
- * configsync/desk_asked.c - what an operator asks the running program: how it is, and which version counts.
+ * configsync/desk_asked.c - what an operator asks the running program: how it is, and which version counts. A rollback: desk_roll.c.
  */
 #include "configsync/desk_priv.h"
 
@@ -10,7 +10,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "configsync/install.h"
 #include "configsync/plan.h"
 
 static const char *
@@ -27,7 +26,7 @@ say_problems(struct ctl_reply *r, const char *kind, const struct core_problem *p
 	for (size_t i = 0; i < n; i++) {
 		ctl_row(r, kind);
 		ctl_say(r, "kind", p[i].kind);
-		ctl_say(r, "path", p[i].path);
+		ctl_say(r, core_about_path(&p[i]) ? "path" : "about", p[i].path);
 		ctl_say(r, "text", p[i].text);
 		ctl_count(r, "since", p[i].since_ms);
 	}
@@ -160,158 +159,13 @@ asked_resolve(struct desk *d, const struct ctl_request *q, struct ctl_reply *r)
 	desk_work(d);
 }
 
-/* ---------------------------------------------------------------- rollback */
-
-/* The paths of a rollback, as they are and as they shall be. */
-struct rolling {
-	struct desk	*d;
-	struct ctl_reply *r;
-	struct manifest	*to;		/* versions to put back, unsealed */
-	char		**path;
-	size_t		 n, lost;
-};
-
-static void
-roll_path(struct rolling *ro, const char *path)
-{
-	char **grown = realloc(ro->path, (ro->n + 1) * sizeof *grown);
-
-	if (grown == NULL)
-		abort();
-	ro->path = grown;
-	ro->path[ro->n++] = strdup(path);
-}
-
-static bool
-roll_step(void *arg, const struct store_step *s)
-{
-	struct rolling *ro = arg;
-	uint64_t stamp;
-	struct err err;
-
-	plan_step(ro->r, s);
-	if (s->kind == STORE_STEP_LOST ||
-	    (s->kind == STORE_STEP_PUT && !core_unstamped(ro->to, s->to->entry, s->to->entry_len, &stamp, &err))) {
-		ro->lost++;
-		return true;
-	}
-	roll_path(ro, s->path);
-	return true;
-}
-
-static bool
-roll_version(void *arg, const struct store_version *v)
-{
-	struct store_step s = { .kind = v->entry == NULL ? STORE_STEP_REMOVE : STORE_STEP_PUT, .path = v->path, .to = v };
-
-	return roll_step(arg, &s);
-}
-
-static bool
-is_rolled(const struct rolling *ro, const char *path)
-{
-	for (size_t i = 0; i < ro->n; i++)
-		if (strcmp(ro->path[i], path) == 0)
-			return true;
-	return false;
-}
-
-static int
-from_store(void *arg, const struct entry *e, struct err *err)
-{
-	return store_read_fd(((struct desk *)arg)->store, e->digest, err);
-}
-
-/* An edit like any other, made by us. */
-static bool
-roll(struct rolling *ro, const char *why, struct err *err)
-{
-	struct desk *d = ro->d;
-	struct manifest *was = core_known(d->core, (const char *const *)ro->path, ro->n), *to = manifest_new();
-	struct install_options o = { .scope = d->scope, .names = d->names, .content = from_store, .arg = d, .setuid = d->conf->sync.setuid };
-	struct core_origin origin = desk_origin(d, STORE_ROLLBACK, why);
-	struct scan_path *look = desk_alloc((ro->n + 1) * sizeof *look);
-	struct report report = { 0 };
-	struct diff *diff;
-	bool ok;
-
-	for (size_t i = 0; i < was->len; i++)
-		if (!is_rolled(ro, was->at[i].path))
-			manifest_add(to, &was->at[i]);
-	for (size_t i = 0; i < ro->to->len; i++)
-		manifest_add(to, &ro->to->at[i]);
-	ok = manifest_seal(to, err);
-	if (ok) {
-		diff = diff_take_all(was, to);
-		ok = install_apply(d->root, diff->change, diff->changes, &o, &report, err);
-		if (ok)
-			desk_rebuild(d, 0, diff->change, diff->changes);
-		diff_free(diff);
-	}
-	for (size_t i = 0; i < ro->n; i++)
-		look[i] = (struct scan_path){ ro->path[i], true };
-	desk_look(d, look, ro->n, &origin);
-	free(look);
-	report_free(&report);
-	manifest_free(was);
-	manifest_free(to);
-	return ok;
-}
-
-static bool
-may_write(struct desk *d, struct core_status *st)
-{
-	core_status(d->core, st);
-	return d->conf->sync.writers == CONF_WRITERS_BOTH || (st->active != NULL && strcmp(st->active, d->conf->node[d->self]) == 0);
-}
-
-static void
-asked_rollback(struct desk *d, const struct ctl_request *q, struct ctl_reply *r)
-{
-	const char *set = ctl_arg(q, "set"), *version = ctl_arg(q, "version"), *apply = ctl_arg(q, "apply"), *back = ctl_arg(q, "back-to");
-	struct rolling ro = { .d = d, .r = r, .to = manifest_new() };
-	struct core_status st;
-	struct err err;
-	char why[128];
-	bool found;
-
-	desk_keep_all(d);
-	if (!may_write(d, &st)) {
-		plan_refuse(r, "rollback", st.active);
-		manifest_free(ro.to);
-		return;
-	}
-	snprintf(why, sizeof why, "rollback %s%s", set != NULL ? "of set " : "to version ", set != NULL ? set : version != NULL ? version : "");
-	if (set != NULL)
-		found = store_rollback(d->store, set, back != NULL && strcmp(back, "yes") == 0 ? STORE_BACK_TO : STORE_UNDO, roll_step, &ro, &err);
-	else
-		found = version != NULL && store_version(d->store, strtoull(version, NULL, 10), roll_version, &ro, &err);
-	if (!found)
-		ctl_end(r, 2, "%s", version == NULL && set == NULL ? "which set or version?" : err.text);
-	else if (ro.lost > 0)
-		ctl_end(r, 1, "%zu of these versions are not kept: nothing is done", ro.lost);
-	else if (ro.n == 0)
-		ctl_end(r, 0, "%s", "Nothing would change.");
-	else if (apply == NULL || strcmp(apply, "yes") != 0)
-		ctl_end(r, 0, "%s", "");
-	else if (roll(&ro, why, &err))
-		ctl_end(r, 0, "It is done here, and goes to the other node like any edit.");
-	else
-		ctl_end(r, 1, "%s", err.text);
-	while (ro.n > 0)
-		free(ro.path[--ro.n]);
-	free(ro.path);
-	manifest_free(ro.to);
-	desk_work(d);
-}
-
 /* ---------------------------------------------------------------- the socket */
 
 static void
 asked(void *arg, const struct ctl_request *q, struct ctl_reply *r)
 {
 	static const struct { const char *word; void (*f)(struct desk *, const struct ctl_request *, struct ctl_reply *); } orders[] = {
-		{ "resync", asked_resync }, { "resolve", asked_resolve }, { "rollback", asked_rollback } };
+		{ "resync", asked_resync }, { "resolve", asked_resolve }, { "rollback", desk_rollback } };
 	struct desk *d = arg;
 
 	if (strcmp(q->command, "status") == 0) {

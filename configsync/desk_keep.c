@@ -456,36 +456,40 @@ prune(void *arg)
 	else if (removed > 0)
 		log_info("%llu old versions of files were removed: they are kept for %u days and up to %llu bytes", (unsigned long long)removed,
 		    sync->keep_s / 86400, (unsigned long long)sync->keep_bytes);
+	desk_sweep(d);
 	loop_timer_in(d->prune_timer, PRUNE_MS);
 }
 
 bool
 desk_open_store(struct desk *d)
 {
-	struct loading l = { .d = d };
 	struct store_news news = { 0 };
 	char path[PATH_MAX];
 	struct err err;
-	bool ok;
 
-	if (d->store == NULL) {
-		snprintf(path, sizeof path, "%s/journal.db", d->conf->state_dir);
-		if (!store_open(path, true, &d->store, &news, &err)) {
-			log_err("the versions of files in %s cannot be opened: %s", path, err.text);
-			return false;
-		}
-		if (news.text[0] != '\0')
-			log_warnx("%s", news.text);
-		d->keeping_end = &d->keeping;
-		d->keep_after_ms = AGAIN_MS;
-		d->keep_timer = loop_timer_new(d->loop, keep, d);
-		d->take_timer = loop_timer_new(d->loop, take, d);
-		d->rest_timer = loop_timer_new(d->loop, rest, d);
-		d->prune_timer = loop_timer_new(d->loop, prune, d);
-		loop_timer_in(d->prune_timer, PRUNE_MS / 10);
+	snprintf(path, sizeof path, "%s/journal.db", d->conf->state_dir);
+	if (!store_open(path, true, &d->store, &news, &err)) {
+		log_err("the versions of files in %s cannot be opened: %s", path, err.text);
+		return false;
 	}
-	l.m = manifest_new();
-	ok = store_common(d->store, load_one, &l, &err);
+	if (news.text[0] != '\0')
+		log_warnx("%s", news.text);
+	d->keeping_end = &d->keeping;
+	d->keep_after_ms = AGAIN_MS;
+	d->keep_timer = loop_timer_new(d->loop, keep, d);
+	d->take_timer = loop_timer_new(d->loop, take, d);
+	d->rest_timer = loop_timer_new(d->loop, rest, d);
+	d->prune_timer = loop_timer_new(d->loop, prune, d);
+	loop_timer_in(d->prune_timer, PRUNE_MS / 10);
+	return true;
+}
+
+bool
+desk_load_common(struct desk *d)
+{
+	struct loading l = { .d = d, .m = manifest_new() };
+	struct err err;
+	bool ok = store_common(d->store, load_one, &l, &err);
 	if (!ok)
 		log_err("the last common versions of files cannot be read: %s", err.text);
 	if (l.bad > 0)

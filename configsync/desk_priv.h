@@ -2,6 +2,7 @@
  * configsync/desk_priv.h - what the files of the desk share.
  *
  *	desk.c		begin, signals, lines from the supervisor, end
+ *	desk_rules.c	which mailpair.conf is in force
  *	desk_read.c	what the watch tells is read and given to the core
  *	desk_work.c	the core's actions, one after the other
  *	desk_take.c	a set is staged, verified and installed
@@ -12,7 +13,9 @@
  *	desk_want.c	contents that are wanted from the peer
  *	desk_along.c	small contents, in memory
  *	desk_say.c	what is told to the supervisor
+ *	desk_alert.c	what a person has to be told once
  *	desk_asked.c	what an operator asks through the socket
+ *	desk_roll.c	a rollback
  *
  * All of it runs in one thread and may block on the disk, for as long as one file takes; long work is cut into pieces.
  */
@@ -60,6 +63,12 @@ struct desk {
 	struct loop_timer	*quiet_timer;	/* nothing was to be done for so long that memory is given back */
 	bool			 due_asked;	/* it will be asked soon */
 
+	/* desk_rules.c */
+	struct loop_timer	*rules_timer;
+	bool			 own_known, own_now, other_scope_heard;
+	uint8_t			 other_scope[DIGEST_LEN];
+	uint8_t			 own_both[DIGEST_LEN];	/* own_known: of the mailpair.conf that both nodes had last */
+
 	/* desk_read.c */
 	struct watch		*watch;
 	struct settle		*settle;
@@ -76,6 +85,8 @@ struct desk {
 	struct rebuild		*rebuild;		/* under way */
 	struct rebuild_job	*rebuild_job;
 	struct rebuilding	*rebuilding, *to_rebuild;
+	struct loop_timer	*rebuild_timer;
+	uint32_t		 rebuild_after_ms;	/* 0: the last one was well */
 	struct dumped		*dumped;
 
 	/* desk_keep.c */
@@ -102,6 +113,9 @@ struct desk {
 	struct alongs		*along;				/* desk_along.c */
 	bool			 linked, full;
 
+	/* desk_alert.c */
+	struct alerts		*alerts;
+
 	/* desk_say.c, desk_asked.c */
 	struct loop_io		*input;
 	struct loop_timer	*say_timer;
@@ -109,6 +123,7 @@ struct desk {
 	size_t			 heard_len;
 	char			 said[1024];	/* the last line */
 	struct ctl		*ctl;
+	struct rolling		*rolling;	/* desk_roll.c: under way */
 };
 
 /* desk_work.c: to be called after every event that was given to the core. Does what it asked for until it asks for no more. */
@@ -126,6 +141,12 @@ struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n);
 void	desk_notes(struct desk *, struct report *, bool whole);
 
 /* desk_take.c */
+/*
+ * These changes are staged, and the program that the set is for is asked. What is to be made of it waits at desk_dumps(). done() may be called at once,
+ * and is not after desk_cancel(id). changes live until then.
+ */
+typedef void desk_checked_f(struct desk *, uint64_t id, const struct set_id *, enum validity, const char *why);
+void	desk_check(struct desk *, uint64_t id, const struct set_id *, const struct change *, size_t changes, desk_checked_f *);
 void	desk_verify(struct desk *, const struct core_job *);
 void	desk_install(struct desk *, const struct core_job *);
 void	desk_cancel(struct desk *, uint64_t job);
@@ -135,10 +156,12 @@ void	desk_cancel_all(struct desk *);
 void	desk_dumps(struct desk *, uint64_t job, const struct verify_dump *, size_t n);	/* what is to be made of a set that was found valid */
 void	desk_dumps_forget(struct desk *, uint64_t job);			/* 0: of all */
 void	desk_rebuild(struct desk *, uint64_t job, const struct change *, size_t n);	/* job 0: of none */
+void	desk_rebuild_rules(struct desk *);	/* after d->setup became another one */
 void	desk_rebuild_forget(struct desk *);
 
 /* desk_keep.c */
 bool	desk_open_store(struct desk *);
+bool	desk_load_common(struct desk *);	/* the last common versions, to the core */
 void	desk_keep(struct desk *, const struct core_action *);
 /* Bytes of a small file that was just sent, malloc'd: they become the store's, where its version is kept. */
 void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len);
@@ -167,6 +190,7 @@ void	desk_small_came(struct desk *, const struct wire_small *);
 void	desk_content_absent(struct desk *, const uint8_t digest[DIGEST_LEN]);
 void	desk_want_forget(struct desk *);
 void	desk_unneed(struct desk *, const uint8_t digest[DIGEST_LEN]);
+void	desk_sweep(struct desk *);	/* contents that nobody wants any more */
 int	desk_content(void *desk, const struct entry *, struct err *);	/* install_content_f */
 
 /* desk_along.c */
@@ -180,7 +204,27 @@ void	desk_along_clear(struct desk *);
 void	desk_say(struct desk *);	/* soon, where it changed */
 void	desk_hear(struct desk *);
 void	desk_deaf(struct desk *);
-bool	desk_reload(struct desk *);	/* desk.c */
+const char *desk_sentence(const struct core_problem *, char *buf, size_t size);	/* one line */
+
+
+/* desk.c: this configuration, which is the desk's from now on, whole. False: it could not be, and the program ends. */
+bool	desk_adopt(struct desk *, struct conf *, struct setup *, struct scope *);
+
+/* desk_rules.c */
+bool	desk_rules_read(struct desk *);		/* first of all; false: it was said */
+void	desk_rules_begin(struct desk *);	/* with the store open, and nothing else begun */
+bool	desk_reload(struct desk *);		/* somebody says that there is a new one */
+void	desk_rules_common(struct desk *, const struct core_action *);	/* CORE_STORE */
+void	desk_rules_other(struct desk *, const uint8_t scope[DIGEST_LEN]);	/* the peer says so; ours may be another one soon */
+bool	desk_is_own(const struct desk *, const char *path);	/* the path of mailpair.conf, where it is carried */
+
+/* desk_alert.c */
+void	desk_alert(struct desk *, const struct core_status *);
+void	desk_alert_end(struct desk *);
+
+/* desk_roll.c */
+void	desk_rollback(struct desk *, const struct ctl_request *, struct ctl_reply *);
+void	desk_roll_forget(struct desk *, const char *why);
 
 /* desk_asked.c */
 bool	desk_answer(struct desk *, struct err *);

@@ -13,6 +13,8 @@
 #include "configsync/rebuild.h"
 
 #define PROBLEM "not-rebuilt"
+#define AGAIN_MS 5000u		/* after a failure, doubled ... */
+#define AGAIN_MAX_MS 600000u	/* ... up to this */
 
 /* Changed paths and what verify found to be made of them. Texts are ours. */
 struct rebuilding {
@@ -35,16 +37,32 @@ clear(struct rebuilding *r)
 	*r = (struct rebuilding){ 0 };
 }
 
-static void
-add_dumps(struct rebuilding *r, const struct verify_dump *dump, size_t n)
+static struct verify_dump *
+dump_of(const struct rebuilding *r, const struct verify_dump *table)
 {
-	if (n == 0)
-		return;
-	r->dump = realloc(r->dump, (r->dumps + n) * sizeof *r->dump);
-	if (r->dump == NULL)
-		abort();
-	memcpy(r->dump + r->dumps, dump, n * sizeof *dump);
-	r->dumps += n;
+	for (size_t i = 0; i < r->dumps; i++)
+		if (strcmp(r->dump[i].path, table->path) == 0 && strcmp(r->dump[i].type, table->type) == 0)
+			return &r->dump[i];
+	return NULL;
+}
+
+/* A table is made of its source as it was checked last. */
+static void
+add_dumps(struct rebuilding *r, const struct verify_dump *dump, size_t n, bool newer)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct verify_dump *same = dump_of(r, &dump[i]);
+
+		if (same != NULL) {
+			if (newer)
+				*same = dump[i];
+			continue;
+		}
+		r->dump = realloc(r->dump, (r->dumps + 1) * sizeof *r->dump);
+		if (r->dump == NULL)
+			abort();
+		r->dump[r->dumps++] = dump[i];
+	}
 }
 
 static void
@@ -94,18 +112,43 @@ desk_dumps_forget(struct desk *d, uint64_t job)
 static void begin(struct desk *);
 
 static void
+begin_again(void *arg)
+{
+	begin(arg);
+}
+
+/* What failed goes along with what comes next, or alone after a while. */
+static void
+try_again(struct desk *d)
+{
+	struct rebuilding *failed = d->rebuilding, *next = d->to_rebuild;
+
+	add_dumps(next, failed->dump, failed->dumps, false);
+	for (size_t i = 0; i < failed->paths; i++)
+		add_path(next, failed->path[i]);
+	d->rebuild_after_ms = d->rebuild_after_ms == 0 ? AGAIN_MS : 2 * d->rebuild_after_ms < AGAIN_MAX_MS ? 2 * d->rebuild_after_ms : AGAIN_MAX_MS;
+	loop_timer_in(d->rebuild_timer, d->rebuild_after_ms);
+}
+
+static void
 rebuilt(void *arg, const struct rebuild_result *r)
 {
 	struct desk *d = arg;
+	bool more = d->to_rebuild->paths > 0 || d->to_rebuild->dumps > 0;
 
 	d->rebuild = NULL;
+	if (r->ok)
+		d->rebuild_after_ms = 0;
+	else
+		try_again(d);
 	clear(d->rebuilding);
 	if (r->notes[0] != '\0')
 		log_info("%s", r->notes);
 	if (!r->ok)
-		log_warnx("not everything was made anew and reloaded: %s", r->why);
+		log_warnx("not everything was made anew and reloaded, it is tried again in %u s: %s", d->rebuild_after_ms / 1000, r->why);
 	core_problem(d->core, PROBLEM, "", r->ok ? NULL : r->why, clock_wall_ms());
-	begin(d);
+	if (more)
+		begin(d);
 	desk_work(d);
 }
 
@@ -134,6 +177,7 @@ prepare(struct desk *d)
 		d->to_rebuild = desk_alloc(sizeof *d->to_rebuild);
 		d->rebuilding = desk_alloc(sizeof *d->rebuilding);
 		d->rebuild_job = desk_alloc(sizeof *d->rebuild_job);
+		d->rebuild_timer = loop_timer_new(d->loop, begin_again, d);
 	}
 }
 
@@ -143,11 +187,22 @@ desk_rebuild(struct desk *d, uint64_t job, const struct change *change, size_t n
 	prepare(d);
 	for (const struct dumped *one = d->dumped; one != NULL; one = one->next)
 		if (one->job == job)
-			add_dumps(d->to_rebuild, one->dump, one->dumps);
+			add_dumps(d->to_rebuild, one->dump, one->dumps, true);
 	for (size_t i = 0; i < n; i++)
-		add_path(d->to_rebuild, change[i].path);
+		if (job == 0 || !desk_is_own(d, change[i].path))	/* our own file is read when both nodes have it: desk_rules.c */
+			add_path(d->to_rebuild, change[i].path);
 	desk_dumps_forget(d, job);
 	begin(d);
+}
+
+/* The one that runs, perhaps the very command that made us read the configuration, goes on with what it began with. */
+void
+desk_rebuild_rules(struct desk *d)
+{
+	if (d->rebuild_job == NULL)
+		return;
+	d->rebuild_job->tree = d->setup->tree;
+	d->rebuild_job->trees = d->setup->trees;
 }
 
 void
@@ -164,6 +219,10 @@ desk_rebuild_forget(struct desk *d)
 	free(d->to_rebuild);
 	free(d->rebuilding);
 	free(d->rebuild_job);
+	loop_timer_free(d->rebuild_timer);
+	d->rebuild_timer = NULL;
+	d->rebuild_after_ms = 0;
+	core_problem(d->core, PROBLEM, "", NULL, clock_wall_ms());
 	d->to_rebuild = d->rebuilding = NULL;
 	d->rebuild_job = NULL;
 }

@@ -1,6 +1,6 @@
 /*
  * configsync/desk_say.c - lines from and to the supervisor. In: "role ROLE tenure N", "reload"; the end of the file is our end. Out, when it
- * changed and every ten seconds: "in_step=yes|no|unknown files=N pending=N conflicts=N problem=SENTENCE".
+ * changed and every ten seconds: "in_step=yes|no|unknown files=N pending=N conflicts=N refused=N problem=SENTENCE"; and "alert SENTENCE" (desk_alert.c).
  */
 #include "configsync/desk_priv.h"
 
@@ -24,21 +24,61 @@ in_step_word(const struct core_status *st)
 	return st->in_step ? "yes" : st->link == CORE_LINKED && st->scanned ? "no" : "unknown";
 }
 
+/* "invalid certificate mail: ...", "unreadable /etc/x: ...", fit for a line. */
+const char *
+desk_sentence(const struct core_problem *p, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%s%s: %s", p->kind, p->path[0] == '\0' ? "" : core_about_path(p) ? " /" : " ", p->path, p->text);
+	for (char *c = buf; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return buf;
+}
+
+static bool
+is_invalid(const struct core_problem *p)
+{
+	return strcmp(p->kind, "invalid") == 0;
+}
+
+/* Sets that are not valid, whichever node has found it. */
+static size_t
+refused(const struct core_status *st)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < st->problems; i++)
+		n += is_invalid(&st->problem[i]);
+	for (size_t i = 0; i < st->theirs_rows; i++)
+		n += is_invalid(&st->theirs[i]);
+	return n;
+}
+
+/* Of several: what is not valid, as a person has to mend it. */
+static const struct core_problem *
+worst(const struct core_problem *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_invalid(&p[i]))
+			return &p[i];
+	return p;
+}
+
 /* The worst of it, as one sentence. */
 static void
 problem_of(const struct core_status *st, char *buf, size_t size)
 {
+	char row[560];
+
 	buf[0] = '\0';
 	if (st->link == CORE_REFUSED)
 		snprintf(buf, size, "nothing is carried: %s", st->link_why);
 	else if (st->first)
 		snprintf(buf, size, "the two nodes were never the same; say which one counts: mailpair config resync --from NODE");
-	else if (st->problems > 0)
-		snprintf(buf, size, "%s%s%s: %s", st->problem[0].kind, st->problem[0].path[0] != '\0' ? " /" : "", st->problem[0].path,
-		    st->problem[0].text);
+	else if (st->problems > 0 && (is_invalid(worst(st->problem, st->problems)) || st->theirs_rows == 0))
+		desk_sentence(worst(st->problem, st->problems), buf, size);
 	else if (st->theirs_rows > 0)
-		snprintf(buf, size, "on the other node: %s%s%s: %s", st->theirs[0].kind, st->theirs[0].path[0] != '\0' ? " /" : "", st->theirs[0].path,
-		    st->theirs[0].text);
+		snprintf(buf, size, "on the other node: %s", desk_sentence(worst(st->theirs, st->theirs_rows), row, sizeof row));
 	for (char *c = buf; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
@@ -53,12 +93,13 @@ say_now(void *arg)
 
 	core_status(d->core, &st);
 	problem_of(&st, problem, sizeof problem);
-	snprintf(line, sizeof line, "in_step=%s files=%zu pending=%zu conflicts=%zu%s%s\n", in_step_word(&st), st.paths, st.to_take + st.to_give,
-	    st.conflicts, problem[0] != '\0' ? " problem=" : "", problem);
+	snprintf(line, sizeof line, "in_step=%s files=%zu pending=%zu conflicts=%zu refused=%zu%s%s\n", in_step_word(&st), st.paths,
+	    st.to_take + st.to_give, st.conflicts, refused(&st), problem[0] != '\0' ? " problem=" : "", problem);
 	snprintf(d->said, sizeof d->said, "%s", line);
 	/* a supervisor that does not read gets none of it: the next one says all */
 	if (d->how->lines && write(STDOUT_FILENO, line, strlen(line)) == -1 && errno != EAGAIN)
 		d->ending = true;
+	desk_alert(d, &st);
 	loop_timer_in(d->say_timer, SIGN_OF_LIFE_MS);
 }
 

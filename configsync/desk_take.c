@@ -23,6 +23,7 @@ struct taking {
 	struct taking		*next;
 	struct desk		*d;
 	uint64_t		 id;
+	desk_checked_f		*done;
 	struct set_id		 set;
 	struct verify		*verify;
 	struct verify_job	 job;
@@ -166,10 +167,12 @@ stage(struct taking *t, const struct change *c, struct err *err)
 }
 
 static void
-answer(struct desk *d, uint64_t id, const struct set_id *set, enum validity verdict, const char *why)
+to_core(struct desk *d, uint64_t id, const struct set_id *set, enum validity verdict, const char *why)
 {
+	char name[2 * SET_KEY_MAX];
+
 	if (verdict != VALIDITY_VALID)
-		log_warnx("a change of %s is %s, and is not taken: %s", set->key, validity_word(verdict), why);
+		log_warnx("a change of %s is %s, and is not taken: %s", set_shown(set, name, sizeof name), validity_word(verdict), why);
 	core_verified(d->core, id, verdict, why, clock_mono_ms(), clock_wall_ms());
 }
 
@@ -193,13 +196,13 @@ verified(void *arg, const struct verify_result *r)
 		log_info("%s: %s", t->set.key, r->notes);
 	if (r->verdict == VALIDITY_VALID)
 		desk_dumps(d, t->id, r->dump, r->dumps);
-	answer(d, t->id, &t->set, r->verdict, why);
+	t->done(d, t->id, &t->set, r->verdict, why);
 	taking_free(t);
 	desk_work(d);
 }
 
 void
-desk_verify(struct desk *d, const struct core_job *job)
+desk_check(struct desk *d, uint64_t id, const struct set_id *set, const struct change *change, size_t changes, desk_checked_f *done)
 {
 	struct taking *t = desk_alloc(sizeof *t);
 	struct err err;
@@ -207,24 +210,31 @@ desk_verify(struct desk *d, const struct core_job *job)
 	bool ok;
 
 	t->d = d;
-	t->id = job->id;
-	t->set = *job->set;
-	snprintf(t->dir, sizeof t->dir, "%s/config.work/%llu-%s", d->conf->state_dir, (unsigned long long)job->id, set_kind_word(job->set->kind));
+	t->id = id;
+	t->done = done;
+	t->set = *set;
+	snprintf(t->dir, sizeof t->dir, "%s/config.work/%llu-%s", d->conf->state_dir, (unsigned long long)id, set_kind_word(set->kind));
 	snprintf(t->scratch, sizeof t->scratch, "%s/scratch", t->dir);
 	snprintf(files, sizeof files, "%s/files", t->dir);
 	ok = view_remove(t->dir, &err) && view_mkdirs(files, &err);
-	for (size_t i = 0; ok && i < job->changes; i++)
-		ok = stage(t, &job->change[i], &err);
+	for (size_t i = 0; ok && i < changes; i++)
+		ok = stage(t, &change[i], &err);
 	if (!ok) {
-		answer(d, t->id, &t->set, VALIDITY_UNKNOWN, err.text);
+		done(d, id, set, VALIDITY_UNKNOWN, err.text);
 		taking_free(t);
 		return;
 	}
-	t->job = (struct verify_job){ .set = *job->set, .view = { d->root_path[0] != '\0' ? d->root_path : "/", t->change, t->changes },
+	t->job = (struct verify_job){ .set = *set, .view = { d->root_path[0] != '\0' ? d->root_path : "/", t->change, t->changes },
 		.scratch = t->scratch };
 	t->next = d->taking;
 	d->taking = t;
 	t->verify = verify_start(d->loop, &t->job, verified, t);
+}
+
+void
+desk_verify(struct desk *d, const struct core_job *job)
+{
+	desk_check(d, job->id, job->set, job->change, job->changes, to_core);
 }
 
 void

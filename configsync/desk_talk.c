@@ -225,6 +225,9 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
 	case WIRE_HELLO:
+		desk_rules_other(d, w.hello.scope);
+		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
+		break;
 	case WIRE_ASK:
 	case WIRE_TREE:
 	case WIRE_INDEX:
@@ -265,11 +268,17 @@ ended(void *arg, const char *sentence)
 /* ---------------------------------------------------------------- begin and end */
 
 static bool
-nobody(void *arg, const uint8_t digest[DIGEST_LEN])
+is_wanted(void *arg, const uint8_t digest[DIGEST_LEN])
 {
-	(void)arg;
-	(void)digest;
-	return false;
+	return *wanted_find(arg, digest) != NULL;
+}
+
+/* What was begun and given up: the file changed meanwhile, or the set was refused. It is kept for a while, as it may be wanted again. */
+void
+desk_sweep(struct desk *d)
+{
+	if (d->spool != NULL)
+		spool_sweep(d->spool, is_wanted, d, SPOOL_AGE_MS);
 }
 
 bool
@@ -297,7 +306,7 @@ desk_connect(struct desk *d, struct err *err)
 		snprintf(dir, sizeof dir, "%s/config.parts", d->conf->state_dir);
 		if (!spool_open(dir, &limits, &d->spool, err))
 			return false;
-		spool_sweep(d->spool, nobody, NULL, SPOOL_AGE_MS);
+		desk_sweep(d);
 		d->outgoing_end = &d->outgoing;
 	}
 	if (!authkeys_load(d->conf->authkeys, d->conf->allow_weak_auth, &keys, &mistakes))

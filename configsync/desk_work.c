@@ -76,6 +76,9 @@ act(struct desk *d, const struct core_action *a)
 		desk_cancel(d, a->job.id);
 		break;
 	case CORE_STORE:
+		desk_keep(d, a);
+		desk_rules_common(d, a);
+		break;
 	case CORE_DISPUTE:
 		desk_keep(d, a);
 		break;

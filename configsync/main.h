@@ -68,6 +68,8 @@ bool	is_set_name(const char *what);		/* 32 hexadecimal digits, as store_new_name
 /* False with *err where its entry cannot be read. */
 bool	version_copy(struct version *ret, const struct store_version *, struct err *);
 void	version_free(struct version *);
+/* The same thing at the same path: it was put down again, and nobody changed it. */
+bool	version_same(const struct version *, const struct version *);
 /*
  * "42", "PATH", "PATH@N" (N versions before the newest; where no file has that whole name). False with *err: ENOENT where there is none. With
  * before, the one that stood at the same path before it, may be none (number 0).

@@ -128,7 +128,9 @@ row_text(struct answer *a, const struct ctl_line *line)
 	bool step = strcmp(line->kind, "step") == 0, new = strcmp(a->kind, line->kind) != 0;
 
 	snprintf(a->kind, sizeof a->kind, "%s", line->kind);
-	if (of == NULL || of[0] == '\0')
+	if (ctl_value(line, "about") != NULL)
+		text_of(line, "about", path, sizeof path);
+	else if (of == NULL || of[0] == '\0')
 		path[0] = '\0';
 	else
 		shown(of + strspn(of, "/"), path, sizeof path);

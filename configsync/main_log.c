@@ -4,15 +4,15 @@
 #include "configsync/main.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LIMIT 20
 
+/* All that were found, newest first. */
 struct listing {
-	const struct wish *wish;
-	struct document	*document;
-	char		 set[STORE_NAME_MAX];	/* of the version before */
-	size_t		 n;
+	struct version	*at;
+	size_t		 len;
 	struct err	 err;
 	bool		 bad;
 };
@@ -21,51 +21,87 @@ static bool
 list_one(void *arg, const struct store_version *row)
 {
 	struct listing *l = arg;
-	struct version v;
 
-	l->bad = !version_copy(&v, row, &l->err);
-	if (l->bad)
-		return false;
-	l->n++;
-	if (l->wish->json) {
-		version_json(&l->document->json, NULL, &v);
-	} else {
-		if (strcmp(l->set, v.set.name) != 0)
-			version_set_text(stdout, &v.set);
-		snprintf(l->set, sizeof l->set, "%s", v.set.name);
-		version_text(stdout, &v);
+	l->at = realloc(l->at, (l->len + 1) * sizeof *l->at);
+	if (l->at == NULL)
+		abort();
+	l->bad = !version_copy(&l->at[l->len], row, &l->err);
+	l->len += !l->bad;
+	return !l->bad;
+}
+
+/* Is the one before it at the same path the same thing? That one says who made it, and is printed. */
+static bool
+is_repeated(struct listing *l, size_t i)
+{
+	for (size_t k = i + 1; k < l->len; k++) {
+		if (!l->at[k].here || strcmp(l->at[k].path, l->at[i].path) != 0)
+			continue;
+		if (!version_same(&l->at[i], &l->at[k]))
+			return false;
+		l->at[k].common = l->at[k].common || l->at[i].common;
+		return true;
 	}
-	version_free(&v);
-	return true;
+	return false;
+}
+
+/* How many were printed. */
+static size_t
+print_list(const struct wish *w, struct listing *l, bool whole_set, size_t most)
+{
+	static struct document d;
+	const char *set = "";
+	size_t n = 0;
+
+	if (w->json) {
+		document_begin(&d);
+		json_array(&d.json, NULL);
+	}
+	for (size_t i = 0; i < l->len && n < most; i++) {
+		const struct version *v = &l->at[i];
+
+		if (!whole_set && is_repeated(l, i))
+			continue;
+		n++;
+		if (w->json) {
+			version_json(&d.json, NULL, v);
+			continue;
+		}
+		if (strcmp(set, v->set.name) != 0)
+			version_set_text(stdout, &v->set);
+		set = v->set.name;
+		version_text(stdout, v);
+	}
+	if (w->json) {
+		json_array_end(&d.json);
+		document_end(&d);
+	}
+	return n;
 }
 
 int
 main_log(const struct wish *w)
 {
-	static struct document d;
-	struct listing l = { .wish = w, .document = &d };
+	struct listing l = { .len = 0 };
 	const char *what = w->operands > 0 ? w->operand[0] : NULL, *path = what == NULL ? NULL : what + strspn(what, "/");
-	bool set = what != NULL && is_set_name(what);
+	bool set = what != NULL && is_set_name(what), ok;
+	size_t most = w->limit > 0 ? w->limit : LIMIT, n;
 	struct store *store;
-	bool ok;
 
 	if (!main_store(w, &store))
 		return EXIT_CANNOT;
-	if (w->json) {
-		document_begin(&d);
-		json_array(&d.json, NULL);
-	}
-	ok = store_history(store, set ? NULL : path, set ? what : NULL, w->limit > 0 ? w->limit : LIMIT, list_one, &l, &l.err) && !l.bad;
+	/* some of them may be repeated */
+	ok = store_history(store, set ? NULL : path, set ? what : NULL, most < SIZE_MAX / 4 ? 4 * most : most, list_one, &l, &l.err) && !l.bad;
 	store_close(store);
-	if (w->json) {
-		json_array_end(&d.json);
-		document_end(&d);
-	}
+	n = print_list(w, &l, set, most);
+	while (l.len > 0)
+		version_free(&l.at[--l.len]);
+	free(l.at);
 	if (!ok)
 		complain("%s", l.err.text);
-	else if (l.n == 0)
+	else if (n == 0)
 		complain(what == NULL ? "no version of any file is kept" : "no version of it is kept: %s", what);
-	return !ok ? EXIT_CANNOT : l.n > 0 ? EXIT_DONE : EXIT_NO;
+	return !ok ? EXIT_CANNOT : n > 0 ? EXIT_DONE : EXIT_NO;
 }
 
 /* ---------------------------------------------------------------- show */

@@ -64,38 +64,70 @@ version_free(struct version *v)
 
 /* ---------------------------------------------------------------- finding */
 
-/* Of the versions that stood at a path here, newest first: the first one that is older than number (0: any), after so many others. */
-struct search { uint64_t number; size_t skip; struct version *ret; struct err *err; bool bad; };
-
-static bool
-search_one(void *arg, const struct store_version *v)
+bool
+version_same(const struct version *a, const struct version *b)
 {
-	struct search *s = arg;
-
-	if (!v->here || (s->number != 0 && v->number >= s->number))
-		return true;
-	if (s->skip > 0) {
-		s->skip--;
-		return true;
-	}
-	s->bad = !version_copy(s->ret, v, s->err);
-	return false;
+	return strcmp(a->path, b->path) == 0 && a->here && b->here && a->entry != NULL && b->entry != NULL && a->kept == b->kept &&
+	    entry_diff(a->entry, b->entry) == 0;
 }
 
-/* ret->number 0: there is none. */
-static bool
-search(struct store *store, const char *path, uint64_t number, size_t skip, struct version *ret, struct err *err)
-{
-	struct search s = { .number = number, .skip = skip, .ret = ret, .err = err };
+/*
+ * Of the versions that stood at a path here, newest first: the first one after so many others. The same thing in a row, as a set is put down again
+ * when both nodes have agreed about it, is one: the oldest of them, which says who made it.
+ */
+struct search { uint64_t older_than; size_t skip; struct version last, *ret; struct err *err; bool bad; };
 
-	*ret = (struct version){ .number = 0 };
-	return store_history(store, path, NULL, SIZE_MAX, search_one, &s, err) && !s.bad;
+static bool
+search_one(void *arg, const struct store_version *row)
+{
+	struct search *s = arg;
+	struct version v;
+
+	if (!row->here || (s->older_than != 0 && row->number >= s->older_than))
+		return true;
+	s->bad = !version_copy(&v, row, s->err);
+	if (s->bad)
+		return false;
+	if (s->last.number != 0 && version_same(&s->last, &v)) {
+		v.common = v.common || s->last.common;
+	} else if (s->last.number != 0 && s->skip-- == 0) {
+		version_free(&v);
+		*s->ret = s->last;
+		s->last = (struct version){ .number = 0 };
+		return false;
+	}
+	version_free(&s->last);
+	s->last = v;
+	return true;
+}
+
+/* ret->number 0: there is none. Takes s->last. */
+static bool
+search(struct store *store, const char *path, struct search *s)
+{
+	bool ok = store_history(store, path, NULL, SIZE_MAX, search_one, s, s->err) && !s->bad;
+
+	if (ok && s->last.number != 0 && s->skip == 0)
+		*s->ret = s->last;
+	else
+		version_free(&s->last);
+	return ok;
 }
 
 bool
 version_before(struct store *store, const struct version *v, struct version *ret, struct err *err)
 {
-	return search(store, v->path, v->number, 0, ret, err);
+	struct search s = { .older_than = v->number, .skip = 1, .ret = ret, .err = err };
+
+	*ret = (struct version){ .number = 0 };
+	s.last = (struct version){ .number = v->number, .path = strdup(v->path), .kept = v->kept, .here = true };
+	if (s.last.path == NULL)
+		abort();
+	if (v->entry != NULL) {
+		s.last.keep = manifest_new();
+		s.last.entry = manifest_add(s.last.keep, v->entry);
+	}
+	return search(store, v->path, &s);
 }
 
 static bool
@@ -133,9 +165,11 @@ version_find(struct store *store, const char *what, struct version *ret, struct 
 		return !s.bad && (before == NULL || version_before(store, ret, before, err));
 	}
 	what += strspn(what, "/");
-	if (!search(store, what, 0, 0, ret, err))
+	*ret = (struct version){ .number = 0 };
+	if (!search(store, what, &s))
 		return false;
-	if (ret->number == 0 && counted(what, path, sizeof path, &n) && !search(store, path, 0, n, ret, err))
+	if (ret->number == 0 && counted(what, path, sizeof path, &n) &&
+	    !search(store, path, &(struct search){ .skip = n, .ret = ret, .err = err }))
 		return false;
 	if (ret->number == 0)
 		return err_set(err, ENOENT, n > 0 ? "/%.300s: there are not so many versions of it" : "/%.300s: no version of it is kept", n > 0 ? path : what);

@@ -232,3 +232,34 @@ set_kind_word(enum set_kind kind)
 
 	return word[kind];
 }
+
+const char *
+set_shown(const struct set_id *s, char *buf, size_t size)
+{
+	const char *word = set_kind_word(s->kind), *slash = strchr(s->key, '/');
+
+	switch (s->kind) {
+	case SET_CERTIFICATE:
+		if (s->certificate != NULL)
+			snprintf(buf, size, "%s %s", word, s->name);
+		else	/* its key begins with whose it is */
+			snprintf(buf, size, "%s %s in /etc/%.*s", word, s->name, slash == NULL ? 0 : (int)(slash - s->key), s->key);
+		break;
+	case SET_POSTFIX:
+	case SET_EXIM:
+	case SET_QMAIL:
+		snprintf(buf, size, "%s in /%s", word, s->dir);
+		break;
+	case SET_ALIASES:
+	case SET_TCPRULES:
+		snprintf(buf, size, "%s /etc/%s", word, s->key);
+		break;
+	case SET_TREE:
+		snprintf(buf, size, "%s /%s", word, s->tree);
+		break;
+	case SET_SINGLE:
+	case SET_COUNT:
+		snprintf(buf, size, "%s /%s", word, s->key);
+	}
+	return buf;
+}

@@ -58,6 +58,8 @@ struct set_id {
 void	set_of(const struct set_rules *, const char *path, struct set_id *ret);
 bool	set_same(const struct set_id *, const struct set_id *);
 const char *set_kind_word(enum set_kind);
+/* What a person calls it: "postfix in /etc/postfix", "certificate mail", "aliases /etc/aliases". No path: it begins with a word. */
+const char *set_shown(const struct set_id *, char *buf, size_t size);
 
 /*
  * "*" in pattern stands for a part of one component, "**" at its end for all below. What the first "*" stands for is copied to

@@ -83,7 +83,8 @@ bool
 config_child_parse(const char *line, struct status_config *ret)
 {
 	static const struct { const char *key; size_t offset; } numbers[] = { { "files=", offsetof(struct status_config, files) },
-		{ "pending=", offsetof(struct status_config, pending) }, { "conflicts=", offsetof(struct status_config, conflicts) } };
+		{ "pending=", offsetof(struct status_config, pending) }, { "conflicts=", offsetof(struct status_config, conflicts) },
+		{ "refused=", offsetof(struct status_config, refused) } };
 	struct status_config c = { .in_step = FACT_UNKNOWN };
 	bool any = false;
 
@@ -118,6 +119,10 @@ take_status(struct config_child *c, const char *line)
 {
 	uint64_t now = clock_mono_ms();
 
+	if (strncmp(line, "alert ", 6) == 0) {
+		c->alarm(c->arg, line + 6);
+		return;
+	}
 	if (!config_child_parse(line, &c->says)) {
 		log_debug("mailpair-config says what is not understood: %s", line);
 		return;
@@ -417,13 +422,14 @@ config_child_conf(struct config_child *c, const struct conf *conf)
 
 /* ---------------------------------------------------------------- what is wrong */
 
-enum trouble { CONFIG_RUINED, CONFIG_SILENT, CONFIG_CONFLICTS, CONFIG_APART, TROUBLES };
+enum trouble { CONFIG_RUINED, CONFIG_SILENT, CONFIG_CONFLICTS, CONFIG_REFUSED, CONFIG_APART, TROUBLES };
 struct troubles { unsigned int which; char text[TROUBLES][320]; };
 
 static const char *const advice[TROUBLES] = {
 	[CONFIG_RUINED] = "look at the log of mailpaird, and at mailpair.conf; it is tried again and again, and mail goes on",
 	[CONFIG_SILENT] = "look what holds it up (its disk?); it is its own process, and mail goes on",
 	[CONFIG_CONFLICTS] = "see which files, and which version shall count: mailpair config status",
+	[CONFIG_REFUSED] = "mend it where it was edited, or take it back: mailpair config log, mailpair config rollback",
 	[CONFIG_APART] = "see what waits for what: mailpair config status",
 };
 
@@ -443,12 +449,15 @@ look_at(const struct config_child *c, struct troubles *t)
 		t->which |= 1u << CONFIG_APART;
 	if (conflicts > 0)
 		t->which |= 1u << CONFIG_CONFLICTS;
+	if (c->says.refused > 0)
+		t->which |= 1u << CONFIG_REFUSED;
 	snprintf(t->text[CONFIG_RUINED], sizeof(t->text[0]), "mailpair-config cannot be kept running: %.80s%s%.180s", c->end,
 	    c->words[0] != '\0' ? ": " : "", c->words);
 	snprintf(t->text[CONFIG_SILENT], sizeof(t->text[0]), "mailpair-config (process %d) has said nothing for %" PRIu64 " s", (int)c->pid,
 	    (now - c->heard_ms) / 1000);
 	snprintf(t->text[CONFIG_CONFLICTS], sizeof(t->text[0]), "configuration: %" PRIu64 " %s in conflict: nothing of %s is carried, and nothing is lost",
 	    conflicts, conflicts == 1 ? "path is" : "paths are", conflicts == 1 ? "it" : "them");
+	snprintf(t->text[CONFIG_REFUSED], sizeof(t->text[0]), "a change of the configuration is not valid, and is not taken: %.240s", c->says.problem);
 	snprintf(t->text[CONFIG_APART], sizeof(t->text[0]), "the configuration of the two nodes is not in step for %" PRIu64 " s%s%.200s",
 	    c->apart_ms == 0 ? 0 : (now - c->apart_ms) / 1000, c->says.problem[0] != '\0' ? ": " : "", c->says.problem);
 }
@@ -478,7 +487,8 @@ look_again(void *arg)
 
 	look_at(c, &t);
 	for (int i = 0; i < TROUBLES; i++)
-		if ((t.which & ~c->told & 1u << i) != 0)
+		/* conflicts and refused sets it says itself, with their names */
+		if (i != CONFIG_CONFLICTS && i != CONFIG_REFUSED && (t.which & ~c->told & 1u << i) != 0)
 			c->alarm(c->arg, t.text[i]);
 	c->told = t.which;
 	loop_timer_in(c->look, c->pace->look_ms);

@@ -5,8 +5,9 @@
  * It is "mailpair-config run --conf FILE --node NODE". On its standard input come lines: "role ROLE tenure N" at the beginning and whenever
  * either changes (the contract's words for roles), "reload" when a new configuration is in force here. Their end is its own. On its standard
  * output it says, when something changed, and every CONFIG_CHILD_SAYS_MS at the latest,
- *	in_step=yes|no|unknown files=N pending=N conflicts=N problem=SENTENCE
- * (what is not known is left out; problem is the last, and goes to the end of the line). Lines of its standard error go to our log.
+ *	in_step=yes|no|unknown files=N pending=N conflicts=N refused=N problem=SENTENCE
+ * (what is not known is left out; problem is the last, and goes to the end of the line); and "alert SENTENCE", once for each thing that a
+ * person has to be told: a set that is refused, a conflict. Lines of its standard error go to our log.
  */
 #ifndef SUPERVISOR_CONFIG_CHILD_H
 #define SUPERVISOR_CONFIG_CHILD_H

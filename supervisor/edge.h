@@ -13,7 +13,7 @@
 
 #include "common/conf.h"
 #include "common/spawn.h"
-#include "supervisor/hooks.h"
+#include "common/hooks.h"
 #include "supervisor/seal.h"
 #include "supervisor/statefile.h"
 

@@ -48,6 +48,7 @@ struct status_config {
 	enum fact	in_step;
 	uint64_t	files, pending, conflicts;
 	char		problem[256];		/* a sentence, or "" */
+	uint64_t	refused;		/* sets that are not valid, on either node */
 };
 
 struct status {

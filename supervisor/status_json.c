@@ -196,6 +196,7 @@ add_group(struct json *j, const struct status *s)
 	json_uint(j, "files", s->config.files);
 	json_uint(j, "pending", s->config.pending);
 	json_uint(j, "conflicts", s->config.conflicts);
+	json_uint(j, "refused", s->config.refused);
 	json_object_end(j);
 }
 

@@ -242,6 +242,8 @@ add_config(struct text *t, const struct status *s)
 		add(t, ", %" PRIu64 " on the way", c->pending);
 	if (c->conflicts > 0)
 		add(t, ", %" PRIu64 " IN CONFLICT", c->conflicts);
+	if (c->refused > 0)
+		add(t, ", %" PRIu64 " REFUSED", c->refused);
 	add(t, "\n");
 	if (c->problem[0] != '\0') {
 		add(t, "         ");

@@ -166,7 +166,7 @@ START_TEST(it_is_told_the_role_at_its_start_and_whenever_that_changes)
 }
 END_TEST
 
-START_TEST(what_it_says_stands_in_status_and_conflicts_are_a_problem_and_one_alarm)
+START_TEST(what_it_says_stands_in_status_and_what_it_alerts_is_one_alarm)
 {
 	struct status st;
 
@@ -176,7 +176,8 @@ START_TEST(what_it_says_stands_in_status_and_conflicts_are_a_problem_and_one_ala
 	MUST(within(5000, is_well, ""));
 	st = status();
 	ck_assert(st.config_on && st.config.files == 412 && st.config.conflicts == 0);
-	put("says", "in_step=no files=413 pending=2 conflicts=2 problem=/etc/x is in \x1b[31m conflict\nrubbish\nfiles=many in_step=yes\n");
+	put("says", "in_step=no files=413 pending=2 conflicts=2 problem=/etc/x is in \x1b[31m conflict\nrubbish\nfiles=many in_step=yes\n"
+	    "alert configuration: conflict /etc/x\n");
 	config_child_role(child, "active", 7);
 	MUST(within(5000, has_problem, "2 paths are in conflict"));
 	st = status();
@@ -184,7 +185,12 @@ START_TEST(what_it_says_stands_in_status_and_conflicts_are_a_problem_and_one_ala
 	ck_assert_str_eq(st.config.problem, "/etc/x is in  [31m conflict");
 	ck_assert(strstr(st.problem[0].advice, "mailpair config status") != NULL);
 	(void)within(100, NULL, NULL);
-	ck_assert_str_eq(alarms, "configuration: 2 paths are in conflict: nothing of them is carried, and nothing is lost\n");
+	ck_assert_str_eq(alarms, "configuration: conflict /etc/x\n");	/* with its name, and not once more as a number */
+	put("says", "in_step=no files=413 pending=1 conflicts=0 refused=1 problem=invalid certificate mail: expired\n");
+	config_child_role(child, "active", 9);
+	MUST(within(5000, has_problem, "is not valid, and is not taken: invalid certificate mail: expired"));
+	(void)within(100, NULL, NULL);
+	ck_assert_str_eq(alarms, "configuration: conflict /etc/x\n");
 	put("says", "in_step=yes files=413 pending=0 conflicts=0\n");
 	config_child_role(child, "active", 8);
 	MUST(within(5000, is_well, ""));
@@ -380,7 +386,7 @@ main(void)
 	signal(SIGPIPE, SIG_IGN);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, it_is_told_the_role_at_its_start_and_whenever_that_changes);
-	tcase_add_test(tc, what_it_says_stands_in_status_and_conflicts_are_a_problem_and_one_alarm);
+	tcase_add_test(tc, what_it_says_stands_in_status_and_what_it_alerts_is_one_alarm);
 	tcase_add_test(tc, out_of_step_is_a_problem_when_it_lasts);
 	tcase_add_test(tc, one_that_says_nothing_is_a_problem);
 	tcase_add_test(tc, one_that_ends_is_started_again_ever_later_and_then_a_problem_with_its_last_words);

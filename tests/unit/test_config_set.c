@@ -111,6 +111,28 @@ END_TEST
 
 /* ---------------------------------------------------------------- when it is due */
 
+START_TEST(a_set_has_a_name_that_a_person_knows)
+{
+	static const struct set_certificate mail = { "mail", "/opt/m.pem", "/opt/m.key", NULL, NULL };
+	static const struct set_tree tree = { "/etc/nginx/", "nginx -t" };
+	static const struct set_rules rules = { &mail, 1, &tree, 1 };
+	static const struct { const char *path, *name; } row[] = {
+		{ "opt/m.key", "certificate mail" }, { "etc/letsencrypt/live/mail.example.org/cert.pem", "certificate mail.example.org in /etc/letsencrypt" },
+		{ "etc/ssl/private/www.key", "certificate www in /etc/ssl" }, { "etc/postfix/main.cf", "postfix in /etc/postfix" },
+		{ "etc/exim4/conf.d/x", "exim in /etc/exim4" }, { "var/qmail/users/assign", "qmail in /var/qmail/users" },
+		{ "etc/mail/aliases", "aliases /etc/mail/aliases" }, { "etc/tcp.smtp", "tcprules /etc/tcp.smtp" },
+		{ "etc/tcprules.d/pop3.cdb", "tcprules /etc/tcprules.d/pop3" }, { "etc/nginx/sites/a", "tree /etc/nginx" }, { "etc/other", "file /etc/other" },
+	};
+	char buf[2 * SET_KEY_MAX];
+	struct set_id id;
+
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		set_of(&rules, row[i].path, &id);
+		ck_assert_str_eq(set_shown(&id, buf, sizeof buf), row[i].name);
+	}
+}
+END_TEST
+
 START_TEST(a_file_outside_of_any_set_goes_at_once)
 {
 	struct settle *s = settle_new(200, 5000);
@@ -369,6 +391,7 @@ config_set_suite(void)
 	tcase_add_test(tc, a_configured_certificate_is_a_set_wherever_its_files_stand);
 	tcase_add_test(tc, each_mail_program_has_one_set);
 	tcase_add_test(tc, a_tree_with_a_command_is_a_set_and_the_innermost_one_counts);
+	tcase_add_test(tc, a_set_has_a_name_that_a_person_knows);
 	tcase_add_test(tc, a_file_outside_of_any_set_goes_at_once);
 	tcase_add_test(tc, a_set_settles_after_its_last_event_and_goes_whole);
 	tcase_add_test(tc, a_set_that_never_rests_goes_after_the_longest_wait);

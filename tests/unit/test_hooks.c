@@ -1,7 +1,7 @@
 /*
- * tests/unit/test_hooks.c - laws of supervisor/hooks.h, with real scripts in a directory of its own.
+ * tests/unit/test_hooks.c - laws of common/hooks.h, with real scripts in a directory of its own.
  */
-#include "supervisor/hooks.h"
+#include "common/hooks.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -288,7 +288,7 @@ START_TEST(every_member_of_the_contract_is_there)
 	    {"mta",
 		{"name", "running", "answering", "queue", "total", "active", "deferred", "hold"}},
 	    {"services", {NULL}},
-	    {"config_sync", {"in_step", "files", "pending", "conflicts"}},
+	    {"config_sync", {"in_step", "files", "pending", "conflicts", "refused"}},
 	    {"last_transition", {"kind", "tenure", "from", "to", "at", "took_ms", "reason"}},
 	};
 	struct status s = healthy_active();
@@ -351,10 +351,10 @@ END_TEST
 START_TEST(configuration_in_step_is_told_where_it_is_configured)
 {
 	static const struct { struct status_config config; const char *json, *text; } row[] = {
-		{ { FACT_YES, 412, 0, 0, "" }, "{\"in_step\": true, \"files\": 412, \"pending\": 0, \"conflicts\": 0}", "config   in step, 412 files\n" },
-		{ { FACT_NO, 412, 2, 1, "main.cf line 3 is wrong" }, "{\"in_step\": false, \"files\": 412, \"pending\": 2, \"conflicts\": 1}",
-		    "config   NOT in step, 412 files, 2 on the way, 1 IN CONFLICT\n         main.cf line 3 is wrong\n" },
-		{ { FACT_UNKNOWN, 0, 0, 0, "" }, "{\"in_step\": null, \"files\": 0, \"pending\": 0, \"conflicts\": 0}",
+		{ { FACT_YES, 412, 0, 0, "", 0 }, "{\"in_step\": true, \"files\": 412, \"pending\": 0, \"conflicts\": 0, \"refused\": 0}", "config   in step, 412 files\n" },
+		{ { FACT_NO, 412, 2, 1, "main.cf line 3 is wrong", 3 }, "{\"in_step\": false, \"files\": 412, \"pending\": 2, \"conflicts\": 1, \"refused\": 3}",
+		    "config   NOT in step, 412 files, 2 on the way, 1 IN CONFLICT, 3 REFUSED\n         main.cf line 3 is wrong\n" },
+		{ { FACT_UNKNOWN, 0, 0, 0, "", 0 }, "{\"in_step\": null, \"files\": 0, \"pending\": 0, \"conflicts\": 0, \"refused\": 0}",
 		    "config   not known whether it is in step\n" },
 	};
 	struct status s = healthy_active();

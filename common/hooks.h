@@ -1,13 +1,13 @@
 /*
- * supervisor/hooks.h - scripts of the operator, called on transitions with the facts in the environment.
+ * common/hooks.h - scripts of the operator, called on transitions with the facts in the environment.
  * Runs in a worker; every executable in hooks_dir in name order, each with hook_ms, failures only
  * reported ("hook NAME exit N"): a hook can never block or break a transition.
  * Environment: MAILPAIR_EVENT, MAILPAIR_PAIR, MAILPAIR_NODE, MAILPAIR_PEER, MAILPAIR_ROLE, MAILPAIR_FROM, MAILPAIR_TO,
  * MAILPAIR_TENURE, MAILPAIR_REASON, MAILPAIR_AT (RFC 3339) and CRM_alert_* beside them (Pacemaker alert names).
  * Skipped: names with a dot or tilde, files writable by others than root.
  */
-#ifndef SUPERVISOR_HOOKS_H
-#define SUPERVISOR_HOOKS_H
+#ifndef COMMON_HOOKS_H
+#define COMMON_HOOKS_H
 
 #include "common/conf.h"
 #include "common/spawn.h"

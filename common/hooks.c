@@ -1,10 +1,10 @@
 /*
- * supervisor/hooks.c - runs the operator's scripts after a transition. Runs in a worker and blocks
+ * common/hooks.c - runs the operator's scripts after a transition. Runs in a worker and blocks
  * there, for each script at most hook_ms; what they do and whether they succeed changes nothing.
  *
  * They run as root, so whoever can change one of them, or the directory, is root: such are refused.
  */
-#include "supervisor/hooks.h"
+#include "common/hooks.h"
 
 #include <dirent.h>
 #include <errno.h>
