@@ -22,7 +22,6 @@
 #define SPOOL_ONE (4ull << 30)
 #define SPOOL_ALL (8ull << 30)
 #define SPOOL_FILES 100000
-#define SPOOL_AGE_MS (24u * 3600 * 1000)
 
 struct outgoing { struct outgoing *next; uint8_t type; uint8_t *bytes; size_t len; };
 
@@ -266,20 +265,6 @@ ended(void *arg, const char *sentence)
 }
 
 /* ---------------------------------------------------------------- begin and end */
-
-static bool
-is_wanted(void *arg, const uint8_t digest[DIGEST_LEN])
-{
-	return *wanted_find(arg, digest) != NULL;
-}
-
-/* What was begun and given up: the file changed meanwhile, or the set was refused. It is kept for a while, as it may be wanted again. */
-void
-desk_sweep(struct desk *d)
-{
-	if (d->spool != NULL)
-		spool_sweep(d->spool, is_wanted, d, SPOOL_AGE_MS);
-}
 
 bool
 desk_connect(struct desk *d, struct err *err)

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/zstd.h"
 
+#define SPOOL_AGE_MS (24u * 3600 * 1000)
 #define BUCKETS 4096u
 #define MESSAGE_MOST (WIRE_MAX / 2)
 
@@ -267,4 +268,18 @@ desk_content_absent(struct desk *d, const uint8_t digest[DIGEST_LEN])
 	}
 	drop(at);
 	tell(d, digest, CORE_ABSENT, "the other node has it no more");
+}
+
+static bool
+is_wanted(void *arg, const uint8_t digest[DIGEST_LEN])
+{
+	return *find(arg, digest) != NULL;
+}
+
+/* What was begun and given up: the file changed meanwhile, or the set was refused. It is kept for a while, as it may be wanted again. */
+void
+desk_sweep(struct desk *d)
+{
+	if (d->spool != NULL)
+		spool_sweep(d->spool, is_wanted, d, SPOOL_AGE_MS);
 }
