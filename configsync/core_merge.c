@@ -168,6 +168,13 @@ core_merge(struct core *c)
 	c->report_ms = c->now_ms;
 }
 
+/* Nothing but its time differs: that is made the same when first contact is over. */
+static bool
+only_time(const struct row *r)
+{
+	return r->ext->state == ROW_ALIKE && r->ext->sm == r->ext->st && r->ext->sm == r->stamp;
+}
+
 /* What is equal is common from now on, and kept as such. */
 void
 core_first_is_over(struct core *c)
@@ -178,8 +185,12 @@ core_first_is_over(struct core *c)
 		return;
 	c->first = false;
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
-		if (r->ext == NULL)
+		if (r->ext == NULL) {
 			core_store(c, r, r->v, r->stamp, true, true);
+		} else if (only_time(r)) {
+			core_store(c, r, r->ext->m, r->stamp, true, true);
+			row_dirty(c, r);
+		}
 	}
 	c->report_changed = true;
 }
@@ -191,8 +202,9 @@ core_settle_first(struct core *c)
 	if (!c->first || c->link != CORE_LINKED || c->dirty.len > 0 || c->more)
 		return;
 	for (const struct row *r = c->open; r != NULL; r = r->ext->next) {
-		if (r->ext->state != ROW_OWN)
+		if (r->ext->state != ROW_OWN && !only_time(r))
 			return;
 	}
 	core_first_is_over(c);
+	core_evaluate(c);
 }

@@ -181,7 +181,7 @@ core_status(struct core *c, struct core_status *s)
 	*s = (struct core_status){ .link = c->link, .link_why = c->link_why, .scanned = c->scanned, .first = c->first, .paths = c->mine,
 		.jobs = c->jobs, .peer = c->peer_hello, .problems = c->problems, .theirs_rows = c->theirs_rows, .theirs_cut = c->theirs_cut };
 	count(c, s);
-	s->in_step = c->link == CORE_LINKED && c->scanned && s->differ == 0 && s->conflicts == 0 && !c->more && c->say.len == 0;
+	s->in_step = c->link == CORE_LINKED && c->scanned && !c->first && s->differ == 0 && s->conflicts == 0 && !c->more && c->say.len == 0;
 	s->active = c->o.both_write ? NULL : none ? "" : writers == WRITERS_MINE ? c->self : c->peer;
 	s->problem = shown(&c->show, c->problem, c->problems);
 	s->theirs = shown(&c->show_theirs, c->theirs, c->theirs_rows);

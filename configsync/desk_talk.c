@@ -178,6 +178,7 @@ up(void *arg)
 
 	d->linked = true;
 	d->full = false;
+	core_problem(d->core, "network", "", NULL, clock_wall_ms());
 	core_link(d->core, true, clock_mono_ms());
 	desk_work(d);
 }
@@ -260,8 +261,11 @@ refused(void *arg, enum channel_why why, const char *sentence)
 static void
 ended(void *arg, const char *sentence)
 {
-	(void)arg;
+	struct desk *d = arg;
+
 	log_warnx("%s", sentence);
+	core_problem(d->core, "network", "", sentence, clock_wall_ms());
+	desk_work(d);
 }
 
 /* ---------------------------------------------------------------- begin and end */
@@ -281,7 +285,7 @@ desk_connect(struct desk *d, struct err *err)
 	char dir[PATH_MAX];
 	bool ok;
 
-	if (pw == NULL)
+	if (pw == NULL || pw->pw_uid == 0)
 		pw = getpwnam("nobody");
 	setup.uid = pw != NULL ? pw->pw_uid : 65534;
 	setup.gid = pw != NULL ? pw->pw_gid : 65534;

@@ -308,6 +308,27 @@ req_status(struct serve *s, struct client *cl, const struct control_request *req
 	free(buf);
 }
 
+/* A standby can serve with the configuration that it has; who moves mail there should know that it is not the one of here. */
+static void
+warn_of_config(struct serve *s, struct wait *w)
+{
+	struct status *st = calloc(1, sizeof(*st));
+	char text[600];
+
+	if (st == NULL || s->config == NULL) {
+		free(st);
+		return;
+	}
+	config_child_status(s->config, st);
+	if (st->config_on && st->config.in_step != FACT_YES) {
+		snprintf(text, sizeof(text), "warning: the configuration of the two nodes is not %sin step: %s; see 'mailpair config status'",
+		    st->config.in_step == FACT_NO ? "" : "known to be ", st->config.conflicts > 0 ? "there are conflicts" :
+		    st->config.problem[0] != '\0' ? st->config.problem : "changes are on the way");
+		wait_line(w, text);
+	}
+	free(st);
+}
+
 static void
 req_switchover(struct serve *s, struct client *cl, const struct control_request *req)
 {
@@ -323,6 +344,8 @@ req_switchover(struct serve *s, struct client *cl, const struct control_request 
 	w->node = to == NULL ? (en->role == ROLE_ACTIVE ? 1 - en->conf->self : en->conf->self) :
 	    strcmp(to, en->conf->node[0]) == 0 ? 0 : 1;
 	result = engine_op_switchover(en, to, &err);
+	if (result == OP_STARTED)
+		warn_of_config(s, w);
 	if (result == OP_STARTED && w->node == en->conf->self) {
 		snprintf(text, sizeof(text), "%s: asks %s to hand over", en->conf->node[en->conf->self], engine_peer_name(en));
 		wait_line(w, text);

@@ -24,6 +24,7 @@ import settings                         # noqa: E402
 import traffic                          # noqa: E402
 from delivery import Deliveries         # noqa: E402
 from hostile import Hostile, THIRD      # noqa: E402
+from insync import InStep               # noqa: E402
 from judge import Failed, Judge         # noqa: E402
 from stalls import Stalls               # noqa: E402
 from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
@@ -31,7 +32,7 @@ from world import ENV, OTHER, World, WorldError, now_ns, run        # noqa: E402
 POLL = 0.02                             # how often a claim is looked at while it is waited for
 
 
-class Engine(Judge, Hostile, Stalls, Deliveries):
+class Engine(Judge, Hostile, Stalls, Deliveries, InStep):
     def __init__(self, world, scenario, verbose=False):
         Judge.__init__(self, world, scenario, verbose)
         Hostile.__init__(self)
@@ -51,7 +52,7 @@ class Engine(Judge, Hostile, Stalls, Deliveries):
     def before(self):
         """What has to stand in the hosts before they boot, wherever in the file it is written."""
         changes = {s.values[0]: s.values[1] for s in self.scenario.find('option')}
-        conf = settings.mailpair_conf(changes, self.world.mailer)
+        conf = settings.mailpair_conf(changes, self.world.mailer, bool(self.scenario.find('config-sync')))
         wrong = {s.values[0] for s in self.scenario.find('key')}
         for name, host in self.world.hosts.items():
             host.write('/etc/mailpair/mailpair.conf', conf)

@@ -27,7 +27,7 @@ def quoted(text):
 
 # (section, title, [(option, value)]): values as they are written. Timers are fast, so that a run is short. mailer: one of mailers.py,
 # or what has its name, bind and sub.
-def sections(mailer):
+def sections(mailer, in_step):
     yield 'top', None, [('pair', quoted('mail')), ('group', quoted('root')),
                         ('log', quoted('/var/log/mailpaird.log'))]
     for node in NODES:
@@ -55,6 +55,8 @@ def sections(mailer):
     yield 'mta', mailer.name, [('monitor', '500ms'), ('probe-timeout', '500ms'), ('start-timeout', '10s'),
                              ('stop-timeout', '10s')]
     yield 'timeouts', None, [('unmount', '5s'), ('kill', '1s')]
+    if in_step:
+        yield 'config-sync', None, []
 
 
 def options_of(section, title, options, changes):
@@ -81,11 +83,11 @@ class Usual:
     name, bind, sub = 'postfix', '/var/spool/postfix', 'postfix'
 
 
-def mailpair_conf(changes, mailer=Usual):
+def mailpair_conf(changes, mailer=Usual, in_step=False):
     """The text of mailpair.conf. ValueError when a change names no section there is."""
     changes = Changes(changes)
     lines = []
-    for section, title, options in sections(mailer):
+    for section, title, options in sections(mailer, in_step):
         body = options_of(section, title, options, changes)
         head = section + (' "%s"' % title if title else '')
         if section == 'top':

@@ -69,6 +69,11 @@ CLAIMS = [
     ('not-asked', 'NODE never asked the fence device for TEXT'),
     ('status', 'status of NODE has TEXT = TEXT'),
     ('delivered', 'every acknowledged message is delivered'),
+    ('in-step', 'configuration is in step'),
+    ('file-has', 'file TEXT of NODE has TEXT'),
+    ('file-gone', 'file TEXT of NODE is gone'),
+    ('config-says', 'config of NODE says TEXT'),
+    ('hooked', 'hooks of NODE were called COUNT times with TEXT'),
 ]
 
 FORMS = [
@@ -79,6 +84,7 @@ FORMS = [
     ('mail-program', 'mail program OPTION'),
     ('option', 'pair OPTION = REST'),
     ('key', 'key of NODE is wrong'),
+    ('config-sync', 'configuration is kept in step'),
     ('start', 'start NODES'),
     ('load-on', 'load on COUNT/s'),
     ('load-off', 'load off'),
@@ -106,6 +112,7 @@ FORMS = [
     ('kill-daemon', 'kill daemon NODE'),
     ('kill-daemon-at-mount', 'kill daemon NODE as soon as it holds the disk'),
     ('kill-child', 'kill one process of daemon NODE'),
+    ('kill-config', 'kill config NODE'),
     ('stop-daemon', 'stop daemon NODE'),
     ('start-daemon', 'start daemon NODE'),
     ('kill-mta', 'kill mta NODE'),

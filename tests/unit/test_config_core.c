@@ -108,6 +108,33 @@ START_TEST(equal_trees_become_common_without_a_question)
 }
 END_TEST
 
+/* As two nodes that an installer or a copy without times has made alike. */
+START_TEST(trees_that_differ_in_times_only_are_no_first_contact_that_asks)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = toy_tree(7), *n = toy_tree(7);
+	struct core_status s;
+
+	for (size_t i = 0; i < n->len; i++)
+		n->at[i].mtime_s += 5;
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, n, core_moment(b), &somebody, 1);
+	drain(a, CORE_STORE, NULL);
+	drain(b, CORE_STORE, NULL);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	for (int i = 0; i < 2; i++) {
+		core_status(i == 0 ? a : b, &s);
+		ck_assert(!s.first && s.conflicts == 0);
+	}
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(n);
+}
+END_TEST
+
 START_TEST(nodes_that_carry_other_paths_do_nothing_and_say_so)
 {
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 2);
@@ -403,6 +430,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, an_identity_says_what_a_comparison_says, 0, 10);
+	tcase_add_test(tcase, trees_that_differ_in_times_only_are_no_first_contact_that_asks);
 	tcase_add_test(tcase, equal_trees_become_common_without_a_question);
 	tcase_add_test(tcase, nodes_that_carry_other_paths_do_nothing_and_say_so);
 	tcase_add_test(tcase, another_version_of_the_protocol_ends_the_link);
