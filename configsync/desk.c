@@ -130,6 +130,7 @@ begin(struct desk *d, struct err *err)
 	if (!desk_answer(d, err) || !desk_connect(d, err))
 		return false;
 	core_role(d->core, d->role, 0, clock_mono_ms());
+	desk_rules_say(d);
 	return true;
 }
 

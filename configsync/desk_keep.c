@@ -176,6 +176,8 @@ desk_keep(struct desk *d, const struct core_action *action)
 	k->dispute = action->type == CORE_DISPUTE;
 	if (k->dispute || k->origin.name[0] == '\0')	/* both sides are a set of their own, beside the edit that made it */
 		store_new_name(k->origin.name);
+	if (k->origin.node[0] == '\0')
+		snprintf(k->origin.node, sizeof k->origin.node, "%s", d->conf->node[d->self]);
 	k->row = desk_alloc((action->rows + 1) * sizeof *k->row);
 	for (size_t i = 0; i < action->rows; i++) {
 		const struct core_store_row *from = &action->row[i];

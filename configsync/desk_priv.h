@@ -213,6 +213,7 @@ bool	desk_adopt(struct desk *, struct conf *, struct setup *, struct scope *);
 /* desk_rules.c */
 bool	desk_rules_read(struct desk *);		/* first of all; false: it was said */
 void	desk_rules_begin(struct desk *);	/* with the store open, and nothing else begun */
+void	desk_rules_say(struct desk *);		/* what is not in force is a problem; with the core */
 bool	desk_reload(struct desk *);		/* somebody says that there is a new one */
 void	desk_rules_common(struct desk *, const struct core_action *);	/* CORE_STORE */
 void	desk_rules_other(struct desk *, const uint8_t scope[DIGEST_LEN]);	/* the peer says so; ours may be another one soon */

@@ -396,6 +396,8 @@ desk_watch(struct desk *d)
 void
 desk_unwatch(struct desk *d)
 {
+	if (d->settle_timer == NULL)
+		return;		/* it never began */
 	watch_free(d->watch);
 	settle_free(d->settle);
 	loop_timer_cancel(d->settle_timer);

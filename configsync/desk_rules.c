@@ -119,8 +119,8 @@ is_in_force(const struct desk *d, const uint8_t digest[DIGEST_LEN])
 /* ---------------------------------------------------------------- in turn */
 
 /* A problem, as long as what stands on the disk does not count. */
-static void
-say_waiting(struct desk *d)
+void
+desk_rules_say(struct desk *d)
 {
 	const char *why = NULL;
 	struct rules disk;
@@ -158,7 +158,7 @@ turn(void *arg)
 		return;
 	}
 	if (d->linked || !d->own_known) {
-		say_waiting(d);
+		desk_rules_say(d);
 		desk_work(d);
 		return;
 	}
@@ -168,7 +168,7 @@ turn(void *arg)
 		else
 			desk_adopt(d, other.conf, other.setup, other.scope);
 	}
-	say_waiting(d);
+	desk_rules_say(d);
 	desk_work(d);
 }
 
@@ -220,7 +220,6 @@ desk_rules_begin(struct desk *d)
 		return;
 	log_info("%s was changed, and the other node does not have it yet: the last one that both had is in force", d->how->conf);
 	take(d, &common);
-	loop_timer_in(d->rules_timer, TURN_MS);
 }
 
 bool
@@ -238,7 +237,7 @@ desk_reload(struct desk *d)
 	} else if (!desk_adopt(d, disk.conf, disk.setup, disk.scope)) {
 		return false;
 	}
-	say_waiting(d);
+	desk_rules_say(d);
 	desk_work(d);
 	return true;
 }
@@ -295,7 +294,7 @@ fit(struct desk *d)
 	}
 	rules_free(&disk);
 	rules_free(&common);
-	say_waiting(d);
+	desk_rules_say(d);
 	desk_work(d);
 }
 

@@ -30,6 +30,18 @@ list_one(void *arg, const struct store_version *row)
 	return !l->bad;
 }
 
+/* The other side of a conflict that was met again: the newer one says it all. */
+static bool
+is_same_side(const struct listing *l, size_t i)
+{
+	const struct version *v = &l->at[i];
+
+	for (size_t k = 0; k < i && !v->here; k++)
+		if (!l->at[k].here && strcmp(l->at[k].path, v->path) == 0)
+			return (v->entry == NULL) == (l->at[k].entry == NULL) && (v->entry == NULL || entry_diff(v->entry, l->at[k].entry) == 0);
+	return false;
+}
+
 /* Is the one before it at the same path the same thing? That one says who made it, and is printed. */
 static bool
 is_repeated(struct listing *l, size_t i)
@@ -60,7 +72,7 @@ print_list(const struct wish *w, struct listing *l, bool whole_set, size_t most)
 	for (size_t i = 0; i < l->len && n < most; i++) {
 		const struct version *v = &l->at[i];
 
-		if (!whole_set && is_repeated(l, i))
+		if (!whole_set && (is_repeated(l, i) || is_same_side(l, i)))
 			continue;
 		n++;
 		if (w->json) {

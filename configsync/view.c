@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -426,21 +425,33 @@ view_farm(const struct view *view, const char *dir, const char *to, struct err *
 	return view_mkdirs(above, err) && (symlink(real, to) == 0 || err_set(err, errno, "cannot make the link %s", to));
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+/* What is mounted below is left alone. By directories: files of an overlay say that they are on another device than these. */
+static bool
+remove_below(int dir, const char *name, dev_t device)
 {
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+	int fd;
+	bool ok = true;
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return true;
+	if (errno != EISDIR || (fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return false;
+	if (fstat(fd, &st) == -1 || (device != 0 && st.st_dev != device) || (d = fdopendir(fd)) == NULL) {
+		close(fd);
+		errno = EBUSY;
+		return false;
+	}
+	while (ok && (e = readdir(d)) != NULL)
+		ok = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || remove_below(fd, e->d_name, st.st_dev);
+	closedir(d);
+	return ok && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
 }
 
 bool
 view_remove(const char *path, struct err *err)
 {
-	struct stat st;
-
-	if (lstat(path, &st) == -1 && errno == ENOENT)
-		return true;
-	return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || err_set(err, errno, "cannot remove %s", path);
+	return remove_below(AT_FDCWD, path, 0) || err_set(err, errno, "cannot remove %s", path);
 }

