@@ -24,11 +24,35 @@ options(struct desk *d, const struct manifest *known)
 	return (struct scan_options){ .scope = d->scope, .names = d->names, .known = known, .margin_ms = SCAN_MARGIN_MS };
 }
 
+static const enum note_kind of_readings[] = { NOTE_UNREADABLE, NOTE_UNSETTLED, NOTE_NOT_CARRIED };
+#define OF_READINGS (sizeof of_readings / sizeof of_readings[0])
+
+/* What an earlier reading found and this one of everything does not. */
+static void
+take_all_back(struct desk *d, const struct report *report)
+{
+	struct core_status st;
+	char *path;
+
+	core_status(d->core, &st);
+	for (size_t i = st.problems; i-- > 0;)		/* a problem that goes is replaced by the last one */
+		for (size_t k = 0; k < OF_READINGS; k++) {
+			if (strcmp(st.problem[i].kind, note_word(of_readings[k])) != 0 || report_has(report, of_readings[k], st.problem[i].path))
+				continue;
+			path = strdup(st.problem[i].path);
+			core_problem(d->core, note_word(of_readings[k]), path != NULL ? path : "", NULL, clock_wall_ms());
+			free(path);
+			core_status(d->core, &st);
+			break;
+		}
+}
+
 /* Notes of a scan are problems; those of a whole scan replace all others. */
 void
 desk_notes(struct desk *d, struct report *report, bool whole)
 {
-	(void)whole;
+	if (whole)
+		take_all_back(d, report);
 	for (size_t i = 0; i < report->len; i++) {
 		const struct note *n = &report->at[i];
 
@@ -42,12 +66,10 @@ desk_notes(struct desk *d, struct report *report, bool whole)
 static void
 take_back(struct desk *d, const struct scan_path *look, size_t n, const struct report *report)
 {
-	static const enum note_kind kinds[] = { NOTE_UNREADABLE, NOTE_UNSETTLED, NOTE_NOT_CARRIED };
-
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
-			if (!report_has(report, kinds[k], look[i].path))
-				core_problem(d->core, note_word(kinds[k]), look[i].path, NULL, clock_wall_ms());
+		for (size_t k = 0; k < OF_READINGS; k++)
+			if (!report_has(report, of_readings[k], look[i].path))
+				core_problem(d->core, note_word(of_readings[k]), look[i].path, NULL, clock_wall_ms());
 }
 
 /* Is there the file that path is made of? */

@@ -253,9 +253,15 @@ drained(void *arg)
 static void
 refused(void *arg, enum channel_why why, const char *sentence)
 {
-	(void)arg;
-	if (why != CHANNEL_UNREACHABLE)
-		log_warnx("a connection to or from the other node's mailpair-config is refused (%s): %s", channel_why_name(why), sentence);
+	struct desk *d = arg;
+
+	if (why == CHANNEL_UNREACHABLE)
+		return;
+	log_warnx("a connection to or from the other node's mailpair-config is refused (%s): %s", channel_why_name(why), sentence);
+	if (d->linked)		/* a stranger's, then */
+		return;
+	core_problem(d->core, "network", "", sentence, clock_wall_ms());
+	desk_work(d);
 }
 
 static void

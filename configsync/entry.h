@@ -20,6 +20,7 @@
 #define ENTRY_OWNER_MAX	 255u
 #define ENTRY_XATTR_MAX	 65536u	/* XATTR_SIZE_MAX */
 #define ENTRY_XATTRS_MAX 64u
+#define ENTRY_XATTRS_BYTES 262144u	/* all values together: an entry has to fit into a message */
 
 #define ENTRY_SETUID 04000u
 #define ENTRY_SETGID 02000u

@@ -124,6 +124,10 @@ scan_entry_xattrs(struct scan_entry *s, int fd, const char *path, const struct s
 			return false;
 		s->xattr[e->xattrs++] = (struct entry_xattr){ name, NULL, (uint32_t)value };
 		s->used += (size_t)value;
+		if (s->used > ENTRY_XATTRS_BYTES) {
+			errno = E2BIG;
+			return false;
+		}
 	}
 	for (uint32_t i = 0; i < e->xattrs; i++) {	/* only now the values do not move any more */
 		s->xattr[i].value = s->values + at;

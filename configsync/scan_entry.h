@@ -23,7 +23,7 @@ struct scan_entry {
 void	scan_entry_stat(struct scan_entry *, const char *path, const struct stat *, const struct scan_options *);
 /*
  * Extended attributes of fd, or where fd is -1 of path, which is not followed (a symbolic link cannot be opened). False with
- * errno.
+ * errno; E2BIG: more than are carried.
  */
 bool	scan_entry_xattrs(struct scan_entry *, int fd, const char *path, const struct scan_options *, struct report *);
 bool	scan_stat_same(const struct stat *, const struct stat *);

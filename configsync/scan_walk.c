@@ -207,6 +207,9 @@ walk_one(struct walk *w, int dir, const char *name, unsigned int depth)
 		outcome = read_any(w, dir, name, place == SCOPE_INSIDE, depth);
 	if (outcome == AGAIN)
 		report_add(w->report, NOTE_UNSETTLED, w->path, "changed while it was read, %u times", SCAN_TRIES);
+	else if (outcome == FAILED && errno == E2BIG)
+		report_add(w->report, NOTE_UNREADABLE, w->path, "is not carried: it has more than %u extended attributes, or %u bytes of them",
+		    ENTRY_XATTRS_MAX, ENTRY_XATTRS_BYTES);
 	else if (outcome == FAILED)
 		report_add(w->report, NOTE_UNREADABLE, w->path, "cannot be read: %s", strerror(errno));
 	if (outcome == AGAIN || outcome == FAILED)

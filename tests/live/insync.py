@@ -31,6 +31,9 @@ class InStep:
     def is_file_has(self, since, path, name, text):
         return text in (self.content(name, path) or '')
 
+    def is_file_lacks(self, since, path, name, text):
+        return text not in (self.content(name, path) or text)
+
     def is_file_gone(self, since, path, name):
         return bool(self.host(name).pid) and not os.path.lexists(self.host(name).path(path))
 

@@ -71,6 +71,7 @@ CLAIMS = [
     ('delivered', 'every acknowledged message is delivered'),
     ('in-step', 'configuration is in step'),
     ('file-has', 'file TEXT of NODE has TEXT'),
+    ('file-lacks', 'file TEXT of NODE lacks TEXT'),
     ('file-gone', 'file TEXT of NODE is gone'),
     ('config-says', 'config of NODE says TEXT'),
     ('hooked', 'hooks of NODE were called COUNT times with TEXT'),

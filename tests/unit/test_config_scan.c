@@ -74,12 +74,22 @@ START_TEST(what_cannot_be_carried_is_said_and_not_taken_for_gone)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	box_write(&b, "t/.mailpair-new.00000000000000000000000000000000", "");
+	box_write(&b, "t/attributes", "");
+	for (unsigned int i = 0; i <= ENTRY_XATTRS_MAX; i++) {
+		char path[160], name[16];
+
+		snprintf(path, sizeof path, "%s/t/attributes", b.dir);
+		snprintf(name, sizeof name, "user.%u", i);
+		ck_assert_int_eq(setxattr(path, name, "", 0, 0), 0);
+	}
 	m = box_scan(&b);
+	ck_assert_int_eq(type_of(m, "t/attributes"), ENTRY_OTHER);
+	ck_assert(report_has(&b.report, NOTE_UNREADABLE, "t/attributes"));
 	ck_assert_int_eq(type_of(m, "t/fifo"), ENTRY_OTHER);
 	ck_assert_int_eq(type_of(m, "t/sock"), ENTRY_OTHER);
 	ck_assert(report_has(&b.report, NOTE_SPECIAL, "t/fifo") && report_has(&b.report, NOTE_SPECIAL, "t/sock"));
 	ck_assert(report_has(&b.report, NOTE_LEFTOVER, "t/.mailpair-new.00000000000000000000000000000000"));
-	ck_assert_uint_eq(m->len, 3);
+	ck_assert_uint_eq(m->len, 4);
 	close(fd);
 	manifest_free(m);
 	box_close(&b);

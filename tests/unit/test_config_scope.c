@@ -89,9 +89,17 @@ END_TEST
 
 START_TEST(what_makes_a_node_itself_is_never_carried)
 {
-	static const char *const paths[] = { "etc/hostname", "etc/machine-id", "etc/fstab", "etc/ssh/ssh_host_rsa_key",
-	    "etc/network/interfaces", "etc/network/interfaces.d/eth0", NULL };
-	static const char *const trees[] = { "/etc", NULL };
+	static const char *const paths[] = { "etc/hostname", "etc/machine-id", "etc/hostid", "var/lib/dbus/machine-id", "etc/ssh/ssh_host_rsa_key",
+	    "etc/ssh/ssh_host_rsa_key.pub", "etc/iscsi/initiatorname.iscsi", "etc/nvme/hostnqn", "etc/ssl/certs/ssl-cert-snakeoil.pem",
+	    "etc/ssl/private/ssl-cert-snakeoil.key", "etc/postfix/makedefs.out", "etc/network/interfaces", "etc/network/interfaces.d/eth0",
+	    "etc/netplan/01.yaml", "etc/systemd/network/eth.network", "etc/NetworkManager/system-connections/lan", "etc/sysconfig/network",
+	    "etc/sysconfig/network-scripts/ifcfg-eth0", "etc/resolv.conf", "etc/udev/rules.d/70-persistent-net.rules", "etc/fstab", "etc/mtab",
+	    "etc/crypttab", "etc/lvm/lvm.conf", "etc/mdadm/mdadm.conf", "etc/multipath/bindings", "etc/adjtime", "etc/ld.so.cache", "etc/x~",
+	    "etc/.x.swp", "etc/.x.un~", "etc/#x#", "etc/.#x", "etc/.x.kate-swp", "etc/.goutputstream-AB12", "etc/.nfs00001", "etc/x.dpkg-new",
+	    "etc/x.dpkg-old", "etc/x.ucf-dist", "etc/x.rpmnew", "etc/x.rpmsave", "etc/x.rpmorig", "etc/.git/config", "etc/.etckeeper",
+	    "etc/.pwd.lock", "etc/letsencrypt/.certbot.lock", NULL };
+	static const char *const trees[] = { "/etc", "/var/lib/dbus", NULL };
+	size_t n = 0, rules = 0;
 	struct err err;
 	struct scope *s = scope_new(&(struct scope_rules){ .tree = trees }, &err);
 	struct scope *bare = scope_new(&(struct scope_rules){ .tree = trees, .no_defaults = true }, &err);
@@ -101,6 +109,13 @@ START_TEST(what_makes_a_node_itself_is_never_carried)
 		ck_assert_int_eq(scope_place(bare, paths[i]), SCOPE_INSIDE);
 	}
 	ck_assert_int_eq(scope_place(s, "etc/hosts"), SCOPE_INSIDE);
+	ck_assert_int_eq(scope_place(s, "etc/ssl/certs/mail.pem"), SCOPE_INSIDE);
+	/* none without a path above: some have two */
+	while (paths[n] != NULL)
+		n++;
+	while (scope_default_exclusions()[rules] != NULL)
+		rules++;
+	ck_assert_uint_eq(n, rules + 2);
 	scope_free(s);
 	scope_free(bare);
 }
