@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BUCKETS 1024
+#define BUCKETS 8192u
 #define BYTES_MAX (32u << 20)
 
 struct along { struct along *next; uint8_t digest[DIGEST_LEN]; uint32_t len; uint8_t bytes[]; };
@@ -51,6 +51,14 @@ bool
 desk_along_has(const struct desk *d, const uint8_t digest[DIGEST_LEN])
 {
 	return d->along != NULL && *find(d->along, digest) != NULL;
+}
+
+const uint8_t *
+desk_along_bytes(const struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	const struct along *one = d->along == NULL ? NULL : *find(d->along, digest);
+
+	return one == NULL ? NULL : one->bytes;
 }
 
 int

@@ -192,11 +192,13 @@ void	desk_want_forget(struct desk *);
 void	desk_unneed(struct desk *, const uint8_t digest[DIGEST_LEN]);
 void	desk_sweep(struct desk *);	/* contents that nobody wants any more */
 int	desk_content(void *desk, const struct entry *, struct err *);	/* install_content_f */
+const uint8_t *desk_bytes(void *desk, const struct entry *);		/* install_bytes_f */
 
 /* desk_along.c */
 void	desk_along_add(struct desk *, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len);	/* where it is what it says, and has room */
 bool	desk_along_has(const struct desk *, const uint8_t digest[DIGEST_LEN]);
 int	desk_along_fd(const struct desk *, const uint8_t digest[DIGEST_LEN], struct err *);	/* of one that is there */
+const uint8_t *desk_along_bytes(const struct desk *, const uint8_t digest[DIGEST_LEN]);	/* NULL: it is not there */
 void	desk_along_remove(struct desk *, const uint8_t digest[DIGEST_LEN]);
 void	desk_along_clear(struct desk *);
 

@@ -157,6 +157,12 @@ desk_unneed(struct desk *d, const uint8_t digest[DIGEST_LEN])
 	spool_remove(d->spool, digest);
 }
 
+const uint8_t *
+desk_bytes(void *arg, const struct entry *e)
+{
+	return desk_along_bytes(arg, e->digest);
+}
+
 int
 desk_content(void *arg, const struct entry *e, struct err *err)
 {

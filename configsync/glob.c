@@ -81,24 +81,44 @@ match(const char *pattern, const char *path)
 	return *path == '\0';
 }
 
+static bool
+is_special(char c)
+{
+	return c == '*' || c == '?' || c == '[' || c == '\\';
+}
+
 /* Most patterns differ from most paths before anything special comes. */
 static bool
 differs_at_once(const char *pattern, const char *path)
 {
-	while (*pattern == *path && *pattern != '\0' && strchr("*?[\\", *pattern) == NULL) {
+	while (*pattern == *path && *pattern != '\0' && !is_special(*pattern)) {
 		pattern++;
 		path++;
 	}
-	return *pattern != *path && strchr("*?[\\/", *pattern) == NULL;	/* which has a NUL, too */
+	return *pattern != *path && *pattern != '\0' && *pattern != '/' && !is_special(*pattern);
+}
+
+struct glob
+glob_of(const char *pattern)
+{
+	bool of_name = strchr(pattern, '/') == NULL && strcmp(pattern, "**") != 0;
+
+	return (struct glob){ pattern + (!of_name && *pattern == '/'), of_name };
+}
+
+bool
+glob_is(const struct glob *g, const char *path, const char *name)
+{
+	if (g->of_name)
+		path = name;
+	return !differs_at_once(g->pattern, path) && match(g->pattern, path);
 }
 
 bool
 glob_match(const char *pattern, const char *path)
 {
+	const struct glob g = glob_of(pattern);
 	const char *name = strrchr(path, '/');
 
-	if (strchr(pattern, '/') == NULL && strcmp(pattern, "**") != 0)
-		return match(pattern, name == NULL ? path : name + 1);
-	pattern += *pattern == '/';
-	return !differs_at_once(pattern, path) && match(pattern, path);
+	return glob_is(&g, path, name == NULL ? path : name + 1);
 }

@@ -15,7 +15,7 @@
 #include "configsync/beneath.h"
 #include "configsync/install_priv.h"
 
-#define BULK 64u		/* files from which on one sync of all is cheaper than one of each */
+#define BULK 32u		/* files and directories from which on one sync of all is cheaper than one of each */
 
 /* ---------------------------------------------------------------- directories */
 
@@ -37,8 +37,9 @@ touch(struct install *in, const char *path, int fd)
 	in->touched[in->touched_len++] = (struct touched){ need(strdup(path)), st.st_mtim };
 }
 
-int
-install_directory(struct install *in, const char *path, size_t len)
+/* The one that is open already, most often. */
+static int
+open_directory(struct install *in, const char *path, size_t len, bool touched)
 {
 	if (in->dir != -1 && strlen(in->dir_path) == len && memcmp(in->dir_path, path, len) == 0)
 		return in->dir;
@@ -47,9 +48,33 @@ install_directory(struct install *in, const char *path, size_t len)
 	memcpy(in->dir_path, path, len);
 	in->dir_path[len] = '\0';
 	in->dir = beneath_open(in->root, len == 0 ? "." : in->dir_path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
-	if (in->dir != -1)
+	if (in->dir != -1 && touched)
 		touch(in, in->dir_path, in->dir);
 	return in->dir;
+}
+
+int
+install_directory(struct install *in, const char *path, size_t len)
+{
+	return open_directory(in, path, len, true);
+}
+
+/* One that stands below no other staged one is opened by its name, as its path may be too long for the kernel. */
+int
+install_staged_directory(struct install *in, size_t i)
+{
+	char path[STAGED_MAX];
+	int dir, fd;
+
+	install_staged_path(in, i, path);
+	if (in->item[i].in != IN_NONE || (in->dir != -1 && strcmp(in->dir_path, path) == 0))
+		return open_directory(in, path, strlen(path), false);
+	if ((dir = install_directory(in, path, in->item[i].staging_dir)) == -1)
+		return -1;
+	fd = openat(dir, path + in->item[i].staging_dir + (in->item[i].staging_dir > 0), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	close(dir);
+	snprintf(in->dir_path, sizeof in->dir_path, "%s", path);
+	return in->dir = fd;
 }
 
 int
@@ -70,12 +95,13 @@ install_set_mtime(struct install *in, const char *dir, const struct entry *to)
 	}
 }
 
-/* One sync each, after the last change in it. A directory that has gone needs none. */
+/* After the last change in each. A directory that has gone needs nothing. */
 static bool
 settle_directories(struct install *in, struct err *err)
 {
 	bool ok = true;
 
+	in->bulk = in->touched_len > BULK;
 	for (size_t i = 0; i < in->touched_len; i++) {
 		const struct touched *t = &in->touched[i];
 		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, t->mtime };
@@ -85,11 +111,11 @@ settle_directories(struct install *in, struct err *err)
 			continue;
 		if (scope_place(in->o->scope, t->path) == SCOPE_INSIDE)
 			futimens(fd, times);	/* not ours to fail for */
-		if (fsync(fd) == -1 && ok)
+		if (!install_sync(in, fd) && ok)
 			ok = err_set(err, errno, "directory %s cannot be brought to the disk", t->path);
 		close(fd);
 	}
-	return ok;
+	return install_sync_staged(in, ok ? err : NULL) && ok;
 }
 
 /* ---------------------------------------------------------------- what may be done */
@@ -147,7 +173,9 @@ may(struct install *in, size_t i)
 	const struct change *c = &in->change[i];
 	uint32_t uid = 0, gid = 0;
 
-	if (!path_ok(in, c->path) || (c->from != NULL && !path_ok(in, c->from)) || !as_seen(in, c->path, c->was))
+	if (!path_ok(in, c->path) || (c->from != NULL && !path_ok(in, c->from)))
+		return false;
+	if (in->item[i].in == IN_NONE && !as_seen(in, c->path, c->was))		/* in a directory that was not there nothing was */
 		return false;
 	if ((c->kind == CHANGE_RENAME || (c->kind == CHANGE_HARD && c->from_was != NULL)) && !as_seen(in, c->from, c->from_was))
 		return false;
@@ -207,13 +235,13 @@ stage_all(struct install *in, struct err *err)
 	size_t files = 0;
 
 	for (size_t i = 0; i < in->len; i++)
-		files += in->change[i].kind == CHANGE_FILE;
+		files += in->change[i].kind == CHANGE_FILE || in->change[i].kind == CHANGE_DIRECTORY;
 	in->bulk = files > BULK;
 	for (size_t i = 0; i < in->len; i++) {
 		if (!in->item[i].skip && !install_stage(in, i, err))
 			return false;
 	}
-	return install_sync_staged(in, err);
+	return install_finish_new(in, err) && install_sync_staged(in, err);
 }
 
 static bool
@@ -240,8 +268,9 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 	bool ok;
 
 	in.item = need(calloc(changes + 1, sizeof *in.item));
+	install_find_new(&in);
 	ok = vet(&in, err) && stage_all(&in, err) && commit_all(&in, err);
-	for (size_t i = 0; i < changes; i++)
+	for (size_t i = changes; i-- > 0;)
 		install_unstage(&in, i);
 	install_sync_staged(&in, NULL);		/* closes what a failure left */
 	if (!settle_directories(&in, &settled) && ok)
@@ -266,7 +295,7 @@ install_clean(int root, const struct scope *scope, const struct report *report, 
 			continue;
 		if ((dir = beneath_parent(root, path, false, &name)) == -1)
 			return err_set(err, errno, "leftover %s cannot be removed", path);
-		if (unlinkat(dir, name, 0) == -1 && (errno != EISDIR || unlinkat(dir, name, AT_REMOVEDIR) == -1) && errno != ENOENT)
+		if (!beneath_remove(dir, name))
 			sys = errno;
 		close(dir);
 		if (sys != 0)

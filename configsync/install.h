@@ -3,6 +3,7 @@
  * all the renames. Blocks on the disk: for workers.
  *
  * Nothing has changed until everything stands ready, so that a full disk or bytes that do not come leave the old tree as it was.
+ * A directory that is new comes with all that is in it, by one rename.
  * A reader sees the old file or the new one, whole, at every moment, and with no more rights than one of them gives. A crash
  * leaves files that the next scan reports as leftovers; a new plan made of that scan goes on where this one ended.
  *
@@ -23,9 +24,13 @@
  */
 typedef int install_content_f(void *arg, const struct entry *, struct err *);
 
+/* The same where they are in memory, and were compared with the digest: entry->size bytes, until install_apply() returns; NULL: they are not. */
+typedef const uint8_t *install_bytes_f(void *arg, const struct entry *);
+
 struct install_options {
 	const struct scope	*scope;
 	struct names		*names;
+	install_bytes_f		*bytes;		/* asked before content; may be NULL */
 	install_content_f	*content;	/* NULL: everything has to be here already */
 	void			*arg;
 	bool			 setuid;	/* files may be setuid or setgid */

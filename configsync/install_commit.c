@@ -60,9 +60,14 @@ place(struct install *in, size_t i, struct err *err)
 	const struct change *c = &in->change[i];
 	char staging[STAGING_MAX];
 	const char *name;
-	int to = install_parent(in, c->path, &name), from = -1;
+	int to, from = -1;
 	bool ok = false;
 
+	if (in->item[i].in != IN_NONE) {	/* there with the directory that it is in */
+		in->item[i].staged = false;
+		return true;
+	}
+	to = install_parent(in, c->path, &name);
 	install_staging_name(c->path, staging);
 	if (to == -1 || (to = fcntl(to, F_DUPFD_CLOEXEC, 3)) == -1)
 		return err_set(err, errno, "%s cannot be put in its place", c->path);

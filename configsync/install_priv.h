@@ -10,6 +10,8 @@
 #include "configsync/install.h"
 
 #define STAGING_MAX (sizeof SCOPE_STAGING + SCOPE_STAGING_DIGITS)
+#define STAGED_MAX (ENTRY_PATH_MAX + 2 + STAGING_MAX)	/* of a path */
+#define IN_NONE SIZE_MAX
 
 struct item {
 	bool		 skip;		/* refused, or needs what is */
@@ -17,7 +19,8 @@ struct item {
 	bool		 done;
 	uid_t		 uid;
 	gid_t		 gid;
-	size_t		 staging_dir;	/* length of the part of its path that is the directory of its staging name */
+	size_t		 in;		/* the change that makes the directory which it is staged in, under its own name; or IN_NONE */
+	size_t		 staging_dir;	/* IN_NONE: length of the part of its path that is the directory of its staging name */
 };
 
 /* A directory in which names changed: synced once, and its mtime put back where it is carried. */
@@ -38,7 +41,7 @@ struct install {
 	bool				 bulk;		/* many files: whole file systems are synced, and not file by file */
 	struct syncing			 syncing[SYNCING_MAX];
 	unsigned int			 syncings;
-	char				 dir_path[ENTRY_PATH_MAX + 1];	/* of the directory that is open */
+	char				 dir_path[STAGED_MAX];	/* of the directory that is open */
 	int				 dir;				/* -1: none */
 };
 
@@ -47,6 +50,10 @@ int	install_parent(struct install *, const char *path, const char **ret_name);
 /* The same by length of the directory's path. */
 int	install_directory(struct install *, const char *path, size_t len);
 void	install_staging_name(const char *path, char name[STAGING_MAX]);
+/* Where it is staged, from the root. */
+void	install_staged_path(const struct install *, size_t i, char path[STAGED_MAX]);
+/* An open staged directory, valid as above; it does not count as touched. -1 with errno. */
+int	install_staged_directory(struct install *, size_t i);
 /* Is what stands there what the plan saw? moved: its ctime is not compared, as it was just renamed. */
 bool	install_is(const struct stat *, const struct entry *was, bool moved);
 void	install_set_mtime(struct install *, const char *dir, const struct entry *);
@@ -59,8 +66,13 @@ bool	install_link_attributes(struct install *, int dir, const char *name, const 
 /* Can the ids in its ACLs be set here? */
 bool	install_acls_ok(struct install *, const struct entry *to);
 
+void	install_find_new(struct install *);		/* install_new.c: which changes come in a directory that is new itself */
+/* Owner, mode, times and so on of all staged directories, when all is in them; the innermost first. */
+bool	install_finish_new(struct install *, struct err *);
 bool	install_stage(struct install *, size_t i, struct err *);		/* install_stage.c */
 void	install_unstage(struct install *, size_t i);
+/* A file or directory is on the disk with install_sync_staged() at the latest. */
+bool	install_sync(struct install *, int fd);
 bool	install_sync_staged(struct install *, struct err *);
 bool	install_commit(struct install *, size_t i, struct err *);		/* install_commit.c */
 bool	install_narrow(struct install *, size_t i, struct err *);

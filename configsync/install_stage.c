@@ -78,7 +78,13 @@ copy(int from, int fd, const struct entry *to)
 		errno = 0;
 		ok = false;
 	}
-	return ok && ftruncate(fd, (off_t)to->size) == 0;
+	return ok && (!to->sparse || ftruncate(fd, (off_t)to->size) == 0);
+}
+
+static bool
+write_whole(int fd, const uint8_t *bytes, const struct entry *to)
+{
+	return write_at(fd, bytes, (size_t)to->size, 0, to->sparse) && (!to->sparse || ftruncate(fd, (off_t)to->size) == 0);
 }
 
 /* From a path here where it is said to have them, else from the caller. */
@@ -86,9 +92,12 @@ static bool
 fill(struct install *in, const struct change *c, int fd, struct err *err)
 {
 	int from = c->from == NULL ? -1 : beneath_open(in->root, c->from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in->o->no_mounts);
+	const uint8_t *bytes = c->from == NULL && in->o->bytes != NULL ? in->o->bytes(in->o->arg, c->to) : NULL;
 	bool ok = from != -1 && copy(from, fd, c->to);
 	int sys = errno;
 
+	if (bytes != NULL)
+		return write_whole(fd, bytes, c->to) || err_set(err, errno, "%s cannot be written", c->path);
 	if (from != -1)
 		close(from);
 	if (ok)
@@ -107,8 +116,8 @@ fill(struct install *in, const struct change *c, int fd, struct err *err)
 /* ---------------------------------------------------------------- kinds */
 
 /* One sync of a file system in place of one of each file. */
-static bool
-sync_file(struct install *in, int fd)
+bool
+install_sync(struct install *in, int fd)
 {
 	struct stat st;
 
@@ -149,27 +158,20 @@ stage_file(struct install *in, size_t i, int dir, const char *name, struct err *
 		return err_set(err, errno, "%s cannot be written", c->path);
 	in->item[i].staged = true;
 	ok = fill(in, c, fd, err) && install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
-	if (ok && !sync_file(in, fd))
+	if (ok && !install_sync(in, fd))
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
 	close(fd);
 	return ok;
 }
 
+/* Closed to all others until install_finish_new(). */
 static bool
 stage_directory(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
-	const struct change *c = &in->change[i];
-	int fd;
-	bool ok;
-
-	if (mkdirat(dir, name, c->to->mode & 0700) == -1)
-		return err_set(err, errno, "directory %s cannot be made", c->path);
+	if (mkdirat(dir, name, 0700) == -1)
+		return err_set(err, errno, "directory %s cannot be made", in->change[i].path);
 	in->item[i].staged = true;
-	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
-		return err_set(err, errno, "directory %s cannot be made", c->path);
-	ok = install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
-	close(fd);
-	return ok;
+	return true;
 }
 
 static bool
@@ -188,25 +190,17 @@ static bool
 stage_hard(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
 	const struct change *c = &in->change[i], *leader = NULL;
-	char from[STAGING_MAX];
-	const char *at = from;
+	char path[STAGED_MAX];
+	const char *at;
 	int from_dir;
 
 	for (size_t k = 0; k < in->len && c->from_was == NULL && leader == NULL; k++) {
 		if (strcmp(in->change[k].path, c->from) == 0 && in->item[k].staged)
 			leader = &in->change[k];
 	}
-	if (leader != NULL) {
-		char path[ENTRY_PATH_MAX + 2 + STAGING_MAX];
-		size_t len = in->item[leader - in->change].staging_dir;
-
-		install_staging_name(leader->path, from);
-		snprintf(path, sizeof path, "%.*s%s%s", (int)len, leader->path, len > 0 ? "/" : "", from);
-		from_dir = beneath_parent(in->root, path, in->o->no_mounts, &at);
-		at = from;
-	} else {
-		from_dir = beneath_parent(in->root, c->from, in->o->no_mounts, &at);
-	}
+	if (leader != NULL)
+		install_staged_path(in, (size_t)(leader - in->change), path);
+	from_dir = beneath_parent(in->root, leader != NULL ? path : c->from, in->o->no_mounts, &at);
 	if (from_dir == -1)
 		return err_set(err, errno, "hard link %s to %s cannot be made", c->path, c->from);
 	if (linkat(from_dir, at, dir, name, 0) == -1) {
@@ -238,26 +232,33 @@ staging_directory(struct install *in, size_t i)
 	return fd;
 }
 
-static void
-remove_any(int dir, const char *name)
+/* An open directory and the name in it. -1 with errno. */
+static int
+staging_place(struct install *in, size_t i, char name[ENTRY_NAME_MAX + 1])
 {
-	if (unlinkat(dir, name, 0) == -1 && errno == EISDIR)
-		unlinkat(dir, name, AT_REMOVEDIR);
+	const char *path = in->change[i].path, *slash = strrchr(path, '/');
+
+	if (in->item[i].in != IN_NONE) {
+		snprintf(name, ENTRY_NAME_MAX + 1, "%s", slash + 1);
+		return install_staged_directory(in, in->item[i].in);
+	}
+	install_staging_name(path, name);
+	return staging_directory(in, i);
 }
 
 bool
 install_stage(struct install *in, size_t i, struct err *err)
 {
 	const struct change *c = &in->change[i];
-	char name[STAGING_MAX];
+	char name[ENTRY_NAME_MAX + 1];
 	int dir;
 
 	if (c->kind != CHANGE_FILE && c->kind != CHANGE_LINK && c->kind != CHANGE_HARD && c->kind != CHANGE_DIRECTORY)
 		return true;
-	if ((dir = staging_directory(in, i)) == -1)
+	if ((dir = staging_place(in, i, name)) == -1)
 		return err_set(err, errno, "%s cannot be written: its directory cannot be opened", c->path);
-	install_staging_name(c->path, name);
-	remove_any(dir, name);		/* one from a crash is of no worth */
+	if (in->item[i].in == IN_NONE)
+		beneath_remove(dir, name);		/* one from a crash is of no worth */
 	if (c->kind == CHANGE_FILE)
 		return stage_file(in, i, dir, name, err);
 	if (c->kind == CHANGE_LINK)
@@ -271,9 +272,9 @@ install_unstage(struct install *in, size_t i)
 	char name[STAGING_MAX];
 	int dir;
 
-	if (!in->item[i].staged || (dir = install_directory(in, in->change[i].path, in->item[i].staging_dir)) == -1)
+	if (!in->item[i].staged || in->item[i].in != IN_NONE || (dir = install_directory(in, in->change[i].path, in->item[i].staging_dir)) == -1)
 		return;
 	install_staging_name(in->change[i].path, name);
-	remove_any(dir, name);
+	beneath_remove(dir, name);
 	in->item[i].staged = false;
 }

@@ -12,8 +12,8 @@
 
 struct scope {
 	struct arena	*arena;
-	const char	**tree, **include, **exclude, **node;	/* each ends with NULL */
-	bool		 defaults;
+	const char	**tree, **node;		/* each ends with NULL */
+	struct glob	*include, *exclude, *defaults;	/* each ends with a pattern NULL */
 };
 
 /* Only what would break a node that has the other one's, and what nobody edits. */
@@ -64,6 +64,21 @@ copy_list(struct arena *arena, const char *const *list)
 	return to;
 }
 
+static struct glob *
+globs_of(struct arena *arena, const char *const *list)
+{
+	size_t len = 0;
+	struct glob *to;
+
+	while (list != NULL && list[len] != NULL)
+		len++;
+	to = arena_take(arena, (len + 1) * sizeof *to);
+	for (size_t i = 0; i < len; i++)
+		to[i] = glob_of(arena_text(arena, list[i]));
+	to[len] = (struct glob){ NULL, false };
+	return to;
+}
+
 /* A tree in another one says nothing that the other one does not say. */
 static void
 drop_nested(const char **tree)
@@ -88,10 +103,10 @@ scope_new(const struct scope_rules *rules, struct err *err)
 
 	s->arena = arena_new();
 	s->tree = copy_list(s->arena, rules->tree);
-	s->include = copy_list(s->arena, rules->include);
-	s->exclude = copy_list(s->arena, rules->exclude);
+	s->include = globs_of(s->arena, rules->include);
+	s->exclude = globs_of(s->arena, rules->exclude);
+	s->defaults = globs_of(s->arena, rules->no_defaults ? NULL : default_exclusions);
 	s->node = copy_list(s->arena, rules->node);
-	s->defaults = !rules->no_defaults;
 	for (size_t i = 0; s->tree[i] != NULL; i++) {
 		char *tree = arena_text(s->arena, s->tree[i]);
 		size_t len;
@@ -127,22 +142,27 @@ scope_tree(const struct scope *s, size_t i)
 
 /* ---------------------------------------------------------------- judging */
 
-static bool
-listed(const char *const *list, const char *path)
+static const char *
+last_of(const char *path)
 {
-	for (; *list != NULL; list++) {
-		if (glob_match(*list, path))
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
+}
+
+static bool
+listed(const struct glob *list, const char *path, const char *name)
+{
+	for (; list->pattern != NULL; list++) {
+		if (glob_is(list, path, name))
 			return true;
 	}
 	return false;
 }
 
 static bool
-being_written(const char *path)
+being_written(const char *name)
 {
-	const char *name = strrchr(path, '/');
-
-	name = name == NULL ? path : name + 1;
 	if (strncmp(name, SCOPE_STAGING, strlen(SCOPE_STAGING)) != 0)
 		return false;
 	name += strlen(SCOPE_STAGING);
@@ -150,19 +170,19 @@ being_written(const char *path)
 }
 
 static bool
-being_made(const char *path)
+being_made(const char *name)
 {
-	const char *name = strrchr(path, '/');
-
-	return strncmp(name == NULL ? path : name + 1, SCOPE_TABLE, strlen(SCOPE_TABLE)) == 0;
+	return strncmp(name, SCOPE_TABLE, strlen(SCOPE_TABLE)) == 0;
 }
 
 static bool
 excluded(const struct scope *s, const char *path)
 {
-	if (listed(s->include, path))
-		return false;
-	return listed(s->exclude, path) || (s->defaults && listed(default_exclusions, path));
+	const char *name = last_of(path);
+
+	if (name[0] == '.' && (being_written(name) || being_made(name)))
+		return true;
+	return (listed(s->exclude, path, name) || listed(s->defaults, path, name)) && !listed(s->include, path, name);
 }
 
 enum scope_place
@@ -180,14 +200,14 @@ scope_place(const struct scope *s, const char *path)
 		else if (entry_path_within(s->tree[i], path))
 			return SCOPE_ABOVE;
 	}
-	if (being_written(path))	/* of a tree that is a single file it stands beside it */
+	if (being_written(last_of(path)))	/* of a tree that is a single file it stands beside it */
 		return SCOPE_BEING_WRITTEN;
 	if (tree == NULL)
 		return SCOPE_OUTSIDE;
 	memcpy(part, path, len + 1);
 	for (at = strlen(tree); at <= len; at += 1 + strcspn(path + at + 1, "/")) {
 		part[at] = '\0';
-		if (excluded(s, part) || being_written(part) || being_made(part))
+		if (excluded(s, part))
 			return SCOPE_EXCLUDED;
 		part[at] = path[at];
 		if (at == len)

@@ -160,6 +160,61 @@ START_TEST(what_the_other_node_has_is_here_afterwards)
 }
 END_TEST
 
+static const struct theirs whole[] = { { .path = "t/n", .mode = 0750 }, { .path = "t/n/a", .bytes = "a", .mode = 0644 },
+	{ .path = "t/n/m", .mode = 0755 }, { .path = "t/n/m/b", .bytes = "b", .mode = 0600 }, { .path = "t/n/z", .bytes = "z", .mode = 0644 }, { 0 } };
+
+/* Nothing of it while bytes still come, and what stands ready is nobody else's to enter. */
+static void
+not_there_yet(struct bed *bed)
+{
+	struct manifest *m;
+
+	ck_assert_int_eq(faccessat(bed->box.root, "t/n", F_OK, 0), -1);
+	m = box_scan(&bed->box);
+	ck_assert_ptr_null(manifest_find(m, "t/n"));
+	ck_assert_uint_eq(m->len, 4);
+	manifest_free(m);
+}
+
+START_TEST(a_new_directory_comes_with_all_that_is_in_it)
+{
+	struct bed bed;
+	struct stat st;
+
+	bed_open(&bed);
+	bed_plan(&bed, whole);
+	bed.at_content = not_there_yet;
+	ck_assert_msg(bed_apply(&bed), "%s", bed.err.text);
+	bed_plan(&bed, whole);
+	ck_assert_str_eq(text_of(&bed, "t/n/a"), "a");
+	ck_assert_str_eq(text_of(&bed, "t/n/m/b"), "b");
+	ck_assert_int_eq(fstatat(bed.box.root, "t/n", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0750);
+	ck_assert_int_eq(st.st_mtime, 1000);
+	ck_assert_uint_eq(bed.diff->changes, 0);
+	nothing_left_over(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_new_directory_of_which_a_part_does_not_come_is_not_there_at_all)
+{
+	struct theirs theirs[6];
+	struct bed bed;
+
+	bed_open(&bed);
+	memcpy(theirs, whole, sizeof theirs);
+	theirs[4].claim = "other bytes";
+	bed_plan(&bed, theirs);
+	ck_assert(!bed_apply(&bed));
+	ck_assert_ptr_nonnull(strstr(bed.err.text, "t/n/z"));
+	ck_assert_int_eq(faccessat(bed.box.root, "t/n", F_OK, 0), -1);
+	nothing_left_over(&bed);
+	old_tree_stands(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- meanwhile */
 
 static void
@@ -420,6 +475,8 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, what_the_other_node_has_is_here_afterwards);
+	tcase_add_test(tc, a_new_directory_comes_with_all_that_is_in_it);
+	tcase_add_test(tc, a_new_directory_of_which_a_part_does_not_come_is_not_there_at_all);
 	tcase_add_test(tc, what_is_edited_after_the_scan_stands);
 	tcase_add_loop_test(tc, what_is_edited_while_new_files_are_written_stands, 0, 3);
 	tcase_add_test(tc, bytes_that_are_other_ones_than_was_said_change_nothing);
