@@ -49,7 +49,12 @@ core_is_due(void *arg)
 static void
 is_quiet(void *arg)
 {
-	(void)arg;
+	struct desk *d = arg;
+	struct core_status st;
+
+	core_status(d->core, &st);
+	if (st.jobs == 0)
+		desk_along_clear(d);	/* of versions that are not taken */
 	memory_give_back();
 }
 

@@ -460,6 +460,7 @@ prune(void *arg)
 		    sync->keep_s / 86400, (unsigned long long)sync->keep_bytes);
 	desk_sweep(d);
 	loop_timer_in(d->prune_timer, PRUNE_MS);
+	desk_work(d);
 }
 
 bool

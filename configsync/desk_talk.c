@@ -71,13 +71,14 @@ read_small(struct desk *d, const struct entry *e)
 	return NULL;
 }
 
-/* News of small files have their contents with them: the peer need not ask. Those of what came from there have none. */
+/* News of small files have their contents with them: the peer need not ask. Those of what was made there have none. */
 static void
 send_news(struct desk *d, const struct wire *w)
 {
 	struct wire_news_row *row = desk_alloc((w->news.rows + 1) * sizeof *row);
 	struct wire with = *w;
 	size_t along = 0;
+	bool ours;
 
 	if (w->news.rows > 0)
 		memcpy(row, w->news.row, w->news.rows * sizeof *row);
@@ -86,10 +87,11 @@ send_news(struct desk *d, const struct wire *w)
 		store_new_name(with.news.set);
 	if (with.news.node[0] == '\0')
 		snprintf(with.news.node, sizeof with.news.node, "%s", d->conf->node[d->self]);
+	ours = strcmp(with.news.node, d->conf->node[d->self]) == 0;
 	for (size_t i = 0; i < w->news.rows; i++) {
 		const struct entry *e = row[i].entry;
 
-		if (w->news.cause != STORE_APPLIED && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
+		if (ours && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
 		    (row[i].content = read_small(d, e)) != NULL) {
 			row[i].content_len = (uint32_t)e->size;
 			along += e->size;
