@@ -65,8 +65,9 @@ struct desk {
 
 	/* desk_rules.c */
 	struct loop_timer	*rules_timer;
-	bool			 own_known, own_now, other_scope_heard;
+	bool			 own_known, own_now, own_say, other_scope_heard;
 	uint8_t			 other_scope[DIGEST_LEN];
+	uint32_t		 rules_turn_ms;
 	uint8_t			 own_both[DIGEST_LEN];	/* own_known: of the mailpair.conf that both nodes had last */
 
 	/* desk_read.c */
@@ -112,6 +113,7 @@ struct desk {
 	struct wants		*wants;				/* desk_want.c */
 	struct alongs		*along;				/* desk_along.c */
 	bool			 linked, full;
+	uint8_t			 keys[DIGEST_LEN];		/* of authkeys, as they were read last */
 
 	/* desk_alert.c */
 	struct alerts		*alerts;
@@ -171,6 +173,7 @@ void	desk_keep_all(struct desk *);	/* now */
 /* desk_talk.c */
 bool	desk_connect(struct desk *, struct err *);
 void	desk_disconnect(struct desk *);
+void	desk_keys(struct desk *);	/* of the pair, read anew */
 void	desk_send(struct desk *, const struct wire *);
 void	desk_send_on(struct desk *);	/* there may be room now */
 void	desk_drop(struct desk *, const char *why);

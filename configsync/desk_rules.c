@@ -17,7 +17,8 @@
 #include "common/log.h"
 #include "configsync/setup.h"
 
-#define TURN_MS 60000u
+#define TURN_MS 60000u		/* doubled each time ... */
+#define TURN_MOST_MS (3600u * 1000)	/* ... up to this, as each costs a reading of all trees */
 #define PROBLEM "not-in-force"
 
 struct rules { struct conf *conf; struct setup *setup; struct scope *scope; };
@@ -38,11 +39,29 @@ say_mistakes(const char *file, const struct conf_mistakes *m)
 		log_err("%s:%d: %s", file, m->item[i].line, m->item[i].text);
 }
 
+/* Where this program stands, mailpaird and mailpair do; NULL: they are looked for in PATH. */
+static const char *
+own_directory(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+	char *slash, path[PATH_MAX];
+
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+	slash = strrchr(buf, '/');
+	*slash = '\0';
+	if (snprintf(path, sizeof path, "%s/mailpaird", buf) >= (int)sizeof path || access(path, X_OK) == -1)
+		return NULL;
+	return buf;
+}
+
 /* From a file that is called by its usual name, wherever its bytes are read. False: it was said. */
 static bool
 read_rules(const struct desk *d, const char *from, struct rules *ret)
 {
 	struct conf_mistakes mistakes = { 0 };
+	char programs[PATH_MAX];
 	struct err err;
 
 	*ret = (struct rules){ NULL, NULL, NULL };
@@ -56,7 +75,7 @@ read_rules(const struct desk *d, const char *from, struct rules *ret)
 	if (!ret->conf->sync.on) {
 		log_err("%s has no section config-sync: nothing is to be done", d->how->conf);
 	} else {
-		ret->setup = setup_new(ret->conf, NULL);
+		ret->setup = setup_new(ret->conf, own_directory(programs, sizeof programs));
 		ret->scope = scope_new(&ret->setup->scope, &err);
 		if (ret->scope != NULL)
 			return true;
@@ -134,7 +153,7 @@ desk_rules_say(struct desk *d)
 	}
 	core_problem(d->core, PROBLEM, own_path(d), why, clock_wall_ms());
 	if (why != NULL)
-		loop_timer_in(d->rules_timer, TURN_MS);
+		loop_timer_in(d->rules_timer, d->rules_turn_ms);
 	else
 		loop_timer_cancel(d->rules_timer);
 }
@@ -157,11 +176,14 @@ turn(void *arg)
 		fit(d);
 		return;
 	}
-	if (d->linked || !d->own_known) {
+	if (d->own_say || d->linked || !d->own_known) {
+		d->own_say = false;
+		d->rules_turn_ms = TURN_MS;
 		desk_rules_say(d);
 		desk_work(d);
 		return;
 	}
+	d->rules_turn_ms = 2 * d->rules_turn_ms < TURN_MOST_MS ? 2 * d->rules_turn_ms : TURN_MOST_MS;
 	if (is_in_force(d, d->own_both) ? read_rules(d, d->how->conf, &other) : read_common(d, &other)) {
 		if (is_in_force(d, other.conf->digest))
 			rules_free(&other);
@@ -212,6 +234,7 @@ desk_rules_begin(struct desk *d)
 	struct err err;
 
 	d->rules_timer = loop_timer_new(d->loop, turn, d);
+	d->rules_turn_ms = TURN_MS;
 	if (own[0] == '\0')
 		return;
 	if (!store_history(d->store, own, NULL, SIZE_MAX, note_common, d, &err))
@@ -234,6 +257,7 @@ desk_reload(struct desk *d)
 	if (d->own_known && own_path(d)[0] != '\0' && memcmp(disk.conf->digest, d->own_both, DIGEST_LEN) != 0) {
 		log_info("%s counts when the other node has it, too", d->how->conf);
 		rules_free(&disk);
+		desk_keys(d);	/* of these each node has its own */
 	} else if (!desk_adopt(d, disk.conf, disk.setup, disk.scope)) {
 		return false;
 	}
@@ -262,8 +286,11 @@ desk_rules_common(struct desk *d, const struct core_action *a)
 			continue;
 		memcpy(d->own_both, row->entry->digest, DIGEST_LEN);
 		d->own_known = true;
-		if (is_in_force(d, d->own_both))
+		if (is_in_force(d, d->own_both)) {
+			d->own_say = true;
+			loop_timer_in(d->rules_timer, 0);
 			continue;
+		}
 		log_info("both nodes have the new %s", d->how->conf);
 		if (d->how->lines) {	/* mailpaird reads it, and tells us to */
 			desk_rebuild(d, 0, &(struct change){ .path = row->path }, 1);

@@ -278,6 +278,38 @@ ended(void *arg, const char *sentence)
 
 /* ---------------------------------------------------------------- begin and end */
 
+static bool
+are_new(struct desk *d, const struct authkeys *keys)
+{
+	uint8_t digest[DIGEST_LEN];
+	bool same;
+
+	digest_sha256(keys, sizeof *keys, digest);
+	same = memcmp(digest, d->keys, DIGEST_LEN) == 0;
+	memcpy(d->keys, digest, DIGEST_LEN);
+	return !same;
+}
+
+/* Read anew; those that are wrong are said, and the old ones stay. The link is begun anew only where they are other ones. */
+void
+desk_keys(struct desk *d)
+{
+	struct conf_mistakes mistakes = { 0 };
+	struct authkeys keys;
+	struct err err;
+
+	memset(&keys, 0, sizeof keys);
+	if (!authkeys_load(d->conf->authkeys, d->conf->allow_weak_auth, &keys, &mistakes)) {
+		for (size_t i = 0; i < mistakes.len; i++)
+			log_warnx("%s:%d: %s", d->conf->authkeys, mistakes.item[i].line, mistakes.item[i].text);
+		conf_mistakes_free(&mistakes);
+		return;
+	}
+	if (are_new(d, &keys) && !net_keys(d->net, &keys, &err))
+		log_warnx("%s", err.text);
+	explicit_bzero(&keys, sizeof keys);
+}
+
 bool
 desk_connect(struct desk *d, struct err *err)
 {
@@ -306,8 +338,10 @@ desk_connect(struct desk *d, struct err *err)
 		desk_sweep(d);
 		d->outgoing_end = &d->outgoing;
 	}
+	memset(&keys, 0, sizeof keys);
 	if (!authkeys_load(d->conf->authkeys, d->conf->allow_weak_auth, &keys, &mistakes))
 		return err_set(err, 0, "%s cannot be used", d->conf->authkeys);
+	(void)are_new(d, &keys);
 	ok = net_start(d->loop, &setup, &d->net, err);
 	explicit_bzero(&keys, sizeof keys);
 	return ok;

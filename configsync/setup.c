@@ -161,6 +161,15 @@ for_shell(const char *path, char *buf, size_t size)
 	return true;
 }
 
+static bool
+is_named(const struct conf *c, const char *path)
+{
+	for (size_t i = 0; path != NULL && i < c->sync.trees; i++)
+		if (entry_path_within(path + 1, c->sync.tree[i].path + 1))
+			return true;
+	return false;
+}
+
 /* mailpair's own files, wherever they stand: mailpaird judges its configuration before it is put in place, and then takes it. */
 static void
 add_own(struct made *m, const char *programs)
@@ -170,8 +179,10 @@ add_own(struct made *m, const char *programs)
 	struct setup_tree hooks = { .path = c->hooks_dir, .why = "who is told, whichever node is active" };
 	char file[700], run[700], dir[700] = "", text[PATTERN_MAX];
 
-	if (!not_ours(c, hooks.path))
+	if (c->sync.defaults && !not_ours(c, hooks.path))
 		add_tree(m, &hooks);
+	if (!c->sync.defaults && !is_named(c, c->file))
+		return;
 	if (c->file == NULL || !for_shell(c->file, file, sizeof file) || !for_shell(c->run_dir, run, sizeof run) || not_ours(c, c->file) ||
 	    (programs != NULL && !for_shell(programs, dir, sizeof dir)))
 		return;
@@ -204,8 +215,7 @@ add_trees(struct made *m, const char *programs)
 	for (size_t i = 0; sync->defaults && defaults[i].path != NULL; i++)
 		if (!not_ours(m->conf, defaults[i].path))
 			add_tree(m, &defaults[i]);
-	if (sync->defaults)
-		add_own(m, programs);
+	add_own(m, programs);
 }
 
 /* ---------------------------------------------------------------- making one */

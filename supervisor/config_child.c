@@ -34,6 +34,9 @@ struct lines {
 	struct config_child *owner;
 };
 
+#define ALERTS 16		/* that are remembered */
+#define AGAIN_MS 60000		/* one that was started again says what it finds, which is not new, within this */
+
 struct config_child {
 	struct loop		*loop;
 	const char		*program, *file;
@@ -59,6 +62,8 @@ struct config_child {
 	struct status_config	 says;
 	uint64_t		 heard_ms, apart_ms;	/* its last line; since when it is not in step, or does not say so */
 	unsigned int		 told;		/* alarms that were given and are still true */
+	char			 alert[ALERTS][256];	/* the last ones of earlier lives and of this one */
+	size_t			 alerts, former;	/* in all; before this life */
 };
 
 static const struct config_child_pace usual = { .first_ms = 1000, .most_ms = 60000, .well_ms = 60000, .patience_ms = 60000, .look_ms = 5000 };
@@ -114,13 +119,28 @@ config_child_parse(const char *line, struct status_config *ret)
 	return any;
 }
 
+/* What a former life of it has told already is nothing that happened. */
+static void
+take_alert(struct config_child *c, const char *text)
+{
+	bool begins = c->began_ms + AGAIN_MS > clock_mono_ms();
+
+	for (size_t i = c->alerts > ALERTS ? c->alerts - ALERTS : 0; begins && i < c->former; i++)
+		if (strncmp(c->alert[i % ALERTS], text, sizeof(c->alert[0]) - 1) == 0) {
+			log_info("mailpair-config says it again after its start: %s", text);
+			return;
+		}
+	snprintf(c->alert[c->alerts++ % ALERTS], sizeof(c->alert[0]), "%s", text);
+	c->alarm(c->arg, text);
+}
+
 static void
 take_status(struct config_child *c, const char *line)
 {
 	uint64_t now = clock_mono_ms();
 
 	if (strncmp(line, "alert ", 6) == 0) {
-		c->alarm(c->arg, line + 6);
+		take_alert(c, line + 6);
 		return;
 	}
 	if (!config_child_parse(line, &c->says)) {
@@ -345,6 +365,7 @@ it_began(struct config_child *c, int in, int out, int err)
 	lines_open(c, &c->err, err);
 	c->ended = loop_io_new(c->loop, c->pidfd, LOOP_READ, it_ended, c);
 	c->began_ms = c->heard_ms = clock_mono_ms();
+	c->former = c->alerts;
 	if (c->apart_ms == 0)
 		c->apart_ms = c->began_ms;
 	c->owes_role = c->role[0] != '\0';

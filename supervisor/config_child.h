@@ -7,7 +7,7 @@
  * output it says, when something changed, and every CONFIG_CHILD_SAYS_MS at the latest,
  *	in_step=yes|no|unknown files=N pending=N conflicts=N refused=N problem=SENTENCE
  * (what is not known is left out; problem is the last, and goes to the end of the line); and "alert SENTENCE", once for each thing that a
- * person has to be told: a set that is refused, a conflict. Lines of its standard error go to our log.
+ * person has to be told: a set that is refused, a conflict; what one that was started again finds once more is told to nobody. Lines of its standard error go to our log.
  */
 #ifndef SUPERVISOR_CONFIG_CHILD_H
 #define SUPERVISOR_CONFIG_CHILD_H

@@ -199,6 +199,21 @@ START_TEST(what_it_says_stands_in_status_and_what_it_alerts_is_one_alarm)
 }
 END_TEST
 
+static bool alarms_are(const char *text) { return strcmp(alarms, text) == 0; }
+
+START_TEST(what_it_has_told_before_it_was_killed_is_told_once)
+{
+	begin();
+	put("says", "alert one\n");
+	config_child_conf(child, &on);
+	MUST(within(5000, starts_are, "1") && within(5000, alarms_are, "one\none\n"));	/* it says all again when it hears its role: of one life all counts */
+	put("says", "alert one\nalert two\n");
+	ck_assert_int_eq(kill((pid_t)strtol(get("pid"), NULL, 10), SIGKILL), 0);
+	MUST(within(5000, starts_are, "2") && within(5000, alarms_are, "one\none\ntwo\ntwo\n"));
+	end();
+}
+END_TEST
+
 START_TEST(out_of_step_is_a_problem_when_it_lasts)
 {
 	uint64_t began;
@@ -388,6 +403,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, it_is_told_the_role_at_its_start_and_whenever_that_changes);
 	tcase_add_test(tc, what_it_says_stands_in_status_and_what_it_alerts_is_one_alarm);
+	tcase_add_test(tc, what_it_has_told_before_it_was_killed_is_told_once);
 	tcase_add_test(tc, out_of_step_is_a_problem_when_it_lasts);
 	tcase_add_test(tc, one_that_says_nothing_is_a_problem);
 	tcase_add_test(tc, one_that_ends_is_started_again_ever_later_and_then_a_problem_with_its_last_words);

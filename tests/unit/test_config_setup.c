@@ -70,6 +70,26 @@ START_TEST(an_empty_section_carries_the_default_trees_and_mailpairs_own)
 }
 END_TEST
 
+START_TEST(mailpairs_own_configuration_is_judged_wherever_it_is_carried)
+{
+	struct conf *c = load("config-sync { defaults = no tree '/tmp' {} }");	/* where load() puts it */
+	struct setup *s = setup_new(c, NULL);
+	struct set_id id;
+
+	set_of(&s->sets, c->file + 1, &id);
+	ck_assert_int_eq(id.kind, SET_TREE);
+	ck_assert_ptr_nonnull(strstr(id.validate, "mailpaird"));
+	ck_assert_int_eq(place(s, "etc/mailpair/hooks.d/x"), SCOPE_OUTSIDE);
+	setup_free(s);
+	conf_free(c);
+	c = load("config-sync { defaults = no tree '/etc/a' {} }");
+	s = setup_new(c, NULL);
+	ck_assert_uint_eq(s->trees, 1);
+	setup_free(s);
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(patterns_of_a_tree_count_from_the_tree_on)
 {
 	struct conf *c = load("config-sync { defaults = no exclude = { '*.old', '/etc/a/x' } include = '/etc/b/in.old'\n"
@@ -241,6 +261,7 @@ main(void)
 	TCase *tc = tcase_create("config_setup");
 
 	tcase_add_test(tc, an_empty_section_carries_the_default_trees_and_mailpairs_own);
+	tcase_add_test(tc, mailpairs_own_configuration_is_judged_wherever_it_is_carried);
 	tcase_add_test(tc, patterns_of_a_tree_count_from_the_tree_on);
 	tcase_add_loop_test(tc, the_keys_of_the_pair_are_carried_only_where_they_are_named, 0, 5);
 	tcase_add_test(tc, a_default_tree_on_the_shared_storage_or_in_the_state_is_left_out);
