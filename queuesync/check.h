@@ -56,15 +56,34 @@ struct queue_content {
 	char	 what[120];	/* for the finding's detail: where and what would be right */
 };
 
+/*
+ * What a name alone tells (names.h). Parts are the module's own bits, of the message with that key: has this one; the message
+ * needs those, and must not have these.
+ */
+enum named_verdict { NAMED_RIGHT, NAMED_DOUBT, NAMED_READ };	/* READ: if what it holds is right, too */
+struct named { uint64_t key; uint8_t has, needs, bars; };
+struct named_whole {
+	struct named	always;		/* needed beside the messages; all 0: nothing */
+	uint8_t		message;	/* the part that makes a message one */
+	uint8_t		lone;		/* who has just these must have none of the places that are read later */
+	bool		(*later)(const struct queue_place *);	/* ... and only where there is such a message; NULL: none */
+	uint32_t	bad_bits;	/* of queue_content.bits */
+};
+
 struct rules {
 	const char	*mta;
 	uint32_t	 message_bits;	/* a message is there when one of these parts is */
 	uint64_t	 name_rules;	/* rules, one bit a number, without whose findings no name is wrong: a start need not look again */
 	/*
-	 * Of an entry only place, sub, name and the inode that its directory gives are known: can none of name_rules have anything to
-	 * say of it? In doubt false. Called from several threads at once. NULL: that cannot be told by names.
+	 * Of an entry only place, sub, name, type (in mode; 0: not known) and the inode that its directory gives are known: is that right?
+	 * now: as in check_options. Called from several threads at once, ret is zeroed. NULL: that cannot be told by names.
 	 */
-	bool	(*named)(const struct queue_layout *, const struct queue_file *);
+	enum named_verdict (*named)(const struct queue_layout *, const struct queue_file *, int64_t now, struct named *ret);
+	/*
+	 * Where names are right by the following, too, no file is asked about before a start: what is told of some files would be judged
+	 * wrongly without the others.
+	 */
+	const struct named_whole *named_whole;
 	uint32_t	 unread_bits;	/* parts that the deep pass need not open */
 	uint32_t	 aside_bits;	/* parts that are listed, too, but are no whole messages */
 	uint32_t	 list_bits;	/* parts that are read for "queue list"; 0: all */

@@ -61,6 +61,26 @@ leave_note(const struct target *t, const struct look *look, const struct queue_n
 		queue_note_drop(t->params.run_dir, t->layout.root);
 }
 
+/*
+ * Before a start: where the names are right, files are asked about for so long, or not at all (rules->named_whole). True: the look is over.
+ */
+static bool
+names_first(const struct target *t, uint64_t until_us, struct scan_options *scanning, struct queue_note *note, struct look *ret)
+{
+	struct names_seen seen = { 0 };
+
+	if (!names_right(t->rules, &t->layout, (int64_t)(clock_wall_ms() / 1000), note, &seen)) {
+		queue_note_free(note);
+		return false;
+	}
+	scanning->until_us = until_us;
+	if (t->rules->named_whole == NULL)
+		return false;
+	*ret = (struct look){ .messages = seen.messages, .files = seen.files, .cut = true };
+	queue_note_free(note);
+	return true;
+}
+
 /* at_once: a deep look may read each file as soon as it is met. */
 static bool
 look_once(const struct target *t, const struct look_options *options, bool at_once, struct look *ret, struct err *err)
@@ -76,10 +96,8 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 
 	if (options->limit_ms != 0)
 		reading.until_us = began_us + options->limit_ms * UINT64_C(1000);
-	if (options->names_ms != 0 && names_right(t->rules, &t->layout, &note))
-		scanning.until_us = began_us + options->names_ms * UINT64_C(1000);
-	else
-		queue_note_free(&note);
+	if (options->names_ms != 0 && names_first(t, began_us + options->names_ms * UINT64_C(1000), &scanning, &note, ret))
+		return true;
 	/* what the names were judged by is older, and so it is what a change since would show against */
 	scanning.note = scanning.until_us != 0 ? NULL : &note;
 	scanning.reading = at_once && options->deep ? t->rules : NULL;

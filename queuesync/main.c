@@ -49,7 +49,7 @@ static const char help[] =
     "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
-    "  --names-first T   check: where all names are right, ask for owners, modes and sizes for so long at most (Postfix)\n"
+    "  --names-first T   check: where all names are right, ask for owners, modes and sizes for so long at most\n"
     "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
     "  --progress        check --repair: lines \"progress N of M WHAT\" while it comes further, for programs\n"
     "  --run-dir DIR     where mailpaird keeps what it knows of the program's settings (else the program is asked)\n"

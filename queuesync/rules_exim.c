@@ -351,10 +351,78 @@ take_content(struct check *c, const struct queue_file *file, struct queue_key ke
 	exim_case_seen(c, file, key, bit, content);
 }
 
+/* ---------------------------------------------------------------- by names alone */
+
+enum { NAMED_HEADER = 1 << 0, NAMED_DATA = 1 << 1, NAMED_JOURNAL = 1 << 2, NAMED_LOG = 1 << 3 };
+
+static enum named_verdict
+named_part(const struct queue_layout *layout, const struct queue_file *file, struct exim_id id, enum exim_part part, int64_t now,
+    struct named *ret)
+{
+	uint16_t where;
+	char sub[2];
+
+	/* one that stands in another place than the settings say may be there a second time */
+	if (!exim_rules_belongs(layout, id, EXIM_BIT(0, part), &where, sub) || where != file->place || strcmp(sub, file->sub) != 0)
+		return NAMED_DOUBT;
+	ret->key = (id.hi * UINT64_C(0x9e3779b97f4a7c15)) ^ id.lo;
+	switch (part) {
+	case EXIM_PART_HEADER:
+		ret->has = NAMED_HEADER;
+		ret->needs = NAMED_DATA;
+		/* one so old that Exim would delete the message, did it not parse */
+		return exim_id_time(id) < now - EXIM_KEEP_MALFORMED + MALFORMED_MARGIN ? NAMED_READ : NAMED_RIGHT;
+	case EXIM_PART_DATA:
+		ret->has = NAMED_DATA;
+		return NAMED_RIGHT;
+	case EXIM_PART_JOURNAL:
+		ret->has = NAMED_JOURNAL;
+		ret->needs = NAMED_HEADER;
+		return NAMED_READ;
+	case EXIM_PART_LOG:
+		ret->has = NAMED_LOG;
+		return NAMED_RIGHT;
+	case EXIM_PART_LEFT: case EXIM_PART_HINTS: case EXIM_PART_LOCK:
+		break;
+	}
+	return NAMED_DOUBT;
+}
+
+static enum named_verdict
+named(const struct queue_layout *layout, const struct queue_file *file, int64_t now, struct named *ret)
+{
+	uint8_t kind = layout->place[file->place].kind;
+	enum exim_holds holds = exim_holds(kind);
+	enum exim_part part;
+	struct exim_id id;
+
+	if (holds == EXIM_HOLDS_SCAN || holds == EXIM_HOLDS_OLD_LOGS)
+		return NAMED_RIGHT;
+	if (QUEUE_TYPE(file->mode) != QUEUE_REGULAR || !exim_name(holds, file->name, &part, &id))
+		return NAMED_DOUBT;
+	if (part == EXIM_PART_LEFT || part == EXIM_PART_LOCK)
+		return NAMED_RIGHT;
+	if (part == EXIM_PART_HINTS)
+		return NAMED_READ;
+	return exim_queue_number(kind) == EXIM_QUEUE_DEFAULT ? named_part(layout, file, id, part, now, ret) : NAMED_DOUBT;
+}
+
+static bool
+named_later(const struct queue_place *place)
+{
+	return exim_holds(place->kind) == EXIM_HOLDS_LOGS;
+}
+
+/* A body alone is a reception that was cut off, unless its log says that the message was taken. */
+static const struct named_whole named_whole = {
+	.message = NAMED_HEADER, .lone = NAMED_DATA, .later = named_later, .bad_bits = EXIM_READ_OTHER | EXIM_READ_NUL | EXIM_READ_OPEN };
+
 const struct rules rules_exim = {
 	.mta = "exim",
 	.message_bits = EXIM_ALL(EXIM_PART_HEADER),
 	.unread_bits = EXIM_ALL(EXIM_PART_LOG) | EXIM_BIT_LEFT | EXIM_BIT_HINTS,
+	.named = named,
+	.named_whole = &named_whole,
 	.name = know_name,
 	.odd = know_odd,
 	.place = is_right_place,

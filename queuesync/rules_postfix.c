@@ -145,19 +145,21 @@ place(const struct queue_layout *layout, const struct queue_file *file, char *wa
 }
 
 /* What Postfix would not open is none of its files, but for what an interrupted postsuper leaves. */
-static bool
-named(const struct queue_layout *layout, const struct queue_file *file)
+static enum named_verdict
+named(const struct queue_layout *layout, const struct queue_file *file, int64_t now, struct named *ret)
 {
 	uint32_t part = PART(postfix_kind(layout, file));
 	char want[CHECK_SUB_MAX];
 	struct postfix_id id;
 
+	(void)now;
+	(void)ret;
 	if ((part & (MESSAGES | LOGS)) == 0)
-		return true;
+		return NAMED_RIGHT;
 	if (!postfix_name_legal(file->name))
-		return strchr(file->name, '#') == NULL;
+		return strchr(file->name, '#') == NULL ? NAMED_RIGHT : NAMED_DOUBT;
 	return postfix_id_parse(file->name, &id) && place(layout, file, want) &&
-	    ((part & MESSAGES) == 0 || !is_misnamed(file, postfix_key(&id)));
+	    ((part & MESSAGES) == 0 || !is_misnamed(file, postfix_key(&id))) ? NAMED_RIGHT : NAMED_DOUBT;
 }
 
 /* ---------------------------------------------------------------- one file */

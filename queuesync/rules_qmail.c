@@ -521,6 +521,7 @@ join(struct check *c)
 
 const struct rules rules_qmail = {
 	.mta = "qmail", .message_bits = BIT(QMAIL_TODO) | BIT(QMAIL_INFO),
+	.named = qmail_named, .named_whole = &qmail_named_whole,
 	.name = name, .odd = odd, .place = place, .id = id, .path = path, .file = file, .linked = linked, .join = join,
 	.plain = qmail_plain, .read = qmail_read, .content = qmail_content, .end = qmail_end,
 };

@@ -102,4 +102,8 @@ void	qmail_doubt(struct check *, uint64_t number, enum doubt);
 void	qmail_doubts_join(struct check *);	/* they are in order, and their files are asked for */
 void	qmail_end(struct check *);
 
+/* rules_qmail_named.c */
+enum named_verdict qmail_named(const struct queue_layout *, const struct queue_file *, int64_t now, struct named *ret);
+extern const struct named_whole qmail_named_whole;
+
 #endif

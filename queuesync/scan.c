@@ -125,9 +125,8 @@ list_add(struct list *l, const struct dirent_raw *d)
 	l->len += len;
 }
 
-/* Is this name, in a directory of the place at that level, one of its sub-directories? type: as the directory says, perhaps unknown. */
-static bool
-is_sub(const struct queue_layout *layout, const struct queue_place *place, uint32_t level, const char *name, uint8_t type)
+bool
+scan_is_sub(const struct queue_layout *layout, const struct queue_place *place, uint32_t level, const char *name, uint8_t type)
 {
 	if (place->hash == QUEUE_POSTFIX && level >= place->depth)
 		return level < QUEUE_POSTFIX_LEVELS && name[1] == '\0' && type == DT_DIR;
@@ -251,7 +250,7 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 				continue;
 			if (at->path[0] == '\0' && strcmp(d->name, "lost+found") == 0)
 				list_add(subs, d);
-			else if (is_sub(s->layout, place, at->level, d->name, d->type))
+			else if (scan_is_sub(s->layout, place, at->level, d->name, d->type))
 				list_add(subs, d);
 			else
 				list_add(&files, d);

@@ -40,4 +40,7 @@ struct scan_seen {
  */
 bool	scan_queue(const struct queue_layout *, struct check *, const struct scan_options *, struct scan_seen *ret, struct err *);
 
+/* Is this name, in a directory of the place at that level, one of its sub-directories? type: DT_, as the directory says it, perhaps unknown. Pure. */
+bool	scan_is_sub(const struct queue_layout *, const struct queue_place *, uint32_t level, const char *name, uint8_t type);
+
 #endif

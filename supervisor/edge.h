@@ -50,7 +50,7 @@ struct edge {
 	spawn_work_f	*queue_check, *queue_deep;
 	/* beside these: does somebody else answer for a service address? fails with who it is */
 	spawn_work_f	*address_probe;
-	spawn_work_f	*address_down, *mta_stop, *unbind, *storage_down, *abandon, *mta_restart;
+	spawn_work_f	*ease, *address_down, *mta_stop, *unbind, *storage_down, *abandon, *mta_restart;
 	/* after a pause: "touched yes|no|unknown" */
 	spawn_work_f	*verify;
 	/* the state file */

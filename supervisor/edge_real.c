@@ -180,6 +180,14 @@ do_storage_up(const void *arg, struct spawn_out *out, struct err *err)
 }
 
 static bool
+do_ease(const void *arg, struct spawn_out *out, struct err *err)
+{
+	const struct edge_ctx *ctx = arg;
+
+	return storage_of(ctx)->ease(ctx->conf, out, err);
+}
+
+static bool
 do_storage_down(const void *arg, struct spawn_out *out, struct err *err)
 {
 	const struct edge_ctx *ctx = arg;
@@ -452,6 +460,7 @@ const struct edge edge_real = {
 	.mta_start = do_mta_start,
 	.address_up = do_address_up,
 	.address_probe = do_address_probe,
+	.ease = do_ease,
 	.address_down = do_address_down,
 	.mta_stop = do_mta_stop,
 	.unbind = do_unbind,

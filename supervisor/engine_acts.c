@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "supervisor/engine_priv.h"
 
+#define EASE_MS 3000		/* mail is served meanwhile, so it may take longer than what it saves */
 #define HURRY_MS 1000		/* how long a mail program that does not answer may take to stop in order */
 #define GOODBYES 6		/* beats that say goodbye, so that a lost one does not matter */
 #define GOODBYE_EVERY_MS 10
@@ -28,6 +29,7 @@ act_work(const struct edge *edge, enum fsm_act act)
 	case ACT_QUEUE_CHECK: return edge->queue_check;
 	case ACT_MTA_START: return edge->mta_start;
 	case ACT_ADDRESS_UP: return edge->address_up;
+	case ACT_EASE: return edge->ease;
 	case ACT_ADDRESS_DOWN: return edge->address_down;
 	case ACT_MTA_STOP: return edge->mta_stop;
 	case ACT_UNBIND: return edge->unbind;
@@ -58,6 +60,7 @@ act_limit_ms(const struct conf *c, enum fsm_act act)
 	case ACT_ADDRESS_UP: case ACT_ADDRESS_DOWN: return c->address_ms;
 	case ACT_STORAGE_DOWN: return c->unmount_ms + 2 * c->kill_ms;
 	case ACT_ABANDON: return c->unmount_ms;
+	case ACT_EASE: return EASE_MS;
 	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
 	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
 	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
@@ -69,7 +72,7 @@ act_limit_ms(const struct conf *c, enum fsm_act act)
 bool
 engine_act_forgiven(enum fsm_act act)
 {
-	return act == ACT_MTA_STOP || act == ACT_UNBIND || act == ACT_ABANDON;
+	return act == ACT_EASE || act == ACT_MTA_STOP || act == ACT_UNBIND || act == ACT_ABANDON;
 }
 
 static void
@@ -191,7 +194,7 @@ act_learn(struct engine *en, enum fsm_act act, bool ok, const struct spawn_resul
 				en->doubtful = false;
 		}
 		break;
-	case ACT_ABANDON:
+	case ACT_EASE: case ACT_ABANDON:
 	case ACT_NONE: case ACT_BEAT: case ACT_CLAIM: case ACT_GRANT: case ACT_OFFER: case ACT_ASK_GIVE: case ACT_ASK_FENCE:
 	case ACT_ASK_POWER: case ACT_FENCE_LATER: case ACT_FENCE: case ACT_RETRY_LATER: case ACT_GAVE_UP: case ACT_ALERT:
 	case ACT_GOODBYE: case ACT_EXIT: case ACT_COUNT:
@@ -310,7 +313,7 @@ engine_act_begin(struct engine *en, enum fsm_act act)
 		engine_queue_leave(en);
 		engine_mta_follow(en, 0);
 		break;
-	case ACT_ADDRESS_DOWN: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON:
+	case ACT_EASE: case ACT_ADDRESS_DOWN: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON:
 		engine_queue_leave(en);
 		break;
 	case ACT_MTA_START: case ACT_SEAL: case ACT_BIND: case ACT_QUEUE_CHECK: case ACT_ADDRESS_UP: case ACT_VERIFY:
@@ -458,8 +461,8 @@ engine_act_now(struct engine *en, enum fsm_act act)
 		act_exit(en);
 		break;
 	case ACT_NONE: case ACT_STORAGE_UP: case ACT_SEAL: case ACT_BIND: case ACT_QUEUE_CHECK: case ACT_MTA_START: case ACT_ADDRESS_UP:
-	case ACT_ADDRESS_DOWN: case ACT_MTA_STOP: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON: case ACT_MTA_RESTART:
-	case ACT_VERIFY: case ACT_COUNT:
+	case ACT_EASE: case ACT_ADDRESS_DOWN: case ACT_MTA_STOP: case ACT_UNBIND: case ACT_STORAGE_DOWN: case ACT_ABANDON:
+	case ACT_MTA_RESTART: case ACT_VERIFY: case ACT_COUNT:
 		break;
 	}
 }

@@ -107,6 +107,13 @@ peer_can_take(const struct facts *f)
 	return f->peer_can_take == FACT_YES && !f->maintenance && !f->doubtful && (!f->spool_hangs || f->peer_can_fence);
 }
 
+/* Only a spool that surely works is written to beforehand. */
+static bool
+peer_can_take_and_spool_works(const struct facts *f)
+{
+	return peer_can_take(f) && f->spool == FACT_YES;
+}
+
 static bool
 peer_can_take_and_stalls_left(const struct facts *f)
 {
@@ -328,8 +335,12 @@ const struct fsm_row fsm_table[] = {
 	    "the spool cannot be used here for too long and the peer is well: let go, or be powered off by it" },
 	{ IN(ACTIVE), EV_SPOOL_STALLED, ALWAYS, STAY, { ACT_NONE },
 	    "the spool cannot be used here, but the peer could not take over: stay, and serve what can be served" },
+	{ IN(ACTIVE), EV_PEER_ASKS_GIVE, WHEN(peer_can_take_and_spool_works), ROLE_RELEASING, INTENT_GIVE, { ACT_EASE, GROUP_DOWN },
+	    "the peer asks for the spool: write what is dirty while mail is still served, then hand over" },
 	{ IN(ACTIVE), EV_PEER_ASKS_GIVE, WHEN(peer_can_take), ROLE_RELEASING, INTENT_GIVE, { GROUP_DOWN },
 	    "the peer asks for the spool: hand over" },
+	{ IN(ACTIVE), EV_OP_GIVE, WHEN(peer_can_take_and_spool_works), ROLE_RELEASING, INTENT_GIVE, { ACT_EASE, GROUP_DOWN },
+	    "switchover by the operator: write what is dirty while mail is still served, then hand over" },
 	{ IN(ACTIVE), EV_OP_GIVE, WHEN(peer_can_take), ROLE_RELEASING, INTENT_GIVE, { GROUP_DOWN },
 	    "switchover by the operator: hand over" },
 	{ IN(ACTIVE), EV_OP_STANDBY, ALWAYS, ROLE_RELEASING, INTENT_STANDBY, { GROUP_DOWN },

@@ -83,6 +83,7 @@ enum fsm_event {
 	X(MTA_START, "start mta")                                                                \
 	X(ADDRESS_UP, "take address")                                                            \
 	/* downwards */                                                                          \
+	X(EASE, "ease unmount")			/* while mail is still served; its failure changes nothing */ \
 	X(ADDRESS_DOWN, "drop address")                                                          \
 	X(MTA_STOP, "stop mta")                                                                  \
 	X(UNBIND, "unbind")                                                                      \

@@ -23,6 +23,12 @@ struct storage_driver {
 	 * Idempotent: already mounted there from this device is success. Reports "fsck", "mount" with ms. */
 	bool	(*up)(const struct conf *, struct spawn_out *, struct err *);
 
+	/*
+	 * A planned down() is near, and mail still served: what of it can be done now. Changes nothing that anybody sees; a failure is
+	 * none of down(). Reports "sync" and "forget" with ms.
+	 */
+	bool	(*ease)(const struct conf *, struct spawn_out *, struct err *);
+
 	/* Unmount and demote. Names the holders, stops exactly those by policy (TERM, KILL after kill_ms).
 	 * True only once it is certain that this kernel writes no more to the device. Idempotent. Reports
 	 * "holder PID COMMAND FILE" lines and "killed N". */

@@ -118,6 +118,10 @@ void	storage_mountpoint(const struct conf *, char buf[PATH_MAX]);
 bool	storage_release(const struct conf *, uint32_t limit_ms, struct spawn_out *, struct err *);
 bool	storage_abandon(const struct conf *, struct spawn_out *, struct err *);
 
+/* ---------------------------------------------------------------- storage_ease.c */
+
+bool	storage_ease(const struct conf *, struct spawn_out *, struct err *);
+
 /* ---------------------------------------------------------------- storage_try.c */
 
 bool	storage_try(const struct conf *, bool owner, struct err *);

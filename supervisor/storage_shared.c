@@ -501,6 +501,7 @@ const struct storage_driver storage_shared = {
     .name = "shared",
     .ready = shared_ready,
     .up = shared_up,
+    .ease = storage_ease,
     .down = storage_release,
     .abandon = storage_abandon,
     .held = shared_held,

@@ -50,7 +50,7 @@ edge_hangs(const struct spawn *s)
 		return true;
 	/* these only where it is mounted */
 	return n->mounted && ((w == sim_edge.probe && s->phase == 1) || w == sim_edge.verify || w == sim_edge.queue_check ||
-	    w == sim_edge.queue_deep || w == sim_edge.mta_start || w == sim_edge.mta_restart || w == sim_edge.abandon ||
+	    w == sim_edge.queue_deep || w == sim_edge.ease || w == sim_edge.mta_start || w == sim_edge.mta_restart || w == sim_edge.abandon ||
 	    (w == sim_edge.storage_down && s->phase == 1));
 }
 
@@ -236,6 +236,18 @@ do_seal(const void *arg, struct spawn_out *out, struct err *err)
 	if (spawn_get(out->text, "tenure", value, sizeof(value)) == NULL || sscanf(value, "%" SCNu64, &state.tenure) != 1)
 		return err_set(err, 0, "no tenure");
 	return save_state(n, &state, err);
+}
+
+/* What it does nobody sees; that it is done while mail is served is its law. */
+static bool
+do_ease(const void *arg, struct spawn_out *out, struct err *err)
+{
+	struct node *n = here(arg);
+
+	(void)out;
+	if (!n->mounted || n->shut)
+		return err_set(err, 0, "no spool is mounted here");
+	return true;
 }
 
 static bool
@@ -515,7 +527,7 @@ const struct edge sim_edge = {
 	.probe = do_probe, .storage_up = do_storage_up, .seal = do_seal, .bind = do_bind, .queue_check = queue_work_check,
 	.queue_deep = queue_work_deep, .mta_start = do_mta_start,
 	.address_up = do_address_up, .address_probe = do_address_probe, .address_down = do_address_down,
-	.mta_stop = do_mta_stop, .unbind = do_unbind, .storage_down = do_storage_down, .abandon = do_abandon,
+	.ease = do_ease, .mta_stop = do_mta_stop, .unbind = do_unbind, .storage_down = do_storage_down, .abandon = do_abandon,
 	.mta_restart = do_mta_restart, .verify = do_verify, .save = do_save, .power = fence_work_power,
 	.fence_monitor = fence_work_monitor, .survey = do_survey, .monitor = do_monitor, .prepare = do_prepare,
 	.announce = do_nothing, .hook = do_hook, .try_state = do_try_state, .try_spool = do_try_spool,
@@ -533,6 +545,7 @@ static const struct work_kind kinds[] = {
 	{ "drop address", do_address_down, 1, 500, 5000, false, false, false },
 	{ "stop mta", do_mta_stop, 1, 20000, 800000, false, false, false },
 	{ "unbind", do_unbind, 1, 500, 5000, false, false, false },
+	{ "ease unmount", do_ease, 1, 5000, 200000, false, false, false },
 	{ "unmount", do_storage_down, 2, 5000, 300000, true, false, false },
 	{ "abandon", do_abandon, 1, 1000, 20000, false, false, false },
 	{ "restart mta", do_mta_restart, 2, 50000, 900000, false, false, false },

@@ -166,10 +166,12 @@ read_one(struct check *check, struct check_asked *asked)
 static inline void
 names_suffice(void)
 {
+	struct named told = { 0 };
 	bool right = true;
 
 	for (size_t i = 0; i < entries; i++)
-		right = right && (QUEUE_TYPE(queue[i].file.mode) == QUEUE_DIRECTORY || rules_postfix.named(&layout, &queue[i].file));
+		right = right && (QUEUE_TYPE(queue[i].file.mode) == QUEUE_DIRECTORY ||
+		    rules_postfix.named(&layout, &queue[i].file, 0, &told) == NAMED_RIGHT);
 	for (size_t i = 0; i < found.len; i++)
 		ck_assert_msg(!right || (rules_postfix.name_rules & UINT64_C(1) << found.at[i].rule) == 0,
 		    "every name is right, and rule %u says of %s: %s", found.at[i].rule, found.at[i].path, found.at[i].detail);

@@ -310,6 +310,23 @@ START_TEST(a_stalled_spool_moves_only_where_the_move_can_end)
 }
 END_TEST
 
+/* It writes to the spool, and may wait for its disk: never where the disk may be ill, and never in the way of what is not planned. */
+START_TEST(only_a_planned_move_from_a_spool_that_works_is_eased)
+{
+	struct facts f = facts_number((unsigned int)_i);
+
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		for (int ev = 0; ev < EV_COUNT; ev++) {
+			const struct fsm_row *row = fsm_match((enum role)role, (enum fsm_event)ev, &f);
+
+			if (has_act(row, ACT_EASE))
+				ck_assert(role == ROLE_ACTIVE && (ev == EV_OP_GIVE || ev == EV_PEER_ASKS_GIVE) && row->intent == INTENT_GIVE &&
+				    f.spool == FACT_YES && act_place(row, ACT_EASE) == 0);
+		}
+	}
+}
+END_TEST
+
 /* While the spool cannot be used its mail program is not blamed, and the standby is not shot. */
 START_TEST(an_owner_that_cannot_use_the_spool_blames_nobody_else)
 {
@@ -403,6 +420,7 @@ main(void)
 	tcase_add_loop_test(rows, every_row_has_its_sentence_and_every_name_a_word, 0, n);
 	tcase_add_loop_test(rows, a_row_that_only_completes_the_table_does_nothing_and_stands_last, 0, n);
 	tcase_add_loop_test(rows, level_events_that_stay_do_only_what_may_be_repeated, 0, n);
+	tcase_add_loop_test(facts, only_a_planned_move_from_a_spool_that_works_is_eased, 0, 400);
 	tcase_add_loop_test(facts, a_stalled_spool_moves_only_where_the_move_can_end, 0, 400);
 	tcase_add_loop_test(facts, an_owner_that_cannot_use_the_spool_blames_nobody_else, 0, 200);
 	tcase_add_loop_test(facts, a_storage_that_fails_on_both_nodes_does_not_make_them_shoot_each_other_for_ever, 0, 200);

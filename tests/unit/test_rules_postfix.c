@@ -11,9 +11,10 @@ START_TEST(the_names_of_a_whole_queue_are_right_by_themselves)
 	add(POSTFIX_PLACE_INCOMING, "", "607871.4711", 0x99, QUEUE_REGULAR | 0600);	/* being written */
 	add(POSTFIX_PLACE_HOLD, "", "4jX4l72SYYzm", 0x98, READY);				/* a long id holds no inode */
 	for (size_t i = 0; i < entries; i++) {
+		struct named told = { 0 };
 		struct queue_file seen = { .name = queue[i].name, .sub = queue[i].sub, .place = queue[i].file.place, .ino = queue[i].file.ino };
 
-		ck_assert_msg(rules_postfix.named(&layout, &seen), "%s/%s", paths[seen.place], seen.name);
+		ck_assert_msg(rules_postfix.named(&layout, &seen, 0, &told) == NAMED_RIGHT, "%s/%s", paths[seen.place], seen.name);
 	}
 }
 END_TEST
