@@ -9,7 +9,7 @@
 #include "mta/qmail_record.h"
 #include "queuesync/rules_qmail.h"
 
-enum { MESS = 1 << 0, INFO = 1 << 1, TODO = 1 << 2, BOUNCE = 1 << 3, CHANNEL = 1 << 4 };
+enum { MESS = 1 << 0, INFO = 1 << 1, QUEUED = 1 << 2, BOUNCE = 1 << 3, CHANNEL = 1 << 4 };
 enum { TRIGGER = 1 << 5, SENDMUTEX = 1 << 6, TCPTO = 1 << 7 };	/* other bits than a message's, which are counted */
 #define LOCKS UINT64_MAX	/* their key: no inode has that number */
 
@@ -61,11 +61,11 @@ qmail_named(const struct queue_layout *layout, const struct queue_file *file, in
 		return NAMED_RIGHT;
 	case QMAIL_TODO:
 		/* preprocessing leaves a bounce where it is, and it is not of this message */
-		*ret = (struct named){ .key = ret->key, .has = TODO, .needs = MESS, .bars = BOUNCE };
+		*ret = (struct named){ .key = ret->key, .has = QUEUED, .needs = MESS, .bars = BOUNCE };
 		return NAMED_RIGHT;
 	case QMAIL_INTD:
 		/* without its link it may have been acknowledged all the same */
-		ret->needs = TODO;
+		ret->needs = QUEUED;
 		return NAMED_RIGHT;
 	case QMAIL_BOUNCE:
 		*ret = (struct named){ .key = ret->key, .has = BOUNCE, .needs = INFO };

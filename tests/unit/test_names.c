@@ -26,7 +26,7 @@ static char root[64];
 static struct queue_layout layout;
 static int64_t now;
 
-static const char *
+__attribute__((format(printf, 1, 2))) static const char *
 in(const char *fmt, ...)
 {
 	static char path[4][400];
