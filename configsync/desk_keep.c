@@ -20,7 +20,7 @@
 #define AFTER_MS 20		/* of quiet, then the store is written ... */
 #define AFTER_MOST_MS 1000	/* ... and without quiet */
 #define REST_MS 1000		/* of quiet, then it is brought to the disk */
-#define REST_MOST_MS 5000	/* without quiet */
+#define REST_MOST_MS 10000	/* without quiet: it is much at once, and the next edit's file waits for the same disk */
 #define AGAIN_MS 1000		/* after an error, doubled ... */
 #define AGAIN_MAX_MS 60000u	/* ... up to this */
 #define ROWS_AT_ONCE 256
