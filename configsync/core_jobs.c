@@ -254,6 +254,7 @@ core_job_end(struct core *c, struct job *j)
 	for (size_t i = 0; i < c->later.len; i++) {
 		c->later.at[i]->later = false;
 		row_dirty(c, c->later.at[i]);
+		core_release(c, c->later.at[i]);	/* what came while a part of its set was judged belongs to that part */
 	}
 	c->later.len = 0;
 	arena_free(j->arena);

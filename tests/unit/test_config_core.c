@@ -33,6 +33,8 @@ drain(struct core *c, enum core_action_type type, const struct core_action **ret
 	return n;
 }
 
+static struct core_job verifying;	/* the last one that was to be judged; only numbers in it live on */
+
 /* What one says is given to the other, until both are silent. */
 static void
 talk(struct core *a, struct core *b)
@@ -50,6 +52,8 @@ talk(struct core *a, struct core *b)
 				uint8_t *bytes;
 				size_t len;
 
+				if (act->type == CORE_VERIFY)
+					verifying = act->job;
 				if (act->type != CORE_SEND)
 					continue;
 				bytes = wire_encode(&act->wire, &len);
@@ -266,6 +270,58 @@ START_TEST(a_name_that_lost_its_mate_to_an_installation_is_read_again)
 }
 END_TEST
 
+static void
+edit_mode(struct core *c, const char *path, uint16_t mode)
+{
+	struct manifest *m = manifest_new();
+	struct entry e = { .path = path, .type = ENTRY_FILE, .mode = mode, .user.name = "root", .group.name = "root" };
+
+	manifest_add(m, &e);
+	core_slice(c, &(struct core_looked){ path, false }, 1, toy_sealed(m), core_moment(c), &somebody, 9);
+	manifest_free(m);
+}
+
+START_TEST(what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_part_if_it_was_refused)
+{
+	const struct set_tree tree = { .path = "/t", .validate = "true" };
+	const struct set_rules sets = { .tree = &tree, .trees = 1 };
+	struct core_options o = { .self = "alpha", .peer = "beta", .epoch = 1, .both_write = true, .sets = &sets };
+	struct core *a = core_new(&o), *b;
+	struct manifest *m = manifest_new();
+	struct core_status s;
+	uint64_t first;
+
+	o.self = "beta";
+	o.peer = "alpha";
+	b = core_new(&o);
+	manifest_add(m, &(struct entry){ .path = "t", .type = ENTRY_DIRECTORY, .mode = 0755, .user.name = "root", .group.name = "root" });
+	for (int i = 0; i < 3; i++)
+		manifest_add(m, &(struct entry){ .path = (const char *[]){ "t/a", "t/b", "t/c" }[i], .type = ENTRY_FILE, .user.name = "root", .group.name = "root" });
+	toy_sealed(m);
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, m, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	edit_mode(a, "t/a", 0600);
+	talk(a, b);
+	first = verifying.id;
+	ck_assert_uint_eq(verifying.changes, 1);
+	edit_mode(a, "t/b", 0600);
+	talk(a, b);
+	ck_assert_uint_eq(verifying.id, first);
+	core_verified(b, first, VALIDITY_INVALID, "b is missing", 10, 10);
+	talk(a, b);
+	ck_assert_uint_ne(verifying.id, first);
+	ck_assert_uint_eq(verifying.changes, 2);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.problems, 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+}
+END_TEST
+
 static double
 now_s(void)
 {
@@ -436,6 +492,7 @@ main(void)
 	tcase_add_test(tcase, another_version_of_the_protocol_ends_the_link);
 	tcase_add_test(tcase, a_stamp_and_an_entry_come_back_from_the_store);
 	tcase_add_test(tcase, a_name_that_lost_its_mate_to_an_installation_is_read_again);
+	tcase_add_test(tcase, what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_part_if_it_was_refused);
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
