@@ -4,6 +4,7 @@
  *	desk.c		begin, signals, lines from the supervisor, end
  *	desk_rules.c	which mailpair.conf is in force
  *	desk_read.c	what the watch tells is read and given to the core
+ *	desk_busy.c	what somebody is writing
  *	desk_work.c	the core's actions, one after the other
  *	desk_take.c	a set is staged, verified and installed
  *	desk_rebuild.c	tables are made anew, services reloaded
@@ -79,6 +80,11 @@ struct desk {
 	bool			 scanned;	/* at least once; then edits are edits */
 	char			 blind[WATCH_TEXT_MAX];
 
+	/* desk_busy.c */
+	struct busy		*busy;		/* files that somebody was writing to when they were looked at */
+	size_t			 busies;
+	struct loop_timer	*busy_timer;
+
 	/* desk_take.c */
 	struct taking		*taking;	/* verifications under way */
 
@@ -141,6 +147,15 @@ void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct c
 /* For core_installed(); NULL: it could not be read. */
 struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n);
 void	desk_notes(struct desk *, struct report *, bool whole);
+void	desk_changed(struct desk *, const char *path, bool below);	/* it is looked at, when its set has settled */
+
+/* desk_busy.c */
+/*
+ * What somebody is writing is what it was before, or not there yet, and is looked at again until he closes it. Takes m, what a reading of look (n 0: of
+ * everything) has found, and returns it so.
+ */
+struct manifest *desk_busy(struct desk *, const struct scan_path *look, size_t n, struct manifest *m, const struct report *);
+void	desk_busy_forget(struct desk *);
 
 /* desk_take.c */
 /*

@@ -57,7 +57,7 @@ desk_notes(struct desk *d, struct report *report, bool whole)
 		const struct note *n = &report->at[i];
 
 		/* what is not there is no problem: the default trees are those of any mail server */
-		if (n->kind != NOTE_MISSING_TREE && n->kind != NOTE_LEFTOVER && n->kind != NOTE_SPECIAL)
+		if (n->kind != NOTE_MISSING_TREE && n->kind != NOTE_LEFTOVER && n->kind != NOTE_SPECIAL && n->kind != NOTE_BEING_WRITTEN)
 			core_problem(d->core, note_word(n->kind), n->path, n->text, clock_wall_ms());
 	}
 }
@@ -201,6 +201,7 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 	struct core_looked *looked;
 
 	if (read_slice(d, look, n, &slice, &report)) {
+		slice.manifest = desk_busy(d, look, n, slice.manifest, &report);
 		looked = desk_alloc((slice.len + 1) * sizeof *looked);
 		for (size_t i = 0; i < slice.len; i++)
 			looked[i] = (struct core_looked){ slice.looked[i].path, slice.looked[i].below };
@@ -248,7 +249,7 @@ desk_scan(struct desk *d)
 		mine = scan_trees(d->root, &so, &report, NULL, &err);
 	}
 	if (mine != NULL) {
-		mine = without_derived(d, mine);
+		mine = desk_busy(d, NULL, 0, without_derived(d, mine), &report);
 		origin = desk_origin(d, d->scanned ? STORE_EDIT : STORE_FOUND, "");
 		d->scanned = true;
 		core_scan(d->core, mine, moment, &origin, clock_mono_ms());
@@ -332,15 +333,19 @@ look_at_settled(void *arg)
 	desk_work(d);
 }
 
-static void
-changed(void *arg, const char *path, bool below)
+void
+desk_changed(struct desk *d, const char *path, bool below)
 {
-	struct desk *d = arg;
-
 	if (below)
 		below_note(d, path);
 	settle_note(d->settle, &d->setup->sets, path, is_derived(d, path), clock_mono_ms());
 	arm_settle(d);
+}
+
+static void
+changed(void *arg, const char *path, bool below)
+{
+	desk_changed(arg, path, below);
 }
 
 static void
@@ -426,6 +431,7 @@ desk_unwatch(struct desk *d)
 	loop_timer_cancel(d->watch_timer);
 	while (d->belows > 0)
 		free(d->below[--d->belows]);
+	desk_busy_forget(d);
 	d->watch = NULL;
 	d->settle = NULL;
 }

@@ -255,6 +255,7 @@ main_run(const struct wish *w)
 		.lines = fstat(STDIN_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) };
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);		/* scan.h */
 	return desk_run(&setup);
 }
 

@@ -12,6 +12,7 @@
 	X(UNREADABLE, "unreadable")				\
 	X(SPECIAL, "special-file")				\
 	X(UNSETTLED, "unsettled")				\
+	X(BEING_WRITTEN, "being-written")			\
 	X(MISSING_TREE, "missing-tree")				\
 	X(LEFTOVER, "leftover")					\
 	X(NOT_CARRIED, "not-carried")				\

@@ -41,7 +41,8 @@ struct scan_count { unsigned long read, reused; };	/* files whose bytes were rea
 
 /*
  * root: an open directory that all paths are relative to ("/"). NULL with *err only where root itself fails; everything else is a
- * note. ret_count may be NULL.
+ * note. ret_count may be NULL. A file that was changed within the margin and that somebody has open to write is not read ("being
+ * written"); SIGIO is to be ignored, as the kernel sends it where a writer comes while that is asked.
  */
 struct manifest *scan_trees(int root, const struct scan_options *, struct report *, struct scan_count *ret_count, struct err *);
 

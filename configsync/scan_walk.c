@@ -16,7 +16,7 @@
 
 #define DEPTH_MAX 200u		/* descriptors are held open on the way down */
 
-enum outcome { DONE, AGAIN, GONE, FAILED };	/* FAILED: errno */
+enum outcome { DONE, AGAIN, BUSY, GONE, FAILED };	/* BUSY: being written; FAILED: errno */
 
 static void walk_directory(struct walk *, int fd, unsigned int depth);
 
@@ -59,6 +59,20 @@ open_file(int dir, const char *name)
 	return fd;
 }
 
+/*
+ * Does somebody have it open to write? What he has written so far may be half of it, or nothing: an editor in place begins with an empty
+ * file. The kernel gives a lease for reading only where nobody has; it is given back at once, and SIGIO is what a writer would cause
+ * who comes between. Where leases are unknown so is the answer: no.
+ */
+static bool
+being_written(int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == -1)
+		return errno == EAGAIN;
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
 static enum outcome
 read_file(struct walk *w, int dir, const char *name)
 {
@@ -75,6 +89,11 @@ read_file(struct walk *w, int dir, const char *name)
 		goto out;
 	}
 	scan_entry_stat(w->s, w->path, &before, w->o);
+	/* one that has been left alone for a while is taken: some programs never close what they write */
+	if (!w->s->entry.local.steady && being_written(fd)) {
+		outcome = BUSY;
+		goto out;
+	}
 	if (!digest_sha256_fd(fd, w->s->entry.digest) || !scan_entry_xattrs(w->s, fd, NULL, w->o, w->report))
 		goto out;
 	if (w->o->at_read != NULL)
@@ -210,9 +229,11 @@ walk_one(struct walk *w, int dir, const char *name, unsigned int depth)
 	else if (outcome == FAILED && errno == E2BIG)
 		report_add(w->report, NOTE_UNREADABLE, w->path, "is not carried: it has more than %u extended attributes, or %u bytes of them",
 		    ENTRY_XATTRS_MAX, ENTRY_XATTRS_BYTES);
+	else if (outcome == BUSY)
+		report_add(w->report, NOTE_BEING_WRITTEN, w->path, "somebody has it open to write");
 	else if (outcome == FAILED)
 		report_add(w->report, NOTE_UNREADABLE, w->path, "cannot be read: %s", strerror(errno));
-	if (outcome == AGAIN || outcome == FAILED)
+	if (outcome != DONE && outcome != GONE)
 		add_unknown(w, place);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/harness.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
@@ -219,6 +220,46 @@ START_TEST(a_file_that_changes_while_it_is_read_is_read_again_or_reported)
 }
 END_TEST
 
+/* An editor in place begins with an empty file. */
+START_TEST(what_somebody_has_just_begun_to_write_is_not_read_before_he_closes_it)
+{
+	static const struct timespec long_ago[2] = { { 5, 6 }, { 1700000000, 123456789 } };
+	struct config_box b;
+	struct manifest *m;
+	int fd;
+
+	signal(SIGIO, SIG_IGN);
+	box_open(&b, NULL);
+	box_write(&b, "t/a", "hello");
+	ck_assert_int_ge(fd = openat(b.root, "t/a", O_WRONLY | O_TRUNC | O_CLOEXEC), 0);
+	m = box_scan(&b);
+	ck_assert_int_eq(type_of(m, "t/a"), ENTRY_OTHER);
+	ck_assert(report_has(&b.report, NOTE_BEING_WRITTEN, "t/a"));
+	manifest_free(m);
+	ck_assert_int_eq(write(fd, "again", 5), 5);
+	close(fd);
+	m = box_scan(&b);
+	ck_assert_int_eq(type_of(m, "t/a"), ENTRY_FILE);
+	manifest_free(m);
+	box_close(&b);
+
+	box_open(&b, NULL);		/* one that is never closed is read when it was left alone for a while */
+	box_write(&b, "t/log", "hello");
+	ck_assert_int_ge(fd = openat(b.root, "t/log", O_WRONLY | O_CLOEXEC), 0);
+	ck_assert_int_eq(futimens(fd, long_ago), 0);
+	m = box_scan_with(&b, (struct scan_options){ .margin_ms = 1 });
+	while (type_of(m, "t/log") == ENTRY_OTHER) {	/* until a moment has passed since */
+		manifest_free(m);
+		m = box_scan_with(&b, (struct scan_options){ .margin_ms = 1 });
+	}
+	ck_assert_int_eq(type_of(m, "t/log"), ENTRY_FILE);
+	ck_assert(!report_has(&b.report, NOTE_BEING_WRITTEN, NULL));
+	close(fd);
+	manifest_free(m);
+	box_close(&b);
+}
+END_TEST
+
 START_TEST(a_file_that_is_moved_behind_the_reader_is_not_taken_for_gone)
 {
 	struct config_box b;
@@ -324,6 +365,7 @@ main(void)
 	tcase_add_test(tc, no_symbolic_link_leads_out_and_a_tree_behind_one_is_not_gone);
 	tcase_add_test(tc, trees_on_one_way_and_single_files_are_read_once);
 	tcase_add_loop_test(tc, a_file_that_changes_while_it_is_read_is_read_again_or_reported, 0, 2);
+	tcase_add_test(tc, what_somebody_has_just_begun_to_write_is_not_read_before_he_closes_it);
 	tcase_add_test(tc, a_file_that_is_moved_behind_the_reader_is_not_taken_for_gone);
 	tcase_add_test(tc, a_directory_that_changes_at_every_reading_is_unknown_with_all_below_it);
 	tcase_add_test(tc, only_what_was_steady_and_has_not_moved_is_not_read_again);
