@@ -182,7 +182,7 @@ check-queue: all tools ## repairs of generated queues, cut at every change; real
 	@BUILD=$(CURDIR)/$(O) tests/each tests/queue/repairs tests/queue/run
 
 check-config: all tools ## trees installed, cut at every change; two mailpair-config edited and killed; compared by Python (root)
-	@tests/each tests/config/trees tests/config/pair tests/config/operator
+	@tests/each tests/config/trees tests/config/pair
 
 check-secrets: all tools ## no key and no password in anything that a run leaves (root)
 	@tests/secrets.sh $(O)

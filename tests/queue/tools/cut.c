@@ -3,10 +3,15 @@
  * system, as a crash would: what came before has happened, nothing after it.
  *
  *	cut N PROGRAM [ARGUMENT]...
+ *	cut N -p PID
  *
  * Prints "cut N" where it came to that (exit 9), else "whole N" with how many such calls there were in all, and exits as the
  * program did. N = 0: let it run. Follows threads but no other programs; output of the program goes to /dev/null.
+ *
+ * With -p a program that runs is held to it from now on, which "attached" says; what it says to others and hears from them counts as
+ * well. SIGTERM ends that: the program goes on, "whole N" is said.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,6 +19,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,8 +28,10 @@
 
 #define THREADS_MAX 64
 
-struct thread { pid_t pid; bool inside; bool changing; };
+struct thread { pid_t pid; bool changing; };
 static struct thread thread[THREADS_MAX];
+static bool talk_counts;
+static volatile sig_atomic_t enough;
 
 static struct thread *
 thread_of(pid_t pid)
@@ -70,7 +78,11 @@ changes(pid_t pid, const struct __ptrace_syscall_info *info)
 	case SYS_openat:
 		return (arg[2] & O_CREAT) != 0;
 	case SYS_write: case SYS_pwrite64: case SYS_writev:
-		return arg[0] > 2 && is_file(pid, arg[0]);
+		return arg[0] > 2 && (talk_counts || is_file(pid, arg[0]));
+	case SYS_sendto: case SYS_sendmsg: case SYS_sendmmsg: case SYS_recvfrom: case SYS_recvmsg:
+		return talk_counts;
+	case SYS_read: case SYS_readv:
+		return talk_counts && !is_file(pid, arg[0]);
 	default:
 		return false;
 	}
@@ -100,6 +112,51 @@ begin(char **argv)
 	return pid;
 }
 
+static void
+let_go(int sig)
+{
+	(void)sig;
+	enough = 1;
+}
+
+/* One thread of a program that runs. False: it has ended meanwhile. */
+static bool
+attach_one(pid_t tid)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE) == -1)
+		return false;
+	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status) &&
+	    ptrace(PTRACE_SYSCALL, tid, NULL, NULL) == 0;
+}
+
+static pid_t
+attach(const char *text)
+{
+	struct sigaction end = { .sa_handler = let_go };	/* no SA_RESTART: waitpid() is to return */
+	char dir[64];
+	struct dirent *d;
+	DIR *tasks;
+	int n = 0;
+
+	snprintf(dir, sizeof(dir), "/proc/%.20s/task", text);
+	tasks = opendir(dir);
+	while (tasks != NULL && (d = readdir(tasks)) != NULL)
+		n += d->d_name[0] != '.' && attach_one((pid_t)strtol(d->d_name, NULL, 10));
+	if (tasks != NULL)
+		closedir(tasks);
+	if (n == 0) {
+		fprintf(stderr, "cut: there is no process %s that could be attached to\n", text);
+		exit(2);
+	}
+	talk_counts = true;
+	sigaction(SIGTERM, &end, NULL);
+	printf("attached\n");
+	fflush(stdout);
+	return (pid_t)strtol(text, NULL, 10);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -108,15 +165,17 @@ main(int argc, char **argv)
 	int status = 0;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: cut N PROGRAM [ARGUMENT]...\n");
+		fprintf(stderr, "usage: cut N PROGRAM [ARGUMENT]...\n       cut N -p PID\n");
 		return 2;
 	}
-	main_pid = begin(argv + 2);
-	while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+	main_pid = argc == 4 && strcmp(argv[2], "-p") == 0 ? attach(argv[3]) : begin(argv + 2);
+	while (!enough && ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)) {
 		struct __ptrace_syscall_info info;
 		struct thread *t;
 		int sig = 0;
 
+		if (pid <= 0)
+			continue;
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			if (pid == main_pid)
 				break;
@@ -125,10 +184,9 @@ main(int argc, char **argv)
 		}
 		t = thread_of(pid);
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			if (!t->inside && ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY)
-				t->changing = changes(pid, &info);
-			t->inside = !t->inside;
-			if (!t->inside && t->changing && ++seen == limit) {
+			if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
+				info.op = PTRACE_SYSCALL_INFO_NONE;
+			if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->changing && ++seen == limit) {
 				kill(main_pid, SIGKILL);
 				/* one that stopped once more before the signal came has to be let go */
 				while ((pid = waitpid(-1, &status, __WALL)) > 0) {
@@ -138,8 +196,7 @@ main(int argc, char **argv)
 				printf("cut %lu\n", seen);
 				return 9;
 			}
-			if (!t->inside)
-				t->changing = false;
+			t->changing = info.op == PTRACE_SYSCALL_INFO_ENTRY && changes(pid, &info);
 		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_CLONE << 8)) || WSTOPSIG(status) == SIGSTOP ||
 		    status >> 16 != 0 || WSTOPSIG(status) == SIGTRAP) {
 			sig = 0;
@@ -149,5 +206,7 @@ main(int argc, char **argv)
 		ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
 	}
 	printf("whole %lu\n", seen);
+	if (enough)
+		return 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }

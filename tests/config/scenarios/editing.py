@@ -1,0 +1,297 @@
+"""e: what is edited on the active node is on the other one, however it was edited."""
+import os
+import shutil
+import subprocess
+import threading
+
+from nodes import Broken, run
+
+from .play import collector
+
+SCENARIOS, scenario = collector()
+SIZE = 1 << 20
+
+
+def in_place(n, rel, data):
+    n.write(rel, data)
+
+
+def temp_and_rename(n, rel, data):
+    n.write(rel + '.tmp', data)
+    os.rename(n.path(rel + '.tmp'), n.path(rel))
+
+
+def vim(n, rel, data):
+    """A probe, the old file away as a backup, the new one written, the backup gone."""
+    n.write('4913', b'')
+    os.unlink(n.path('4913'))
+    if os.path.exists(n.path(rel)):
+        os.rename(n.path(rel), n.path(rel + '~'))
+    n.write(rel, data)
+    if os.path.exists(n.path(rel + '~')):
+        os.unlink(n.path(rel + '~'))
+
+
+def sed(n, rel, data):
+    if not os.path.exists(n.path(rel)):
+        n.write(rel, b'old\n')
+    subprocess.run(['sed', '-i', 's/.*/%s/' % data.decode().strip(), n.path(rel)], check=True)
+
+
+@scenario('e01')
+def every_way_of_editing_arrives(p):
+    for how in (in_place, temp_and_rename, vim, sed):
+        for i in range(3):
+            how(p.a, 'app/' + how.__name__, b'%s %d\n' % (how.__name__.encode(), i))
+            p.in_step(how.__name__)
+    if not p.b.read('app/sed').startswith(b'sed 2'):
+        raise Broken('sed: %r' % p.b.read('app/sed'))
+
+
+@scenario('e02')
+def modes_owners_and_attributes_travel(p):
+    p.a.write('m', b'secret')
+    os.chmod(p.a.path('m'), 0o600)
+    os.chown(p.a.path('m'), 8, 8)
+    os.setxattr(p.a.path('m'), 'user.note', b'x')
+    os.utime(p.a.path('m'), ns=(0, 10**18 + 123456789))
+    p.in_step()
+    os.chmod(p.a.path('m'), 0o640)
+    p.in_step('mode alone')
+
+
+@scenario('e03')
+def names_hold_every_byte(p):
+    for byte in range(1, 256):
+        if byte != 0x2f:
+            p.a.write('bytes/' + os.fsdecode(b'x%cy' % byte), b'%d' % byte)
+    everything = os.fsdecode(bytes(b for b in range(1, 256) if b != 0x2f)[:250])
+    p.a.write('bytes/' + everything, b'all')
+    os.makedirs(p.a.path('bytes/dir\n\xff \t'))
+    os.symlink('bytes/' + everything, p.a.path('link\n'))
+    p.in_step('made')
+    for name in os.listdir(p.a.path('bytes')):
+        os.rename(p.a.path('bytes/' + name), p.a.path('bytes/' + name[:-1] + 'z'))
+    p.in_step('renamed')
+
+
+@scenario('e04')
+def types_change(p):
+    """Each into each other, in one place."""
+    def file():
+        p.a.write('t', b'a file')
+
+    def directory():
+        p.a.write('t/deep/er/file', b'1')
+
+    def link():
+        os.symlink('../nowhere', p.a.path('t'))
+
+    def hard():
+        os.link(p.a.path('other'), p.a.path('t'))
+    kinds = (file, directory, link, hard)
+    p.a.write('other', b'of the hard link')
+    for at, one in enumerate(kinds):
+        for other in kinds[at + 1:]:
+            for make in (one, other, one):
+                if os.path.isdir(p.a.path('t')) and not os.path.islink(p.a.path('t')):
+                    shutil.rmtree(p.a.path('t'))
+                elif os.path.lexists(p.a.path('t')):
+                    os.unlink(p.a.path('t'))
+                make()
+                p.in_step('%s and %s' % (one.__name__, other.__name__))
+
+
+@scenario('e05')
+def a_tree_is_moved_deleted_and_comes_back(p):
+    for i in range(100):
+        p.a.write('x/%d/%d' % (i % 10, i), b'%d' % i)
+    p.in_step('made')
+    os.rename(p.a.path('x'), p.a.path('y'))
+    p.in_step('moved')
+    keep = os.path.join(p.dir, 'kept')
+    shutil.copytree(p.a.path('y'), keep)
+    shutil.rmtree(p.a.path('y'))
+    p.in_step('gone')
+    if os.path.exists(p.b.path('y')):
+        raise Broken('it is still there')
+    shutil.copytree(keep, p.a.path('y'))
+    p.in_step('back')
+    shutil.rmtree(p.a.path('y'))
+    shutil.copytree(keep, p.a.path('y'))        # without a moment between
+    p.a.write('y/3/3', b'and changed')
+    p.in_step('gone and back at once')
+
+
+@scenario('e06')
+def storms_of_renames_end_in_the_same_tree(p):
+    """As many programs rename at random as three threads can; what was renamed is not sent again."""
+    for i in range(60):
+        p.a.write('r/%d' % i, os.urandom(20000))
+    p.in_step('made')
+    sent = p.cable.received(1)
+
+    def rename(seed):
+        at = seed
+        for _ in range(400):
+            at = (at * 1103515245 + 12345) & 0x7fffffff
+            try:
+                os.rename(p.a.path('r/%d' % (at // 7 % 60)), p.a.path('r/%d' % (60 + at // 61 % 9 if at % 3 else at // 11 % 60)))
+                os.rename(p.a.path('r/%d' % (60 + at // 61 % 9)), p.a.path('r/%d' % (at // 7 % 60)))
+            except FileNotFoundError:
+                pass
+    threads = [threading.Thread(target=rename, args=(s,)) for s in (1, 22, 333)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    p.in_step('renamed')
+    sent = p.cable.received(1) - sent
+    if not os.listdir(p.a.path('r')):
+        raise Broken('nothing is left to compare')
+    if sent > 60 * 20000:
+        raise Broken('%d bytes were sent for renames of %d' % (sent, 60 * 20000))
+
+
+@scenario('e07')
+def directories_change_places(p):
+    p.a.write('live/current/a', b'old')
+    p.a.write('live/next/a', b'new')
+    p.a.write('live/next/b', b'new as well')
+    p.in_step('made')
+    for i in range(5):
+        os.rename(p.a.path('live/current'), p.a.path('live/last'))
+        os.rename(p.a.path('live/next'), p.a.path('live/current'))
+        os.rename(p.a.path('live/last'), p.a.path('live/next'))
+        p.in_step('swap %d' % i)
+    run('mv', '--exchange', p.a.path('live/current'), p.a.path('live/next')) if exchanges() else None
+    p.in_step('exchanged')
+    if p.b.read('live/current/a') not in (b'old', b'new'):
+        raise Broken('%r' % p.b.read('live/current/a'))
+
+
+def exchanges():
+    return b'--exchange' in run('mv', '--help')
+
+
+@scenario('e08')
+def a_burst_of_2000_edits_arrives(p):
+    for i in range(2000):
+        p.a.write('burst/%d' % i, b'%d' % i)
+    p.in_step('made')
+    for i in range(2000):
+        p.a.write('burst/%d' % i, b'%d again' % i)
+    p.in_step('edited')
+    shutil.rmtree(p.a.path('burst'))
+    p.in_step('removed')
+
+
+@scenario('e09')
+def a_reader_never_sees_a_torn_file(p):
+    """1 MiB, rewritten in a loop, by renames and in place in turn; a reader on the other node looks 10,000 times."""
+    whole = {b'%c' % c: b'%c' % c * SIZE for c in b'abcdefghijklmnopqrstuvwxyz'}
+    p.a.write('big', whole[b'a'])
+    p.in_step()
+    bad, seen, reads = [], set(), 0
+    stop, written = threading.Event(), [0]
+
+    def rewrite():
+        while not stop.is_set():
+            written[0] += 1
+            how = (temp_and_rename, in_place)[written[0] % 2]
+            how(p.a, 'big', whole[b'%c' % (ord('a') + written[0] % 26)])
+            stop.wait(0.02)         # time for it to be noticed: what is written without a pause is never still
+    t = threading.Thread(target=rewrite)
+    t.start()
+    try:
+        while reads < 10000:
+            data = p.b.read('big')
+            reads += 1
+            if data != whole.get(data[:1] if data else b''):
+                bad.append(data and (len(data), data[:1], data[-1:]))
+            else:
+                seen.add(data[:1])
+    finally:
+        stop.set()
+        t.join()
+    if bad or len(seen) < 5:
+        raise Broken('%d of %d reads are torn: %s; %d versions seen of %d written' % (len(bad), reads, bad[:3], len(seen), written[0]))
+
+
+@scenario('e12')
+def a_file_that_is_written_all_the_time_is_not_carried_and_that_is_told(p):
+    p.a.write('log', b'old')
+    p.in_step()
+    with open(p.a.path('log'), 'r+b', 0) as f:
+        def told():
+            f.write(b'more and ')
+            return p.problem(p.a, 'being-written') and p.problem(p.b, 'being-written')
+        p.until('told on both', told)
+        if p.b.read('log') != b'old':
+            raise Broken('it was carried: %r' % p.b.read('log')[:80])
+    p.in_step('closed')
+    p.until('not told any more', lambda: not p.problem(p.a, 'being-written') and not p.problem(p.b, 'being-written'))
+
+
+@scenario('e10')
+def a_rollback_reaches_the_other_node(p):
+    p.a.write('back', b'good')
+    p.in_step()
+    p.a.write('back', b'bad')
+    p.in_step()
+    p.until('kept', lambda: len(p.a.call('log', '/etc/back')[1]) >= 2)
+    newest = p.a.call('log', '/etc/back')[1][0]
+    code, said = p.a.call('rollback', newest['set'], '--apply')
+    if code != 0:
+        raise Broken('rollback: %d %s' % (code, said))
+    p.until('good again', lambda: p.b.read('back') == b'good')
+    p.in_step()
+    if p.b.call('rollback', '1', '--apply')[0] != 3:
+        raise Broken('a standby may roll back')
+
+
+def package(dir, version, files):
+    """A real .deb, its files in etc are conffiles."""
+    at = os.path.join(dir, 'package-%s' % version)
+    for name, data in files.items():
+        os.makedirs(os.path.dirname(os.path.join(at, name)), exist_ok=True)
+        with open(os.path.join(at, name), 'wb') as f:
+            f.write(data)
+    os.makedirs(at + '/DEBIAN')
+    with open(at + '/DEBIAN/control', 'w', encoding='ascii') as f:
+        f.write('Package: mailpair-example\nVersion: %s\nArchitecture: all\nMaintainer: nobody <nobody@example.test>\nDescription: files of a test\n' % version)
+    with open(at + '/DEBIAN/conffiles', 'w', encoding='ascii') as f:
+        f.write(''.join('/%s\n' % n for n in sorted(files) if n.startswith('etc/')))
+    run('dpkg-deb', '--root-owner-group', '--build', at, at + '.deb')
+    return at + '.deb'
+
+
+@scenario('e11', own=lambda path: b'.dpkg-' in path)
+def a_package_and_its_upgrade_arrive(p):
+    """dpkg installs a package into the active node's tree, then a newer one. The administrator's edits and what dpkg puts aside stay what they are."""
+    admin = p.a.root + '/var/lib/dpkg'
+    os.makedirs(admin + '/updates')
+    os.makedirs(admin + '/info')
+    for name in ('status', 'available'):
+        with open(os.path.join(admin, name), 'w', encoding='ascii'):
+            pass
+    one = {'etc/example/%d.conf' % i: b'one %d\n' % i for i in range(40)}
+    two = {n: d.replace(b'one', b'two') for n, d in one.items() if n != 'etc/example/7.conf'}
+    two.update({'etc/example/new.d/more.conf': b'new\n', 'usr/share/example/x': b'not of this tree\n'})
+
+    def dpkg(deb):
+        run('dpkg', '--root=' + p.a.root, '--log=' + p.dir + '/dpkg.log', '--force-confold', '--force-not-root', '--install', deb)
+    dpkg(package(p.dir, '1', one))
+    p.in_step('installed')
+    p.a.write('example/3.conf', b'edited by the administrator\n')
+    p.in_step('edited')
+    dpkg(package(p.dir, '2', two))
+    p.in_step('upgraded')
+    if p.b.read('example/4.conf') != b'two 4\n' or p.b.read('example/new.d/more.conf') != b'new\n':
+        raise Broken('the new version is not there')
+    if p.b.read('example/3.conf') != b'edited by the administrator\n' or os.path.exists(p.b.path('example/3.conf.dpkg-dist')):
+        raise Broken('what dpkg put aside: %s' % os.listdir(p.b.path('example')))
+    run('dpkg', '--root=' + p.a.root, '--log=' + p.dir + '/dpkg.log', '--purge', 'mailpair-example')
+    p.in_step('purged')
+    if p.b.read('example/4.conf') is not None:
+        raise Broken('it is still there')

@@ -1,0 +1,196 @@
+"""k: each of the three processes of each node is killed (SIGKILL) right after each of its steps; then it goes on, and nothing is lost.
+
+A step is a system call that changes a file system, or that says something to another process or hears it (tests/queue/tools/cut.c). A round is one change
+of every kind on the active node. The process is killed after the first step of a round, after the second one of the next round, and so
+on until a round is over before it comes to that; with --steps N after N of them only, by chance.
+
+What never is what it was before is never in conflict. What is again what it was two versions ago may be, where a node that was killed
+had not written down the version between: that is shown on both, and an order ends it.
+"""
+import os
+import random
+import signal
+import subprocess
+
+from nodes import PATIENCE, Broken
+
+from .play import collector, table
+
+SCENARIOS, scenario = collector()
+COME_AND_GO = {'/etc/k/' + name for name in ['moved', 'away', 'two'] + ['new%d' % i for i in range(5)]}
+
+
+class Cut:
+    """The process is held to so many steps from now on."""
+
+    def __init__(self, p, pid, step):
+        self.process = subprocess.Popen([p.build + '/tools/cut', str(step), '-p', str(pid)], stdout=subprocess.PIPE)
+        if self.process.stdout.readline() != b'attached\n':
+            raise Broken('%d could not be attached to' % pid)
+
+    def came(self):
+        return self.process.poll() is not None
+
+    def end(self):
+        """How many steps there were."""
+        if not self.came():
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+        return int(self.process.stdout.readline().split()[1])
+
+
+class Rounds:
+    """Changes of every kind, and what each file held, ever."""
+
+    def __init__(self, p):
+        self.p, self.turn = p, 0
+        self.held = {}
+        for name in ('one', 'two', 'moved', 'secret'):
+            self.put('k/' + name, b'at first')
+        os.chmod(p.a.path('k/secret'), 0o600)
+        self.put('tcprules.d/smtp', b'10.77.:allow\n')      # a set of its own, judged in a worker
+        p.in_step()
+
+    def put(self, rel, data):
+        self.held.setdefault(rel, []).append(data)
+        self.p.a.write(rel, data)
+
+    def round(self):
+        self.turn += 1
+        a, t = self.p.a, self.turn
+        self.put('k/one', b'%d' % t)
+        self.put('k/large', os.urandom(9000))
+        self.put('k/new%d' % (t % 5), b'made in %d' % t)
+        if os.path.exists(a.path('k/new%d' % ((t + 2) % 5))):
+            os.unlink(a.path('k/new%d' % ((t + 2) % 5)))
+        os.rename(a.path('k/moved' if t % 2 else 'k/away'), a.path('k/away' if t % 2 else 'k/moved'))
+        os.chmod(a.path('k/two'), (0o644, 0o600)[t % 2])
+        self.put('k/secret', b'secret %d' % t)
+        if os.path.islink(a.path('k/link')):
+            os.unlink(a.path('k/link'))
+        os.symlink('to-%d' % t, a.path('k/link'))
+
+    def kept(self, node):
+        """Is the newest version in the node's store?"""
+        r = subprocess.run([self.p.build + '/mailpair-config', 'show', '/etc/k/one', '--conf', node.conf, '--node', node.name],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
+        return r.stdout == self.held['k/one'][-1]
+
+    def whole(self):
+        """At any moment, on the node that takes."""
+        for rel, held in self.held.items():
+            data = self.p.b.read(rel)
+            if data is not None and data not in held:
+                raise Broken('%s is torn: %r' % (rel, data[:80]))
+        if os.path.exists(self.p.b.path('k/secret')) and os.stat(self.p.b.path('k/secret')).st_mode & 0o077:
+            raise Broken('the secret is open')
+
+    def left_over(self):
+        return [n for node in (self.p.a, self.p.b) for d, s, f in os.walk(node.root) for n in s + f if n.startswith('.mailpair-')]
+
+
+def killed_at_every_step(p, node, part):
+    rounds = Rounds(p)
+    steps = count(p, node, part, rounds)
+    at = range(1, steps + 1)
+    if p.steps and p.steps < steps:
+        at = sorted(random.sample(at, p.steps))
+    killed = conflicts = 0
+    for step in at:
+        p.until('it runs', lambda: node.part(part) is not None)
+        cut = Cut(p, node.part(part), step)
+        rounds.round()
+        p.until('the step, or the end', lambda: cut.came() or (in_step(p) and rounds.kept(node)))
+        came = cut.came()
+        cut.end()
+        rounds.whole()
+        if came:
+            killed += 1
+            if part == 'main':
+                node.stop(signal.SIGKILL)
+                node.start()
+        conflicts += settle(p, 'killed after step %d of %d' % (step, steps))
+        rounds.whole()
+    if rounds.left_over():
+        raise Broken('left over: %s' % rounds.left_over())
+    if killed < len(at) // 2:
+        raise Broken('killed only %d times in %d rounds' % (killed, len(at)))
+    p.said = 'killed %d times, a round has %d steps, %d conflicts' % (killed, steps, conflicts)
+
+
+def settle(p, what):
+    """In step, or in conflict about what comes and goes; that is resolved. How many there were."""
+    def rests():
+        a, b = p.a.status(), p.b.status()
+        return in_step(p) or (a.get('link') == b.get('link') == 'linked' and a.get('pending') == b.get('pending') == 0 and
+                              a.get('conflicts_at', []) and [c['path'] for c in a['conflicts_at']] == [c['path'] for c in b.get('conflicts_at', [])])
+    p.until('at rest: ' + what, rests)
+    paths = [c['path'] for c in p.a.status().get('conflicts_at', [])]
+    if set(paths) - COME_AND_GO:
+        raise Broken('%s: a conflict of %s' % (what, paths))
+    if paths:
+        p.a.call('resolve', *paths, '--take', 'mx1')
+    p.in_step(what)
+    return len(paths)
+
+
+def in_step(p):
+    """Without asking a program that may be dead."""
+    try:
+        return p.same() and p.a.status().get('in_step') is True and p.b.status().get('in_step') is True
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def count(p, node, part, rounds):
+    """Steps of a round in which nobody is killed, with the versions that are kept a moment later."""
+    p.until('it runs', lambda: node.part(part) is not None)
+    cut = Cut(p, node.part(part), 0)
+    rounds.round()
+    p.in_step('counted')
+    p.until('kept', lambda: rounds.kept(node))
+    return max(1, cut.end())
+
+
+@scenario('k01', own=table)
+def the_taking_node_is_killed(p):
+    killed_at_every_step(p, p.b, 'main')
+
+
+@scenario('k02', own=table)
+def the_editing_node_is_killed(p):
+    killed_at_every_step(p, p.a, 'main')
+
+
+@scenario('k03', own=table)
+def the_taking_nodes_network_process_is_killed(p):
+    killed_at_every_step(p, p.b, 'network')
+
+
+@scenario('k04', own=table)
+def the_editing_nodes_network_process_is_killed(p):
+    killed_at_every_step(p, p.a, 'network')
+
+
+@scenario('k05', own=table)
+def the_taking_nodes_watch_is_killed(p):
+    killed_at_every_step(p, p.b, 'watch')
+
+
+@scenario('k06', own=table)
+def the_editing_nodes_watch_is_killed(p):
+    killed_at_every_step(p, p.a, 'watch')
+
+
+@scenario('k07')
+def a_program_that_is_killed_in_a_long_transfer_goes_on_where_it_was(p):
+    for node in (p.b, p.a):
+        for i in range(6):
+            p.a.write('k/%d' % i, os.urandom(200000))
+            node.stop(signal.SIGKILL)
+            p.a.write('k/more%d' % i, b'x' * i)
+            node.start()
+        p.in_step('killed on ' + node.name)
+    left = [n for d, _, f in os.walk(p.b.root) for n in f if n.startswith('.mailpair-new.')]
+    if left:
+        raise Broken('left over: %s' % left)

@@ -1,0 +1,205 @@
+"""l: many files, full disks, wrong clocks, accounts that differ."""
+import os
+import subprocess
+
+from nodes import Broken, run
+
+from .play import collector
+
+SCENARIOS, scenario = collector()
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+HOUR = 3600
+LONG = 120
+
+
+# ---------------------------------------------------------------- many files
+
+def many(p):
+    for i in range(20000):
+        at = p.a.path('many/%d/%d' % (i % 250, i // 250 % 7))
+        if i < 1750:
+            os.makedirs(at)
+        with open('%s/%d' % (at, i), 'wb') as f:
+            f.write(b'%d\n' % i * (i % 97))
+
+
+@scenario('l01', before=many, patience=LONG)
+def a_tree_of_20000_files_is_carried_and_one_edit_in_it_is_one_edit(p):
+    """At first contact; 2,000 directories."""
+    if len(p.b.rows()) < 20000:
+        raise Broken('%d files' % len(p.b.rows()))
+    sent = p.cable.received(1)
+    p.a.write('many/3/3/added', b'one edit')
+    p.until('there', lambda: p.b.read('many/3/3/added') == b'one edit')
+    sent = p.cable.received(1) - sent
+    if sent > 20000:
+        raise Broken('%d bytes for one edit' % sent)
+    os.rename(p.a.path('many'), p.a.path('moved'))
+    p.in_step('moved', LONG)
+
+
+# ---------------------------------------------------------------- full disks
+
+def small(p, path, size):
+    run('mount', '-t', 'tmpfs', '-o', 'size=%s,mode=0700' % size, 'small', path)
+    p.undo.append(lambda: run('umount', '--lazy', path))
+
+
+def small_tree(p):
+    small(p, p.b.root, '4m')
+    os.mkdir(p.b.root + '/etc')
+
+
+@scenario('l02', before=small_tree)
+def with_a_full_disk_the_old_file_stays_and_it_goes_on_with_room(p):
+    p.a.write('full', b'old')
+    p.in_step()
+    p.a.write('full', os.urandom(6 << 20))
+    p.until('a problem on both', lambda: p.b.status().get('problems') and p.a.status().get('problems_there'))
+    if p.b.read('full') != b'old':
+        raise Broken('the old file is gone')
+    p.a.write('other', b'has room')
+    p.until('other', lambda: p.b.read('other') == b'has room')
+    p.a.write('full', b'new')
+    p.in_step()
+
+
+@scenario('l03', before=lambda p: small(p, p.b.state, '8m'))
+def with_a_full_state_directory_at_the_receiver_nothing_is_replaced_that_could_not_be_kept(p):
+    p.a.write('full', b'old')
+    p.a.write('gone', b'old')
+    p.in_step()
+    filler = p.b.state + '/filler'
+    fill(filler)
+    p.a.write('full', os.urandom(500000))
+    p.until('a problem on both', lambda: p.b.status().get('problems') and p.a.status().get('problems_there'))
+    if p.b.read('full') != b'old':
+        raise Broken('the old file is gone')
+    os.unlink(filler)
+    os.unlink(p.a.path('gone'))
+    p.a.write('full', b'new')
+    p.in_step('with room again')
+    p.until('kept', lambda: any(s['cause'] for s in p.b.call('log', '/etc/full')[1]))
+
+
+@scenario('l04', before=lambda p: small(p, p.a.state, '8m'))
+def with_a_full_state_directory_at_the_sender_edits_still_arrive_and_are_kept_later(p):
+    p.a.write('one', b'old')
+    p.in_step()
+    filler = p.a.state + '/filler'
+    fill(filler)
+    for i in range(5):
+        p.a.write('one', b'edit %d' % i)
+        p.until('there', lambda i=i: p.b.read('one') == b'edit %d' % i)
+    p.until('a problem on both', lambda: p.a.status().get('problems') and p.b.status().get('problems_there'))
+    os.unlink(filler)
+    p.a.write('one', b'the last')
+    p.in_step('with room again')
+    p.until('no problem any more', lambda: not p.a.status().get('problems'), 90)
+
+
+def fill(path):
+    try:
+        with open(path, 'wb', 0) as f:
+            while True:
+                f.write(bytes(4096))
+    except OSError:
+        pass
+
+
+# ---------------------------------------------------------------- clocks
+
+def clocks_apart(hours_a, hours_b):
+    def before(p):
+        library = p.dir + '/wallclock.so'
+        subprocess.run(['gcc', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, TOP + '/tests/live/preload/wallclock.c', '-ldl'], check=True)
+        for n, hours in ((p.a, hours_a), (p.b, hours_b)):
+            own = os.path.join(p.dir, 'clock-' + n.name)
+            os.mkdir(own)
+            with open(own + '/wallclock', 'w', encoding='ascii') as f:
+                f.write('%d\n' % (hours * HOUR))
+            n.before = 'mount -t overlay -o ro,lowerdir=%s:/etc etc /etc' % own
+            n.env = {'LD_PRELOAD': library}
+    return before
+
+
+def edits_with_clocks_apart(p, hours_a, hours_b):
+    def write(n, hours, rel, data):
+        n.write(rel, data)
+        then = os.stat(n.path(rel)).st_mtime_ns + hours * HOUR * 10**9
+        os.utime(n.path(rel), ns=(then, then))      # the kernel has but one clock
+    for i in range(3):
+        write(p.a, hours_a, 'c/one', b'%d' % i)
+        p.in_step('edit %d' % i)
+    p.b.stop()
+    write(p.a, hours_a, 'c/one', b'while it was away')
+    p.b.start()
+    p.in_step('caught up')
+    write(p.b, hours_b, 'c/one', b'on the wrong side')
+    p.conflicts('c/one')
+    p.a.call('resolve', '/etc/c/one', '--take', 'mx1')
+    p.in_step('resolved')
+    p.a.is_now('standby', 2)
+    p.b.is_now('active', 2)
+    p.until('moved', lambda: p.a.status().get('active') == 'mx2')
+    write(p.b, hours_b, 'c/one', b'after the takeover')
+    p.in_step('the other way')
+    if p.a.read('c/one') != b'after the takeover':
+        raise Broken('%r' % p.a.read('c/one'))
+
+
+@scenario('l05', before=clocks_apart(5, -30))
+def clocks_that_differ_by_a_day_and_more_decide_nothing(p):
+    edits_with_clocks_apart(p, 5, -30)
+
+
+@scenario('l06', before=clocks_apart(-7, 0))
+def an_active_node_whose_clock_is_behind_is_believed_as_well(p):
+    edits_with_clocks_apart(p, -7, 0)
+
+
+# ---------------------------------------------------------------- accounts
+
+ALICE, BOB_A, BOB_B, CAROL, NOBODY_KNOWS = 60001, 60002, 60012, 60003, 60004
+
+
+def other_accounts(p):
+    """mx1: alice, bob, carol; mx2: no alice, bob with another number, and carol's number is dave's."""
+    there = {p.a: (('alice', ALICE), ('bob', BOB_A), ('carol', CAROL)), p.b: (('bob', BOB_B), ('dave', CAROL))}
+    for n, names in there.items():
+        for file, line in (('passwd', '%s:x:%d:60000::/:/bin/false\n'), ('group', '%s:x:%d:\n')):
+            with open('/etc/' + file, encoding='utf-8') as f, open('%s/%s-%s' % (p.dir, file, n.name), 'w', encoding='utf-8') as to:
+                to.write(f.read() + ''.join(line % name for name in names))
+        n.before = '; '.join('mount --bind %s/%s-%s /etc/%s' % (p.dir, file, n.name, file) for file in ('passwd', 'group'))
+
+
+@scenario('l07', before=other_accounts, apart=True)
+def owners_are_names_and_a_number_only_where_there_is_no_name(p):
+    def owner(n, rel):
+        try:
+            st = os.stat(n.path(rel))
+        except FileNotFoundError:
+            return None
+        return st.st_uid, st.st_gid
+
+    def give(rel, number):
+        p.a.write('o/.' + rel, rel.encode())
+        os.chown(p.a.path('o/.' + rel), number, number)
+        os.rename(p.a.path('o/.' + rel), p.a.path('o/' + rel))
+    give('bob', BOB_A)
+    give('nobody', NOBODY_KNOWS)
+    give('alice', ALICE)
+    p.until('bob by name', lambda: owner(p.b, 'o/bob') == (BOB_B, BOB_B))
+    p.until('nobody by number', lambda: owner(p.b, 'o/nobody') == (NOBODY_KNOWS, NOBODY_KNOWS))
+    p.until('alice by number', lambda: owner(p.b, 'o/alice') == (ALICE, ALICE))
+    p.until('in step all the same', lambda: p.a.status().get('in_step') is True and p.b.status().get('in_step') is True)
+    give('carol', CAROL)
+    p.refused('carol is told', 'not-installed', 'carol')
+    if owner(p.b, 'o/carol') is not None and owner(p.b, 'o/carol')[0] == CAROL:
+        raise Broken('carol\'s file was handed to dave')
+    p.b.stop()                          # what was learnt is not forgotten
+    p.b.start()
+    give('bob2', BOB_A)
+    p.until('bob again', lambda: owner(p.b, 'o/bob2') == (BOB_B, BOB_B))
+    if owner(p.b, 'o/bob') != (BOB_B, BOB_B) or owner(p.a, 'o/bob') != (BOB_A, BOB_A):
+        raise Broken('%s, %s' % (owner(p.a, 'o/bob'), owner(p.b, 'o/bob')))

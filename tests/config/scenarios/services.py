@@ -1,0 +1,248 @@
+"""s: what belongs together is taken as one, and only if the program that it is for finds it good: certificates, Postfix, Exim, tables."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from compare import difference
+from nodes import Broken, run
+
+from .play import collector, table
+
+SCENARIOS, scenario = collector()
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+PARTS = ('privkey', 'cert', 'chain', 'fullchain')
+HOST = 'mail.example.test'
+
+
+def openssl(*argv):
+    run('openssl', *argv)
+
+
+def authority(p):
+    """A root that signs, once for each pair."""
+    at = os.path.join(p.dir, 'authority')
+    if not os.path.isdir(at):
+        os.mkdir(at)
+        openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at + '/key', '-out', at + '/cert', '-days', '30',
+                '-subj', '/CN=Authority of a test')
+        os.mkdir(at + '/new')
+        with open(at + '/conf', 'w', encoding='ascii') as f:
+            f.write('[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=%s/new\ndatabase=%s/index\nserial=%s/serial\ndefault_md=sha256\npolicy=p\n'
+                    'copy_extensions=copy\n[p]\ncommonName=supplied\n' % (at, at, at))
+        with open(at + '/index', 'w', encoding='ascii'):
+            pass
+        with open(at + '/serial', 'w', encoding='ascii') as f:
+            f.write('01\n')
+    return at
+
+
+def certificate(p, begins=None, ends=None):
+    """{part: bytes}, signed by the pair's authority; times as YYYYMMDDHHMMSSZ, else from now on for 30 days."""
+    ca, made = authority(p), tempfile.mkdtemp(dir=p.dir)
+    openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', made + '/privkey', '-out', made + '/request', '-subj', '/CN=' + HOST,
+            '-addext', 'subjectAltName=DNS:' + HOST)
+    when = ['-startdate', begins, '-enddate', ends] if ends else ['-days', '30']
+    openssl('ca', '-batch', '-notext', '-config', ca + '/conf', '-keyfile', ca + '/key', '-cert', ca + '/cert', '-in', made + '/request', '-out', made + '/cert', *when)
+    shutil.copy(ca + '/cert', made + '/chain')
+    with open(made + '/index', 'wb') as f:
+        f.write(b'')
+    got = {}
+    for part in PARTS[:3]:
+        with open(os.path.join(made, part), 'rb') as f:
+            got[part] = f.read()
+    got['fullchain'] = got['cert'] + got['chain']
+    shutil.rmtree(made)
+    with open(ca + '/index', 'w', encoding='ascii'):     # the next one has the same name
+        pass
+    return got
+
+
+def renewal(n, turn, made=None):
+    """As certbot does: a new archive, then the links one after the other, then what it knows about it."""
+    made = made or certificate(n.pair)
+    os.makedirs(n.path('letsencrypt/live/m'), exist_ok=True)
+    for part in PARTS:
+        n.write('letsencrypt/archive/m/%s%d.pem' % (part, turn), made[part])
+        os.chmod(n.path('letsencrypt/archive/m/%s%d.pem' % (part, turn)), 0o600)
+    for part in PARTS:
+        link = n.path('letsencrypt/live/m/%s.pem' % part)
+        if os.path.lexists(link):
+            os.unlink(link)
+        os.symlink('../../archive/m/%s%d.pem' % (part, turn), link)
+    n.write('letsencrypt/renewal/m.conf', b'version = 2.1.0\narchive_dir = /etc/letsencrypt/archive/m\nturn = %d\n' % turn)
+
+
+def untouched(p, was):
+    if difference(was, p.b.rows()):
+        raise Broken('it was taken: %s' % difference(was, p.b.rows()))
+
+
+@scenario('s01')
+def certbots_renewal_arrives_as_one(p):
+    renewal(p.a, 1)
+    p.in_step('first')
+    renewal(p.a, 2)
+    p.in_step('renewed')
+    if not os.readlink(p.b.path('letsencrypt/live/m/cert.pem')).endswith('cert2.pem'):
+        raise Broken('not renewed')
+    for part in PARTS:
+        os.unlink(p.a.path('letsencrypt/archive/m/%s1.pem' % part))
+    p.in_step('cleaned up')
+
+
+@scenario('s02')
+def a_key_that_does_not_match_is_not_taken(p):
+    renewal(p.a, 1)
+    p.in_step('first')
+    was = p.b.rows()
+    p.a.write('letsencrypt/archive/m/privkey1.pem', certificate(p)['privkey'])
+    p.refused('the key')
+    untouched(p, was)
+    renewal(p.a, 2)
+    p.in_step('mended')
+
+
+@scenario('s03')
+def an_expired_certificate_is_not_taken(p):
+    renewal(p.a, 1)
+    p.in_step('first')
+    was = p.b.rows()
+    renewal(p.a, 2, certificate(p, '20200101000000Z', '20200201000000Z'))
+    p.refused('the certificate', text='2020')
+    untouched(p, was)
+    renewal(p.a, 3)
+    p.in_step('mended')
+
+
+@scenario('s04')
+def a_chain_that_does_not_build_is_not_taken(p):
+    renewal(p.a, 1)
+    p.in_step('first')
+    was = p.b.rows()
+    made = certificate(p)
+    shutil.rmtree(os.path.join(p.dir, 'authority'))
+    made['chain'] = certificate(p)['chain']
+    made['fullchain'] = made['cert'] + made['chain']
+    renewal(p.a, 2, made)
+    p.refused('the chain')
+    untouched(p, was)
+    renewal(p.a, 3)
+    p.in_step('mended')
+
+
+MAIN = b'compatibility_level = 3.6\nmyhostname = %s\n'
+MASTER = b'smtp inet n - y - - smtpd\n'
+
+
+@scenario('s05')
+def a_broken_main_cf_is_not_taken_and_a_mended_one_is(p):
+    p.a.write('postfix/main.cf', MAIN % b'mail.example.test')
+    p.a.write('postfix/master.cf', MASTER)
+    p.in_step('good')
+    was = p.b.rows()
+    p.a.write('postfix/main.cf', b'compatibility_level = 3.6\nmyhostname\n')
+    p.refused('main.cf', text='main.cf')
+    untouched(p, was)
+    p.a.write('postfix/main.cf', MAIN % b'other.example.test')
+    p.in_step('mended')
+    was = p.b.rows()
+    p.a.write('postfix/master.cf', MASTER + b'smtps inet n\n')
+    p.refused('master.cf')
+    untouched(p, was)
+    os.unlink(p.a.path('postfix/master.cf'))
+    p.a.write('postfix/master.cf', MASTER)
+    p.in_step('mended again')
+
+
+def asked(n, program, key, table):
+    return subprocess.run([program, '-q', key, 'hash:' + n.path(table)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+
+
+@scenario('s06', own=table)
+def sources_travel_and_each_node_makes_its_own_tables(p):
+    """postmap, postalias and newaliases on the active node, each again with other rows."""
+    p.a.write('postfix/main.cf', MAIN % b'mail.example.test' + b'alias_maps = hash:/etc/aliases\nalias_database = hash:/etc/aliases\n'
+              b'transport_maps = hash:/etc/postfix/transport\n')
+    p.a.write('postfix/master.cf', MASTER)
+    p.a.write('postfix/transport', b'example.test smtp:[192.0.2.1]\n')
+    run('postmap', 'hash:' + p.a.path('postfix/transport'))
+    p.until('transport here', lambda: p.b.read('postfix/transport') is not None and asked(p.b, 'postmap', 'example.test', 'postfix/transport') == b'smtp:[192.0.2.1]\n')
+    p.a.write('aliases', b'postmaster: root\n')
+    run('postalias', 'hash:' + p.a.path('aliases'))
+    p.until('the source', lambda: p.b.read('aliases') == b'postmaster: root\n')
+    p.until('a table of its own', lambda: asked(p.b, 'postalias', 'postmaster', 'aliases') == b'root\n')
+    p.a.write('aliases', b'postmaster: root\nabuse: root\n')
+    newaliases(p.a)
+    p.until('made anew', lambda: asked(p.b, 'postalias', 'abuse', 'aliases') == b'root\n')
+    p.a.write('postfix/transport', b'example.test smtp:[192.0.2.2]\n')
+    run('postmap', 'hash:' + p.a.path('postfix/transport'))
+    p.until('transport anew', lambda: asked(p.b, 'postmap', 'example.test', 'postfix/transport') == b'smtp:[192.0.2.2]\n')
+    if p.problem(p.b, 'not-rebuilt'):
+        raise Broken('%s; %s' % (p.a.status(), p.b.status()))
+
+
+def newaliases(n):
+    """The node's etc is /etc for it, but for accounts and libraries."""
+    run('unshare', '--mount', 'sh', '-ec',
+        'mkdir "$2/upper" "$2/work"; mount -t tmpfs aside "$2/upper"; cp -a /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache "$2/upper"\n'
+        'cp -a "$1/postfix" "$2/upper"; touch "$2/upper/aliases"; mount --bind "$1/aliases" "$2/upper/aliases"; mount --bind "$2/upper" /etc\n'
+        'newaliases; cp /etc/aliases.db "$1/aliases.db.new"; mv "$1/aliases.db.new" "$1/aliases.db"', 'sh', n.path(''), tempfile.mkdtemp(dir=n.pair.dir))
+
+
+def exim_here(p):
+    """Debian's Exim, for the programs of this pair, and the account that it wants: its package and Postfix's exclude each other."""
+    if os.path.exists('/usr/sbin/exim4'):
+        return
+    unpacked = TOP + '/build/exim/usr/sbin'
+    if not os.path.exists(unpacked + '/exim4'):
+        p.skip = 'no Exim in build/exim'
+        return
+    extra = os.path.join(p.dir, 'exim-etc')
+    os.mkdir(extra)
+    for name, line in (('passwd', 'Debian-exim:x:990:990::/var/spool/exim4:/usr/sbin/nologin\n'), ('group', 'Debian-exim:x:990:\n')):
+        with open('/etc/' + name, encoding='utf-8') as f, open(os.path.join(extra, name), 'w', encoding='utf-8') as to:
+            to.write(''.join(r for r in f if not r.startswith('Debian-exim:')) + line)
+    for n in (p.a, p.b):
+        n.before = 'mount -t overlay -o ro,lowerdir=%s:/usr/sbin exim /usr/sbin; mount --bind %s/passwd /etc/passwd; mount --bind %s/group /etc/group' % (
+            unpacked, extra, extra)
+
+
+EXIM = b'primary_hostname = mail.example.test\nkeep_environment =\n.include /etc/exim4/local\nbegin routers\nlocal:\n  driver = redirect\n  data = :blackhole:\n'
+
+
+@scenario('s07', before=exim_here)
+def exims_configuration_is_taken_as_one_and_a_broken_one_is_not(p):
+    p.a.write('exim4/local', b'qualify_domain = example.test\n')
+    p.a.write('exim4/exim4.conf', EXIM)
+    p.in_step('good')
+    if p.problem(p.b, 'unchecked'):
+        raise Broken('it was not judged: %s' % p.b.status())
+    was = p.b.rows()
+    p.a.write('exim4/local', b'qualify_domian = example.test\n')
+    p.refused('exim4', text='qualify_domian')
+    untouched(p, was)
+    p.a.write('exim4/more', b'qualify_recipient = example.test\n')      # mended in two files that only together are good
+    p.a.write('exim4/local', b'.include /etc/exim4/more\n')
+    p.in_step('mended')
+    was = p.b.rows()
+    os.unlink(p.a.path('exim4/more'))
+    p.refused('what is included and missing', text='more')
+    untouched(p, was)
+    p.a.write('exim4/local', b'')
+    p.in_step('mended again')
+
+
+
+@scenario('s08', tree='validate = "! grep -Rq bad \\"$MAILPAIR_STAGED/etc\\""')
+def a_trees_own_command_judges_it_as_a_whole(p):
+    p.a.write('app/one', b'good\n')
+    p.a.write('app/two', b'good\n')
+    p.in_step('good')
+    was = p.b.rows()
+    p.a.write('app/one', b'still good\n')
+    p.a.write('app/two', b'bad\n')
+    p.refused('the tree')
+    untouched(p, was)
+    os.unlink(p.a.path('app/two'))
+    p.in_step('mended')
