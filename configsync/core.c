@@ -226,8 +226,7 @@ core_end(struct core *c)
 			core_flush_news(c);
 			if (!c->more)
 				core_evaluate(c);
-		} while (c->say.len > 0);
-		core_settle_first(c);
+		} while (c->say.len > 0 || core_settle_first(c));
 	}
 	flush_stored(c);
 	if (c->link == CORE_LINKED)

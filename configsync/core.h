@@ -138,7 +138,10 @@ bool	core_unstamped(struct manifest *, const uint8_t *bytes, size_t len, uint64_
 
 /* ---------------------------------------------------------------- events */
 
-/* At start, before anything else: the last common versions. One of store_common() each; entry NULL: a deletion. */
+/*
+ * At start, before anything else, and after core_rules(): the last common versions. One of store_common() each; entry NULL: a deletion. What the core
+ * knows already is left alone.
+ */
 void	core_base(struct core *, const char *path, const struct entry *, uint64_t stamp);
 /*
  * To be taken before reading begins, and given back with what was read: a path that changed here meanwhile (by another reading, an
@@ -176,7 +179,10 @@ void	core_installed(struct core *, uint64_t job, bool done, const struct report 
  * Otherwise it is begun; status tells how it goes.
  */
 bool	core_order(struct core *, const char *winner, const char *const *path, size_t paths, const char *who, uint64_t now_ms, struct err *);
-/* New rules of this node's configuration; ends what was being taken, and the link (DROP), as the scope may be another one. A full scan has to follow. */
+/*
+ * New rules of this node's configuration; ends what was being taken, and the link (DROP), as the scope may be another one. Then core_base() again, for what
+ * was not carried before, and a full scan.
+ */
 void	core_rules(struct core *, const struct core_options *, uint64_t now_ms);
 /* To be called at core_due() or later. */
 void	core_tick(struct core *, uint64_t now_ms, uint64_t wall_ms);

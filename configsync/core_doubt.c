@@ -10,8 +10,8 @@
 
 #include "configsync/core_priv.h"
 
-static void
-doubt(struct core *c, struct row *r)
+void
+core_doubt_row(struct core *c, struct row *r)
 {
 	core_edited(c, r, &(struct entry){ .path = r->path, .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
 	core_again(c, r->path, true);
@@ -27,7 +27,7 @@ doubt_places(struct core *c)
 			continue;
 		if (last != NULL && entry_path_within(r->path, last->path)) {
 			if (row_m(last)->type != ENTRY_OTHER)
-				doubt(c, last);
+				core_doubt_row(c, last);
 			core_edited(c, r, NULL);
 		} else {
 			last = row_m(r)->type == ENTRY_DIRECTORY ? NULL : r;
@@ -113,7 +113,7 @@ void
 core_doubt(struct core *c)
 {
 	doubt_places(c);
-	while (doubt_files(c, doubt))
+	while (doubt_files(c, core_doubt_row))
 		;	/* where one name is not known, the others are joined otherwise */
 	c->names_changed = false;
 }

@@ -42,7 +42,7 @@ add_row(struct core *c, struct job *j, const char *path, const struct entry *to)
 	struct entry theirs;
 
 	j->row[j->rows++] = (struct job_row){ .path = path, .st = x->st, .to = to,
-		.taken = (entry_diff(version_entry(x->t, path, &theirs), to) & ~ENTRY_DIFF_TIME) == 0 };
+		.taken = x->st >= x->sm && (entry_diff(version_entry(x->t, path, &theirs), to) & ~ENTRY_DIFF_TIME) == 0 };
 	x->job = j->id;
 	row_state(c, r, ROW_TAKES, CONFLICT_COUNT);
 	if (x->from != NULL && (j->from == NULL || x->from->is.wall_ms >= j->from->is.wall_ms)) {
@@ -188,6 +188,8 @@ install(struct core *c, struct job *j)
 	struct core_action *a = core_act(c, CORE_INSTALL);
 
 	j->state = JOB_INSTALL;
+	for (size_t i = 0; i < j->rows && c->problems > 0; i++)
+		problem_clear(c, "content", j->row[i].path);
 	for (size_t i = 0; i < j->rows; i++)
 		looked[i] = (struct core_looked){ j->row[i].path, false };
 	a->job = (struct core_job){ .id = j->id, .single = j->sets == 0, .change = j->change, .changes = j->changes, .looked = looked,
@@ -308,22 +310,57 @@ go_on_followers(struct core *c, uint64_t id)
 	}
 }
 
+static bool
+hold_row(struct core *c, const struct job *j, const char *path, uint64_t until_ms, uint32_t refused)
+{
+	struct row *r = tree_find(&c->tree, path, strlen(path));
+
+	if (r == NULL || r->ext == NULL || r->ext->job != j->id)
+		return false;
+	r->ext->wait_ms = until_ms;
+	r->ext->refused = refused;
+	row_state(c, r, ROW_HELD, CONFLICT_COUNT);
+	return true;
+}
+
 /* None of its paths is tried before until_ms. */
 static void
 hold(struct core *c, struct job *j, uint64_t until_ms, uint32_t refused)
 {
-	for (size_t i = 0; i < j->rows; i++) {
-		struct row *r = tree_find(&c->tree, j->row[i].path, strlen(j->row[i].path));
-
-		if (r != NULL && r->ext != NULL && r->ext->job == j->id) {
-			r->ext->wait_ms = until_ms;
-			r->ext->refused = refused;
-			row_state(c, r, ROW_HELD, CONFLICT_COUNT);
-		}
-	}
+	for (size_t i = 0; i < j->rows; i++)
+		hold_row(c, j, j->row[i].path, until_ms, refused);
 }
 
 /* ---------------------------------------------------------------- contents and checks */
+
+static bool
+is_needed(const struct change *ch, const uint8_t digest[DIGEST_LEN])
+{
+	return has_to_come(ch) && digest_equal(ch->to->digest, digest, DIGEST_LEN);
+}
+
+/* Of a set all waits; of single files those that need it, and their other names. The others are planned again at once. */
+static void
+absent(struct core *c, struct job *j, const uint8_t digest[DIGEST_LEN], const char *why)
+{
+	uint64_t until_ms = c->now_ms + CORE_ABSENT_MS;
+
+	if (j->sets > 0)
+		hold(c, j, until_ms, 0);
+	for (size_t i = 0; i < j->changes; i++) {
+		const struct change *ch = &j->change[i];
+
+		if (!is_needed(ch, digest))
+			continue;
+		if (hold_row(c, j, ch->path, until_ms, 0))
+			row_held(c, tree_get(c, ch->path), "content", why);
+		for (size_t k = 0; k < j->changes; k++) {
+			if (j->change[k].kind == CHANGE_HARD && strcmp(j->change[k].from, ch->path) == 0)
+				hold_row(c, j, j->change[k].path, until_ms, 0);
+		}
+	}
+	core_job_cancel(c, j);
+}
 
 void
 core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have have, const char *why, uint64_t now_ms)
@@ -340,11 +377,9 @@ core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have ha
 			one->here = true;
 			j->missing--;
 			go_on(c, j);
-			continue;
+		} else {
+			absent(c, j, digest, why);
 		}
-		hold(c, j, now_ms + CORE_ABSENT_MS, 0);
-		problem_set(c, "content", j->row[0].path, why);
-		core_job_cancel(c, j);
 	}
 	core_end(c);
 }
@@ -445,8 +480,7 @@ failed(struct core *c, struct row *r, const char *why)
 
 	x->tries++;
 	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
-	row_state(c, r, ROW_HELD, CONFLICT_COUNT);
-	problem_set(c, "not-installed", r->path, why);
+	row_held(c, r, "not-installed", why);
 }
 
 static void
@@ -506,7 +540,7 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	bool is_taken = false;
 
 	x->job = 0;
-	if (jr->st < x->sm) {		/* stamps never go back: it was found otherwise meanwhile */
+	if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */
 		core_edited(c, r, is);
 	} else if (jr->taken && from_theirs == 0) {
 		taken(c, r, jr, is);
@@ -533,6 +567,31 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	return is_taken;
 }
 
+/* What was read along with the paths of a job. Of a directory that was none before it is not told what is not in it. */
+static void
+beside(struct core *c, const struct entry *is)
+{
+	struct row *r = tree_find(&c->tree, is->path, strlen(is->path));
+
+	if (r != NULL && core_installing(c, r))
+		return;
+	if (is->type == ENTRY_DIRECTORY && (r == NULL || row_m(r) == NULL || row_m(r)->type != ENTRY_DIRECTORY))
+		core_again(c, is->path, true);
+	else
+		core_edited(c, tree_get(c, is->path), is);
+}
+
+/* Nobody knows what stands there now. */
+static void
+unread(struct core *c, const char *path)
+{
+	struct row *r = tree_get(c, path);
+
+	row_open(c, r)->job = 0;
+	core_doubt_row(c, r);
+	c->again_all = true;
+}
+
 void
 core_installed(struct core *c, uint64_t job, bool done, const struct report *report, const char *why, const struct manifest *there,
     const struct core_origin *origin, uint64_t now_ms, uint64_t wall_ms)
@@ -553,15 +612,11 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 		all = look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
 		    flawed(report, j->row[i].path)) && all;
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
-		const struct row *r = tree_find(&c->tree, there->at[i].path, strlen(there->at[i].path));
-
-		if (job_row(j, there->at[i].path) == NULL && (r == NULL || !core_installing(c, r)))
-			core_edited(c, tree_get(c, there->at[i].path), &there->at[i]);
+		if (job_row(j, there->at[i].path) == NULL)
+			beside(c, &there->at[i]);
 	}
-	if (there == NULL) {
-		c->again_all = true;
-		hold(c, j, now_ms + CORE_UNREAD_MS, 0);
-	}
+	for (size_t i = 0; i < j->rows && there == NULL; i++)
+		unread(c, j->row[i].path);
 	core_job_end(c, j);
 	if (all)
 		go_on_followers(c, job);

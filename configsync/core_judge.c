@@ -80,6 +80,14 @@ variant_of(const struct core *c, const char *path, const char *node)
 	return tree_find(&c->tree, name, len + 1 + node_len);
 }
 
+bool
+core_is_variant(const struct core *c, const char *path)
+{
+	const char *node;
+
+	return c->o.scope != NULL && scope_variant(c->o.scope, path, &node) != 0;
+}
+
 static void
 see_variants(struct core *c, struct row_list *l, const char *path)
 {
@@ -324,6 +332,27 @@ join(struct core *c, struct row *r)
 	core_say(c, r);
 }
 
+/* What FILE@NODE asks of FILE is not asked twice, nor at once again where it could not be done. */
+static void
+hold_back(struct core *c, struct item *item, size_t n, struct diff *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->changes; i++) {
+		struct item *it = item_find(item, n, d->change[i].path);
+		const struct ext *x = it == NULL || it->state != ROW_OWN ? NULL : it->row->ext;
+		bool waits = x != NULL && (x->job != 0 || x->wait_ms > c->now_ms);
+
+		if (x != NULL)
+			it->state = waits ? ROW_HELD : ROW_TAKES;
+		if (waits && x->job == 0 && !x->told)
+			row_held(c, it->row, "not-installed", "could not be made like its variant for this node, and is tried again");
+		if (!waits)
+			d->change[kept++] = d->change[i];
+	}
+	d->changes = kept;
+}
+
 static void
 compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bool busy)
 {
@@ -331,6 +360,7 @@ compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bo
 		.scope = c->o.scope, .self = c->self });
 	struct row_list later = { 0 };
 
+	hold_back(c, item, n, d);
 	for (size_t i = 0; i < d->conflicts; i++) {
 		struct item *it = item_find(item, n, d->conflict[i].path);
 
@@ -345,6 +375,8 @@ compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bo
 	for (size_t i = 0; i < n; i++) {
 		struct row *r = item[i].row;
 
+		if (item[i].state == ROW_DISPUTED)
+			row_open(c, r);		/* FILE, that both have, and that is not as its FILE@NODE */
 		if (r->ext == NULL || r->ext->job != 0)
 			continue;
 		if (item[i].state == ROW_UNLIKE && r->ext->state != ROW_UNLIKE)
@@ -359,6 +391,10 @@ compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bo
 			later.at[i]->later = true;
 			list_add(&c->later, later.at[i]);
 		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (item[i].row->ext != NULL && item[i].row->ext->state == ROW_ALIKE)
+			row_close(c, item[i].row);
 	}
 	list_free(&later);
 	diff_free(d);
@@ -412,7 +448,7 @@ core_evaluate(struct core *c)
 		item[n].state = view(c, r, &s, &item[n].kind);
 		wait_for_place(item, n++, &s);
 		fill(side, r, &s);
-		open = open || r->ext != NULL;
+		open = open || r->ext != NULL || core_is_variant(c, r->path);	/* FILE may be otherwise though nothing differs */
 		busy = busy || (r->ext != NULL && r->ext->job != 0);
 	}
 	if (open)

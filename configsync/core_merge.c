@@ -99,8 +99,9 @@ apply(struct core *c, struct row *r, const struct side *m, const struct side *t,
 	row_dirty(c, r);
 }
 
+/* Hidden: it is not known on one of the nodes. */
 static void
-merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index)
+merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index, bool hidden)
 {
 	bool indexed = !id_none(c->hello.index);	/* or none of my stamps count: the other node does not know them */
 	struct side m = { .stamp = indexed ? r->stamp : 0 }, t = { 0 };
@@ -110,8 +111,8 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 
 	m.is = version_entry(row_m(r), r->path, &mine);
 	t.is = same_tree ? m.is : theirs;
-	alike = (entry_diff(m.is, t.is) & ~ENTRY_DIFF_TIME) == 0;
-	if (r->ext == NULL && same_tree && same_index && indexed && r->stamp != 0)
+	alike = (entry_diff(m.is, t.is) & ~ENTRY_DIFF_TIME) == 0 && !hidden;
+	if (r->ext == NULL && same_tree && same_index && indexed && r->stamp != 0 && !hidden)
 		return;
 	if (indexed)
 		row_base_id(r, m.base);
@@ -131,6 +132,16 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 	apply(c, r, &m, &t, &o, alike);
 }
 
+/* The last that could not be read, of a list in order: what stands in it is not known. */
+static bool
+is_below(const struct entry *e, const char *path, const char **other)
+{
+	if (*other != NULL && entry_path_within(path, *other))
+		return true;
+	*other = e != NULL && e->type == ENTRY_OTHER ? path : NULL;
+	return false;
+}
+
 static void
 make_rows(struct core *c)
 {
@@ -144,6 +155,7 @@ void
 core_merge(struct core *c)
 {
 	bool same_tree = !c->need_tree, same_index = digest_equal(c->hello.index, c->peer_hello.index, DIGEST_LEN);
+	const char *m_other = NULL, *t_other = NULL;
 	size_t t = 0, x = 0;
 	struct row *r;
 
@@ -157,12 +169,17 @@ core_merge(struct core *c)
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		const struct entry *theirs = NULL;
 		const struct index_row *index = NULL;
+		struct entry mine;
+		bool hidden = is_below(version_entry(row_m(r), r->path, &mine), r->path, &m_other);
 
 		if (c->their_tree != NULL && t < c->their_tree->len && strcmp(c->their_tree->at[t].path, r->path) == 0)
 			theirs = &c->their_tree->at[t++];
 		if (x < c->their_indexes && strcmp(c->their_index[x].path, r->path) == 0)
 			index = &c->their_index[x++];
-		merge_row(c, r, theirs, index, same_tree, same_index);
+		hidden = is_below(same_tree ? version_entry(row_m(r), r->path, &mine) : theirs, r->path, &t_other) || hidden;
+		merge_row(c, r, theirs, index, same_tree, same_index, hidden);
+		if (core_is_variant(c, r->path))
+			row_dirty(c, r);
 	}
 	c->report_changed = true;
 	c->report_ms = c->now_ms;
@@ -185,26 +202,26 @@ core_first_is_over(struct core *c)
 		return;
 	c->first = false;
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
-		if (r->ext == NULL) {
-			core_store(c, r, r->v, r->stamp, true, true);
-		} else if (only_time(r)) {
-			core_store(c, r, r->ext->m, r->stamp, true, true);
-			row_dirty(c, r);
-		}
+		if (r->ext == NULL || (r->stamp != 0 && r->ext->sm == r->stamp))
+			core_store(c, r, row_m(r), r->stamp, true, true);
+		else if (r->stamp != 0 && r->ext->st == r->stamp)
+			core_store(c, r, r->ext->t, r->stamp, true, false);
 	}
+	for (r = c->open; r != NULL; r = r->ext->next)
+		row_dirty(c, r);		/* times are taken from now on */
 	c->report_changed = true;
 }
 
 /* First contact is over when nothing differs any more. */
-void
+bool
 core_settle_first(struct core *c)
 {
 	if (!c->first || c->link != CORE_LINKED || c->dirty.len > 0 || c->more)
-		return;
+		return false;
 	for (const struct row *r = c->open; r != NULL; r = r->ext->next) {
-		if (r->ext->state != ROW_OWN && !only_time(r))
-			return;
+		if (!only_time(r) && !row_is_own(r))
+			return false;
 	}
 	core_first_is_over(c);
-	core_evaluate(c);
+	return true;
 }

@@ -103,25 +103,33 @@ touched(struct core *c, struct row *r, const struct entry *e)
 		r->v = version_new(c, e);
 	}
 	if (time) {
+		r->ext->wait_ms = r->ext->wait_ms == CORE_FOREVER && r->ext->refused == 0 ? 0 : r->ext->wait_ms;	/* another time, which may be kept */
 		core_note(c, r->path);
 		core_say(c, r);
 		row_dirty(c, r);
 	}
 }
 
-/* What cannot be read is no version, nor is what may be below it gone. */
+bool
+core_hidden(const struct core *c, const struct row *r, bool theirs)
+{
+	for (const char *slash = strchr(r->path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		const struct row *above = tree_find(&c->tree, r->path, (size_t)(slash - r->path));
+		const struct version *v = above == NULL ? NULL : theirs ? row_t(above) : row_m(above);
+
+		if (v != NULL && v->type == ENTRY_OTHER)
+			return true;
+	}
+	return false;
+}
+
+/* What cannot be read is no version. */
 static bool
 unknown(const struct core *c, const struct row *r)
 {
 	const struct version *m = row_m(r);
 
-	for (const char *slash = strchr(r->path, '/'); m == NULL && slash != NULL; slash = strchr(slash + 1, '/')) {
-		const struct row *above = tree_find(&c->tree, r->path, (size_t)(slash - r->path));
-
-		if (above != NULL && row_m(above) != NULL && row_m(above)->type == ENTRY_OTHER)
-			return true;
-	}
-	return m != NULL && m->type == ENTRY_OTHER;
+	return m == NULL ? core_hidden(c, r, false) : m->type == ENTRY_OTHER;
 }
 
 void
@@ -137,7 +145,7 @@ core_edited(struct core *c, struct row *r, const struct entry *e)
 	}
 	x = row_open(c, r);
 	row_set_m(c, r, e);
-	if (version_diff(x->m, x->t) == 0 && x->st >= x->sm) {
+	if (version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
 		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
@@ -165,11 +173,10 @@ core_base(struct core *c, const char *path, const struct entry *e, uint64_t stam
 
 	c->ever = true;
 	c->clock = stamp > c->clock ? stamp : c->clock;
-	if (e == NULL || (c->o.scope != NULL && scope_place(c->o.scope, path) != SCOPE_INSIDE))
+	if (e == NULL || (c->o.scope != NULL && scope_place(c->o.scope, path) != SCOPE_INSIDE) || tree_find(&c->tree, path, strlen(path)) != NULL)
 		return;
 	r = tree_get(c, path);
-	version_drop(c, r->v);
-	c->mine += r->v == NULL;	/* until the first scan */
+	c->mine++;			/* until the scan that follows */
 	r->v = version_new(c, e);
 	r->stamp = stamp;
 }
@@ -214,11 +221,30 @@ take_there(struct core *c, const struct manifest *there)
 	}
 }
 
-static void
-take_away(struct core *c, struct row_list *gone)
+static bool
+hidden_in(const struct manifest *there, const char *path)
 {
-	for (size_t i = 0; i < gone->len; i++)
-		core_edited(c, gone->at[i], NULL);
+	char above[ENTRY_PATH_MAX + 1];
+	const struct entry *e;
+
+	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		memcpy(above, path, (size_t)(slash - path));
+		above[slash - path] = '\0';
+		e = manifest_find(there, above);
+		if (e != NULL && e->type == ENTRY_OTHER)
+			return true;
+	}
+	return false;
+}
+
+/* What stands in what cannot be read is not gone: it is as it was last known, until a link begins and the whole tree has to be told. */
+static void
+take_away(struct core *c, const struct manifest *there, struct row_list *gone)
+{
+	for (size_t i = 0; i < gone->len; i++) {
+		if (!core_hidden(c, gone->at[i], false) && !hidden_in(there, gone->at[i]->path))
+			core_edited(c, gone->at[i], NULL);
+	}
 	list_free(gone);
 }
 
@@ -230,7 +256,7 @@ take_read(struct core *c, const struct core_looked *looked, size_t n, const stru
 	for (size_t i = 0; i < n; i++)
 		take_gone(c, &looked[i], there, &gone);
 	take_there(c, there);
-	take_away(c, &gone);
+	take_away(c, there, &gone);
 	for (size_t i = 0; i < n; i++)
 		core_note(c, looked[i].path);	/* as it was known: what was read before says less */
 }
@@ -279,7 +305,7 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 			list_add(&gone, r);
 	}
 	take_there(c, mine);
-	take_away(c, &gone);
+	take_away(c, mine, &gone);
 	c->scanned = true;
 	core_end(c);
 }
@@ -299,10 +325,15 @@ struct manifest *
 core_mine(const struct core *c)
 {
 	struct manifest *m = manifest_new();
+	const struct row *other = NULL;
 	struct row *r;
 
-	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;)
+	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
+		if (other != NULL && entry_path_within(r->path, other->path))
+			continue;
+		other = row_m(r) != NULL && row_m(r)->type == ENTRY_OTHER ? r : NULL;
 		add_known(m, r);
+	}
 	manifest_seal(m, NULL);
 	return m;
 }
@@ -359,7 +390,8 @@ core_known(const struct core *c, const char *const *path, size_t n)
 	}
 	for (size_t i = 0; i < l.len; i++) {
 		l.at[i]->seen = false;
-		add_known(m, l.at[i]);
+		if (!core_hidden(c, l.at[i], false))
+			add_known(m, l.at[i]);
 	}
 	list_free(&l);
 	manifest_seal(m, NULL);

@@ -222,14 +222,22 @@ set_busy(const struct plan *p, const char *path)
 }
 
 static void
-wait(struct plan *p, size_t i, struct row_list *later)
+wait_at(struct plan *p, const char *path, struct row_list *later)
 {
-	struct row *r = tree_find(&p->core->tree, p->change[i].path, strlen(p->change[i].path));
+	struct row *r = tree_find(&p->core->tree, path, strlen(path));
 
 	if (r == NULL || r->ext == NULL)
 		return;
 	row_state(p->core, r, ROW_WAITS, CONFLICT_COUNT);
 	list_add(later, r);
+}
+
+static void
+wait(struct plan *p, size_t i, struct row_list *later)
+{
+	wait_at(p, p->change[i].path, later);
+	if (p->change[i].kind == CHANGE_RENAME)
+		wait_at(p, p->change[i].from, later);
 }
 
 /* ---------------------------------------------------------------- the whole */

@@ -16,7 +16,6 @@
 #define CORE_UNCHECKED_MS 60000u	/* after a check that gave no answer */
 #define CORE_ABSENT_MS 1000u	/* after a content that could not be had: most are told anew before */
 #define CORE_RETRY_MS 500u	/* after an installation that failed, most often as something changed meanwhile; four times as long each time ... */
-#define CORE_UNREAD_MS 10000u	/* after a reading that failed */
 #define CORE_RETRY_MOST_MS 600000u
 
 /* An entry without its path, in one piece of memory, shared by counting. */
@@ -55,7 +54,7 @@ struct ext {
 	uint32_t	 tries, refused;	/* refused: id of the refusal */
 	enum row_state	 state;
 	enum conflict_kind kind;
-	bool		 say, disputed;
+	bool		 say, disputed, told;	/* told: there is a problem "not-installed" or "content" */
 };
 
 struct row {
@@ -202,8 +201,10 @@ void	row_set_m(struct core *, struct row *, const struct entry *);
 void	row_set_t(struct core *, struct row *, const struct entry *);
 void	row_dirty(struct core *, struct row *);
 bool	row_differs(const struct row *);			/* in what counts */
+bool	row_is_own(const struct row *);				/* FILE of a FILE@NODE: each node has its own */
 void	row_state(struct core *, struct row *, enum row_state, enum conflict_kind);
 void	row_from(struct core *, struct row *, struct origin *);
+void	row_held(struct core *, struct row *, const char *kind, const char *why);	/* and a problem says so, until it is taken or given up */
 
 struct origin *origin_new(const struct core_origin *);
 struct origin *origin_ref(struct origin *);
@@ -226,10 +227,12 @@ void	core_again(struct core *, const char *path, bool below);
 
 void	core_edited(struct core *, struct row *, const struct entry *);	/* what is read at path, where nothing is being installed */
 void	core_note(struct core *, const char *path);
+bool	core_hidden(const struct core *, const struct row *, bool theirs);	/* it stands in what cannot be read on this node, or there */
 
 /* ---------------------------------------------------------------- core_doubt.c */
 
 void	core_doubt(struct core *);	/* what was not read at one time, and does not fit together, is unknown and read again */
+void	core_doubt_row(struct core *, struct row *);
 void	core_names_changed(struct core *, const struct version *was, const struct entry *is);	/* perhaps: notes it for core_doubt_names() */
 void	core_doubt_names(struct core *);	/* at the end of an event: names of one file that do not fit together are read again */
 
@@ -239,7 +242,7 @@ void	core_forget_lists(struct core *);	/* what was to be said and to be judged: 
 void	core_greet(struct core *);		/* on, where it waited for something */
 void	core_hello(struct core *);
 void	core_merge(struct core *);
-void	core_settle_first(struct core *);
+bool	core_settle_first(struct core *);		/* it is over now */
 void	core_first_is_over(struct core *);
 bool	core_have_index(const struct core *);
 void	core_tree_digest(const struct core *, uint8_t ret[DIGEST_LEN]);
@@ -256,6 +259,7 @@ void	core_reported(struct core *, const struct wire_report *);
 void	core_relate(struct core *, struct row *);	/* stamps of both sides: what is common now */
 enum diff_writers core_writers(const struct core *, bool *ret_none);
 void	core_evaluate(struct core *);
+bool	core_is_variant(const struct core *, const char *path);		/* a FILE@NODE */
 void	core_plan(struct core *, const struct diff *, struct row_list *later);
 /* after: id of the job that has to be done before, 0: none. Returns its own. */
 uint64_t core_job_new(struct core *, const struct change *const *, size_t, uint64_t after);

@@ -87,6 +87,8 @@ row_close(struct core *c, struct row *r)
 		return r->v != NULL;
 	if (x->job != 0 || x->say || x->sm != x->st || x->sm != r->stamp || version_diff(x->m, x->t) != 0 || !version_time_same(x->m, x->t))
 		return false;
+	if ((x->state == ROW_HELD && x->wait_ms > c->now_ms) || (x->state == ROW_DISPUTED && x->kind == CONFLICT_VARIANT))
+		return false;	/* there is a FILE@NODE that it should be like */
 	row_state(c, r, ROW_ALIKE, CONFLICT_COUNT);
 	shut(c, r, x->m);
 	return true;
@@ -97,6 +99,7 @@ row_forget(struct core *c, struct row *r)
 {
 	c->mine -= (size_t)(row_m(r) != NULL);
 	if (r->ext != NULL) {
+		row_state(c, r, ROW_ALIKE, CONFLICT_COUNT);
 		shut(c, r, NULL);
 		return;
 	}
@@ -109,6 +112,14 @@ bool
 row_differs(const struct row *r)
 {
 	return r->ext != NULL && version_diff(r->ext->m, r->ext->t) != 0;
+}
+
+bool
+row_is_own(const struct row *r)
+{
+	const struct ext *x = r->ext;
+
+	return x != NULL && (x->state == ROW_OWN || (x->state == ROW_DISPUTED && x->kind == CONFLICT_VARIANT));
 }
 
 void
@@ -160,7 +171,8 @@ row_state(struct core *c, struct row *r, enum row_state state, enum conflict_kin
 
 	if (x->state == state && (state != ROW_DISPUTED || x->kind == kind))
 		return;
-	if (x->state == ROW_HELD) {
+	if (x->told && state != ROW_HELD && state != ROW_TAKES) {	/* while it is tried again the problem is as old as it is */
+		x->told = false;
 		problem_clear(c, "not-installed", r->path);
 		problem_clear(c, "content", r->path);
 	}
@@ -172,4 +184,12 @@ row_state(struct core *c, struct row *r, enum row_state state, enum conflict_kin
 		x->since_ms = core_wall(c);
 	x->state = state;
 	x->kind = kind;
+}
+
+void
+row_held(struct core *c, struct row *r, const char *kind, const char *why)
+{
+	row_state(c, r, ROW_HELD, CONFLICT_COUNT);
+	r->ext->told = true;
+	problem_set(c, kind, r->path, why);
 }

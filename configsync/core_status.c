@@ -157,7 +157,7 @@ count(const struct core *c, struct core_status *s)
 	for (const struct row *r = c->open; r != NULL; r = r->ext->next) {
 		const struct ext *x = r->ext;
 
-		if (x->state == ROW_OWN || !row_differs(r)) {
+		if (x->state == ROW_OWN || (x->state != ROW_HELD && !row_differs(r))) {
 			s->conflicts += x->state == ROW_DISPUTED;
 			continue;
 		}

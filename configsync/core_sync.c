@@ -17,6 +17,8 @@ core_relate(struct core *c, struct row *r)
 
 	if (x == NULL || core_installing(c, r))
 		return;		/* what stands here is about to be another version: it is seen to afterwards */
+	if ((x->m == NULL && core_hidden(c, r, false)) || (x->t == NULL && core_hidden(c, r, true)))
+		return;		/* what is not known is not gone */
 	if (version_diff(x->m, x->t) == 0) {
 		if (x->st > x->sm) {
 			x->sm = x->st;
@@ -230,7 +232,7 @@ static void
 in_question(const struct core *c, const char *const *path, size_t paths, struct row_list *ret)
 {
 	for (struct row *r = c->open; r != NULL; r = r->ext->next) {
-		if (row_differs(r) && !core_installing(c, r) && named(r, path, paths))
+		if (row_differs(r) && !row_is_own(r) && !core_installing(c, r) && named(r, path, paths))
 			list_add(ret, r);
 	}
 }
@@ -337,7 +339,7 @@ core_order(struct core *c, const char *winner, const char *const *path, size_t p
 	found = l.len;
 	list_free(&l);
 	if (found == 0)
-		return err_set(err, 0, "%s%s the same on both nodes, or being installed just now", paths == 0 ? "everything" : path[0],
+		return err_set(err, 0, "%s%s the same on both nodes, or each node's own, or being installed just now", paths == 0 ? "everything" : path[0],
 		    paths > 1 ? " and the others are" : " is");
 	w.order.path = keep_paths(c, path, &paths);
 	w.order.paths = paths;

@@ -79,7 +79,9 @@ desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope 
 	d->scope = scope;
 	desk_rebuild_rules(d);
 	o = core_options(d);
+	desk_keep_all(d);
 	core_rules(d->core, &o, clock_mono_ms());
+	desk_open_store(d);	/* what is carried again had a common version before; without it, it may be a conflict */
 	core_link(d->core, false, clock_mono_ms());
 	if (!desk_answer(d, &err) || !desk_connect(d, &err)) {
 		log_err("%s", err.text);

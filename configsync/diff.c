@@ -222,7 +222,10 @@ judge_hard_links(const struct rows *rows)
 			continue;
 		leader = rows_find(rows, r->t->hard, strlen(r->t->hard));
 		if (leader == NULL || leader->own || (leader->verdict != ROW_TAKE && leader->verdict != ROW_SAME)) {
-			conflict(r, CONFLICT_HARD);
+			if ((entry_diff(r->m, r->t) & ~ENTRY_DIFF_TIME) == 0)
+				r->verdict = ROW_KEEP;	/* its time alone is worth no conflict */
+			else
+				conflict(r, CONFLICT_HARD);
 			changed = true;
 		}
 	}

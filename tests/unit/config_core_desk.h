@@ -5,29 +5,14 @@
 #ifndef TESTS_UNIT_CONFIG_CORE_DESK_H
 #define TESTS_UNIT_CONFIG_CORE_DESK_H
 
-#include "tests/unit/config_core_world.h"
-
-#define W_ALL ((1u << W_PATHS) - 1)
-
-static inline unsigned int
-w_one_in(struct world *w, unsigned int n)
-{
-	return toy_below(&w->toy, n) == 0;
-}
-
-static inline struct node *
-w_other(struct world *w, struct node *n)
-{
-	return &w->node[n == w->node];
-}
+#include "tests/unit/config_core_disk.h"
 
 static inline struct core_origin
 w_origin(const struct world *w, const struct node *n)
 {
-	struct core_origin o = { .cause = STORE_EDIT, .wall_ms = w->now };
+	struct core_origin o = { .name = "1", .cause = STORE_EDIT, .wall_ms = w->now };
 
-	snprintf(o.name, sizeof o.name, "%032lx", (unsigned long)w->now);
-	snprintf(o.node, sizeof o.node, "%s", n->name);
+	memcpy(o.node, n->name, strlen(n->name) + 1);
 	return o;
 }
 
@@ -39,7 +24,7 @@ w_store(struct world *w, struct node *n, const struct core_store_row *row, bool 
 	struct deferred *d = &n->late[n->lates++];
 
 	(void)w;
-	ck_assert_uint_lt(n->lates, sizeof n->late / sizeof n->late[0]);
+	w_must(n->lates < sizeof n->late / sizeof n->late[0]);
 	*d = (struct deferred){ .path = w_at(row->path), .common = common, .states = 1ull << w_state(row->entry) };
 	if (row->entry != NULL)
 		d->kept.bytes = core_stamped(row->entry, row->stamp, &d->kept.len);
@@ -47,9 +32,12 @@ w_store(struct world *w, struct node *n, const struct core_store_row *row, bool 
 		d->states |= 1ull << w_state(row->theirs);
 }
 
+/* What waits is put in the store, if there is room. */
 static inline void
 w_flush(struct node *n)
 {
+	if (n->full)
+		return;
 	for (size_t i = 0; i < n->lates; i++) {
 		struct deferred *d = &n->late[i];
 
@@ -139,8 +127,9 @@ w_send(struct world *w, struct node *n, const struct wire *wire)
 
 	if (!w->up)
 		return;
-	ck_assert_uint_lt(to->ins, W_QUEUE);
+	w_must(to->ins < W_QUEUE);
 	m.bytes = wire_encode(wire, &m.len);
+	w->said++;
 	to->in[to->ins++] = m;
 	w_say("%6lu %s: says %s", (unsigned long)w->now, n->name, wire_type_word(m.type));
 }
@@ -184,7 +173,7 @@ w_all_names(const struct node *n, uint32_t paths)
 			const struct row *o = tree_find(&n->core->tree, w_path[k], strlen(w_path[k]));
 			const struct version *u = o == NULL ? NULL : row_m(o);
 
-			if (n->disk.at[i].state > 1 && n->disk.at[k].state > 1 && n->disk.at[i].ino == n->disk.at[k].ino)
+			if (n->disk.at[i].state >= W_FIRST && n->disk.at[k].state >= W_FIRST && n->disk.at[i].ino == n->disk.at[k].ino)
 				paths |= 1u << k;
 			if (u != NULL && v != NULL && u->links > 1 && u->ino == v->ino)
 				paths |= 1u << k;
@@ -193,7 +182,20 @@ w_all_names(const struct node *n, uint32_t paths)
 	return paths;
 }
 
-/* As configsync/scan_paths.h promises: what they stand in, and all names of a file. */
+/* The core has no directory there, or in one that it stands in. */
+static inline bool
+w_is_new(const struct node *n, int path)
+{
+	for (; path >= 0; path = w_parent(path)) {
+		const struct row *r = tree_find(&n->core->tree, w_path[path], strlen(w_path[path]));
+
+		if (r == NULL || row_m(r) == NULL || row_m(r)->type != ENTRY_DIRECTORY)
+			return true;
+	}
+	return false;
+}
+
+/* As configsync/scan_paths.h promises: what they stand in, all below what was no directory before or is none now, and all names of a file. */
 static inline uint32_t
 w_covered(const struct node *n, uint32_t paths)
 {
@@ -207,23 +209,23 @@ w_covered(const struct node *n, uint32_t paths)
 
 			if ((paths >> i & 1) != 0 && p >= 0)
 				paths |= 1u << p;
-			if (p >= 0 && (paths >> p & 1) != 0 && (n->disk.at[p].state != 1 || n->disk.at[p].odd))
-				paths |= 1u << i;	/* below what is no directory there is nothing */
+			if (p >= 0 && (paths >> p & 1) != 0 && (!w_is_dir(n->disk.at[p].state) || n->disk.at[p].odd || w_is_new(n, p)))
+				paths |= 1u << i;
 		}
 	} while (paths != before);
 	return paths;
 }
 
 static inline size_t
-w_looked(uint32_t paths, struct core_looked *ret)
+w_looked(const struct node *n, uint32_t paths, struct core_looked *ret)
 {
-	size_t n = 0;
+	size_t len = 0;
 
 	for (int i = 0; i < W_PATHS; i++) {
-		if ((paths >> i & 1) != 0)
-			ret[n++] = (struct core_looked){ w_path[i], false };
+		if ((paths >> i & 1) != 0 && w_carried(n, i))
+			ret[len++] = (struct core_looked){ w_path[i], false };
 	}
-	return n;
+	return len;
 }
 
 static inline void
@@ -238,8 +240,8 @@ w_watch(struct world *w, struct node *n)
 		return;
 	paths = w_covered(n, n->changed);
 	n->changed = 0;
-	m = w_read(&n->disk, paths);
-	core_slice(n->core, looked, w_looked(paths, looked), m, core_moment(n->core), &o, w->now);
+	m = w_read(n, &n->disk, paths);
+	core_slice(n->core, looked, w_looked(n, paths, looked), m, core_moment(n->core), &o, w->now);
 	manifest_free(m);
 	w_act(w, n);
 }
@@ -260,7 +262,7 @@ w_scan(struct world *w, struct node *n)
 		return;
 	}
 	n->scanning = false;
-	m = w_read(&n->snapshot, W_ALL);
+	m = w_read(n, &n->snapshot, W_ALL);
 	core_scan(n->core, m, n->scan_moment, &o, w->now);
 	manifest_free(m);
 	w_act(w, n);
@@ -268,14 +270,19 @@ w_scan(struct world *w, struct node *n)
 
 /* ---------------------------------------------------------------- life */
 
-static inline void
-w_start(struct world *w, struct node *n)
+static inline struct core_options
+w_options(struct world *w, const struct node *n)
 {
-	struct core_options o = { .self = n->name, .peer = w_other(w, n)->name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules,
-		.limits = { .part_changes = w->epoch % 3 } };	/* 0: all at once, as there are so few paths */
+	return (struct core_options){ .self = n->name, .peer = w->node[n == w->node].name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules,
+		.scope = w->scope[n->rules], .scope_digest = { 1, (uint8_t)n->rules }, .limits = { .jobs = w->jobs,
+		.part_changes = w->epoch % 3 } };	/* 0: all at once, as there are so few paths */
+}
+
+static inline void
+w_give_bases(struct node *n)
+{
 	struct manifest *m = manifest_new();
 
-	n->core = core_new(&o);
 	for (int i = 0; i < W_PATHS; i++) {
 		uint64_t stamp = 0;
 
@@ -285,6 +292,15 @@ w_start(struct world *w, struct node *n)
 			core_base(n->core, w_path[i], n->base[i].bytes == NULL ? NULL : &m->at[m->len - 1], stamp);
 	}
 	manifest_free(m);
+}
+
+static inline void
+w_start(struct world *w, struct node *n)
+{
+	struct core_options o = w_options(w, n);
+
+	n->core = core_new(&o);
+	w_give_bases(n);
 	core_role(n->core, n->role, w->tenure, w->now);
 	n->wants_scan = true;
 	n->changed = 0;
@@ -318,10 +334,38 @@ w_power_cut(struct world *w, struct node *n)
 	for (int i = 0; i < W_PATHS; i++) {
 		int state = n->synced.at[i].state;
 
-		if (n->disk.at[i].state != state)
+		if (n->disk.at[i].state != state) {
+			n->lost[i] |= 1ull << n->disk.at[i].state;
 			w_put(w, n, i, state, n->synced.at[i].ino);
+		}
 		n->disk.at[i] = n->synced.at[i];
 	}
+}
+
+/* Another configuration, as desk_reload() takes it: never in the middle of an installation. */
+static inline void
+w_new_rules(struct world *w, struct node *n, int rules)
+{
+	struct core_options o;
+
+	if (rules == n->rules)
+		return;
+	for (size_t i = 0; i < n->todos; i++) {
+		if (n->core != NULL && n->todo[i].type == CORE_INSTALL)
+			return;
+	}
+	n->rules = rules;
+	n->scanning = false;
+	w_say("%6lu %s: new rules, %d", (unsigned long)w->now, n->name, rules);
+	if (n->core == NULL)
+		return;
+	o = w_options(w, n);
+	w_cut(w);
+	w_flush(n);
+	core_rules(n->core, &o, w->now);
+	w_give_bases(n);
+	core_link(n->core, false, w->now);
+	w_act(w, n);
 }
 
 /* ---------------------------------------------------------------- jobs */
@@ -331,7 +375,7 @@ w_todo(struct node *n, const struct core_action *a)
 {
 	struct pending *p = &n->todo[n->todos++];
 
-	ck_assert_uint_lt(n->todos, sizeof n->todo / sizeof n->todo[0]);
+	w_must(n->todos < sizeof n->todo / sizeof n->todo[0]);
 	*p = (struct pending){ .type = a->type, .job = a->job };
 	if (a->type == CORE_NEED)
 		memcpy(p->digest, a->entry->digest, DIGEST_LEN);
@@ -341,7 +385,7 @@ static inline void
 w_cancel(struct node *n, uint64_t job)
 {
 	for (size_t i = n->todos; i-- > 0;) {
-		ck_assert(n->todo[i].job.id != job || n->todo[i].type != CORE_INSTALL);
+		w_must(n->todo[i].job.id != job || n->todo[i].type != CORE_INSTALL);
 		if (n->todo[i].job.id == job) {
 			memmove(n->todo + i, n->todo + i + 1, (n->todos - i - 1) * sizeof n->todo[0]);
 			n->todos--;
@@ -361,7 +405,7 @@ w_act(struct world *w, struct node *n)
 			w_send(w, n, &a->wire);
 			break;
 		case CORE_DROP:
-			law(w, false, a->text, n->name, "link");	/* two honest nodes have no reason */
+			law(w, w->node[0].rules != w->node[1].rules, a->text, n->name, "link");	/* else two honest nodes have no reason */
 			drop = true;
 			break;
 		case CORE_RESCAN:
@@ -387,17 +431,18 @@ w_act(struct world *w, struct node *n)
 		w_cut(w);
 }
 
+/* On its disk, or in its store. */
 static inline bool
 w_has_content(const struct node *n, const uint8_t digest[DIGEST_LEN])
 {
-	for (int state = 2; state < W_STATES; state += 2) {
+	for (int state = W_FIRST; state < W_STATES; state += 3) {
 		uint8_t is[DIGEST_LEN];
 
-		w_digest(state, is);
+		w_digest(w_content(state), is);
 		if (memcmp(is, digest, DIGEST_LEN) != 0)
 			continue;
 		for (int i = 0; i < W_PATHS; i++) {
-			if (n->disk.at[i].state / 2 == state / 2 || (n->stored[i] >> state & 3) != 0)
+			if ((n->disk.at[i].state >= W_FIRST && w_content(n->disk.at[i].state) == w_content(state)) || (n->stored[i] >> state & 7) != 0)
 				return true;
 		}
 	}
@@ -421,7 +466,7 @@ w_verify(struct world *w, struct node *n, const struct pending *p)
 	for (size_t i = 0; i < p->job.changes; i++) {
 		int state = w_state(p->job.change[i].to);
 
-		if (entry_path_within(p->job.change[i].path, p->job.set->tree) && state > 1 && state % 7 == 0)
+		if (entry_path_within(p->job.change[i].path, p->job.set->tree) && state >= W_FIRST && state % 7 == 0)
 			verdict = VALIDITY_INVALID;
 	}
 	w->refused += verdict == VALIDITY_INVALID;
@@ -430,50 +475,96 @@ w_verify(struct world *w, struct node *n, const struct pending *p)
 	w_act(w, n);
 }
 
-static inline void
-w_install(struct world *w, struct node *n, const struct pending *p)
+/* As configsync/install.c: refused are single ones, and what needs them; the first that fails later ends it. False: the program was killed. */
+static inline bool
+w_apply(struct world *w, struct node *n, const struct core_job *job, struct report *report, bool *ret_done)
 {
-	struct report report = { 0 };
-	struct core_looked looked[W_PATHS];
-	struct core_origin o;
-	struct manifest *m;
-	uint32_t paths = 0;
-	bool done = w->quiet || !w_one_in(w, 15);
-	size_t most = !w->quiet && w_one_in(w, 25) ? toy_below(&w->toy, (unsigned int)p->job.changes) : p->job.changes;
+	size_t most = !w->quiet && w_one_in(w, 25) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
+	size_t fails = !w->quiet && w_one_in(w, 20) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
+	uint64_t skip = 0, done = 0;
+	enum note_kind kind;
 
+	w_must(job->changes <= 64);
+	for (size_t i = 0; i < job->changes; i++) {
+		const char *why = (skip >> i & 1) != 0 ? NULL : w_refuses(n, &job->change[i], &kind);
+
+		if (why == NULL)
+			continue;
+		report_add(report, kind, job->change[i].path, "%s", why);
+		w_say("%6lu %s: %s: %s", (unsigned long)w->now, n->name, job->change[i].path, why);
+		for (size_t k = 0; k < job->changes; k++) {
+			if (k == i || (skip >> k & 1) != 0)
+				skip |= 1ull << k;
+			else if (entry_path_within(job->change[k].path, job->change[i].path) ||
+			    (job->change[k].kind == CHANGE_HARD && strcmp(job->change[k].from, job->change[i].path) == 0)) {
+				report_add(report, NOTE_REFUSED, job->change[k].path, "needs what is not done");
+				skip |= 1ull << k;
+			}
+		}
+	}
+	*ret_done = true;
+	for (size_t i = 0; i < most && *ret_done; i++) {
+		const struct change *c = &job->change[i];
+
+		if ((skip >> i & 1) != 0)
+			continue;
+		*ret_done = i != fails && w_change(w, n, c);
+		done |= (uint64_t)*ret_done << i;
+		n->synced = n->disk;
+		if (c->to != NULL && c->to->type == ENTRY_FILE && c->to->user.name[0] != '\0' && strcmp(c->to->user.name, "root") != 0 && strcmp(n->name, "beta") == 0)
+			report_add(report, NOTE_UNKNOWN_OWNER, c->path, "user %s is unknown here", c->to->user.name);
+		if (!*ret_done && i != fails && c->kind == CHANGE_REMOVE && !w_empty(&n->disk, w_at(c->path))) {
+			report_add(report, NOTE_NOT_EMPTY, c->path, "holds something that is not carried, so it stays");
+			*ret_done = true;
+		}
+		w_say("%6lu %s: %s %s%s", (unsigned long)w->now, n->name, change_word(c->kind), c->path, *ret_done ? "" : " cannot be done");
+	}
+	for (size_t i = 0; i < job->changes && !*ret_done; i++) {
+		if (((skip | done) >> i & 1) == 0)
+			report_add(report, NOTE_NOT_DONE, job->change[i].path, "the old one stands");
+	}
+	return most == job->changes;
+}
+
+static inline void
+w_keep_old(struct node *n, const struct core_job *job)
+{
 	w_flush(n);
-	for (size_t i = 0; i < p->job.changes; i++) {
-		const struct change *c = &p->job.change[i];
+	for (size_t i = 0; i < job->changes; i++) {
+		const struct change *c = &job->change[i];
 
 		if (c->was != NULL)
 			n->stored[w_at(c->path)] |= 1ull << w_state(c->was);
 		if (c->kind == CHANGE_RENAME)
 			n->stored[w_at(c->from)] |= 1ull << w_state(c->from_was);
 	}
-	for (size_t i = 0; i < most && done; i++) {
-		const struct change *c = &p->job.change[i];
+}
 
-		if (!w_change(w, n, c)) {
-			w_say("%6lu %s: %s of %s cannot be done", (unsigned long)w->now, n->name, change_word(c->kind), c->path);
-			report_add(&report, NOTE_NOT_DONE, c->path, "it changed meanwhile");
-			if (c->kind == CHANGE_RENAME)
-				report_add(&report, NOTE_NOT_DONE, c->from, "it changed meanwhile");
-		}
-		n->synced = n->disk;
+static inline void
+w_install(struct world *w, struct node *n, const struct pending *p)
+{
+	struct report report = { 0 };
+	struct core_origin o = w_origin(w, n);
+	struct manifest *m;
+	uint32_t paths = 0;
+	bool done = !n->full, alive = true;
+
+	if (done) {
+		w_keep_old(n, &p->job);
+		alive = w_apply(w, n, &p->job, &report, &done);
 	}
-	if (most < p->job.changes) {	/* in the middle of it */
+	w->failed += !done;
+	if (!alive) {
 		report_free(&report);
 		w_crash(w, n);
 		return;
 	}
-	for (size_t i = 0; !w->quiet && w_one_in(w, 8) && i < 1; i++)
+	if (!w->quiet && w_one_in(w, 8))
 		w_edit(w, n);		/* before it is read again */
 	for (size_t i = 0; i < p->job.looks; i++)
 		paths |= 1u << w_at(p->job.looked[i].path);
-	(void)w_looked(paths, looked);
-	m = w_read(&n->disk, w_covered(n, paths));
-	o = w_origin(w, n);
-	core_installed(n->core, p->job.id, done && report.len == 0, &report, done ? NULL : "the disk is full", m, &o, w->now, w->now);
+	m = !w->quiet && w_one_in(w, 40) ? NULL : w_read(n, &n->disk, w_covered(n, paths));
+	core_installed(n->core, p->job.id, done, &report, done ? NULL : n->full ? "the disk is full" : "something failed", m, &o, w->now, w->now);
 	manifest_free(m);
 	report_free(&report);
 	w_act(w, n);

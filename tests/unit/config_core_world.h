@@ -2,7 +2,7 @@
  * tests/unit/config_core_world.h - two cores, a disk, a store and a desk for each that are only thought of, and a network between them
  * that delays and breaks; and what must hold of it all (law()). The same seed gives the same history.
  *
- * A path's state is a number: 0 nothing, 1 a directory, else a file (content and mode). An edit makes a version of what stood
+ * A path's state is a number: 0 nothing, 1 and 2 a directory, else what w_content() and w_look() say. An edit makes a version of what stood
  * there: from then on the new state may replace the old one, and all that the old one might replace. Nothing else may, but an order.
  */
 #ifndef TESTS_UNIT_CONFIG_CORE_WORLD_H
@@ -14,13 +14,22 @@
 
 #include "configsync/core_priv.h"
 
-#define W_PATHS 14
-#define W_STATES 62
+#define W_PATHS 17
+#define W_STATES 63
+#define W_FIRST 3	/* the first that is no directory */
 #define W_QUEUE 512
+#define W_ALL ((1u << W_PATHS) - 1)
 
-static const char *const w_path[W_PATHS] = { "a", "b", "c", "d", "d/x", "d/y", "d/z", "d/z/k", "e", "e/s", "e/s/1", "e/s/2", "h", "i" };
+static const char *const w_path[W_PATHS] = { "a", "b", "b@alpha", "b@beta", "c", "d", "d/x", "d/x@beta", "d/y", "d/z", "d/z/k", "e", "e/s", "e/s/1", "e/s/2",
+	"h", "i" };
 static const struct set_tree w_tree[] = { { "/d/z", "true" }, { "/e/s", "true" } };
 static const struct set_rules w_rules = { .tree = w_tree, .trees = 2 };
+#define W_DIRECTORIES (1u << 5 | 1u << 9 | 1u << 11 | 1u << 12)	/* at the beginning */
+
+/* What is carried, before and after an operator changed it. */
+static const char *const w_trees[] = { "/a", "/b", "/b@alpha", "/b@beta", "/c", "/d", "/e", "/h", "/i", NULL };
+static const char *const w_exclude[2][3] = { { NULL }, { "/c", "/e/s/2", NULL } };
+static const char *const w_names[] = { "alpha", "beta", NULL };
 
 struct thing { uint8_t state; bool odd; uint32_t ino, mtime; };
 struct disk { struct thing at[W_PATHS]; };
@@ -34,11 +43,13 @@ struct node {
 	const char	*name;
 	struct core	*core;			/* NULL: crashed */
 	struct disk	 disk, synced, snapshot;	/* snapshot: of a scan that is under way */
-	bool		 scanning, wants_scan;
+	bool		 scanning, wants_scan, full;	/* full: there is no room for the store */
+	int		 rules;			/* of w_exclude */
 	uint64_t	 scan_moment;
 	uint32_t	 changed;		/* paths that the watch has named */
 	uint64_t	 above[W_PATHS];	/* states that the present one replaces */
-	uint64_t	 stored[W_PATHS], ordered[W_PATHS];
+	uint64_t	 stored[W_PATHS], ordered[W_PATHS], held[W_PATHS];	/* held: states that it ever had */
+	uint64_t	 lost[W_PATHS];		/* of these, what a power cut took */
 	int		 took[W_PATHS];		/* what the last installation replaced, -1: it was edited since */
 	struct kept	 base[W_PATHS];
 	bool		 based[W_PATHS], ever;
@@ -54,17 +65,22 @@ struct node {
 struct world {
 	struct toy	 toy;
 	struct node	 node[2];
+	struct scope	*scope[2];
 	bool		 both, up, quiet;
+	unsigned int	 jobs;			/* at once */
 	uint64_t	 now, tenure, epoch;
 	uint64_t	 replaces[W_PATHS][W_STATES + 2];
 	int		 fresh[W_PATHS];	/* the next state that nobody has had */
 	uint32_t	 inodes;
-	unsigned long	 installed, conflicts, orders, crashes, steps, refused;
+	unsigned long	 installed, conflicts, orders, crashes, steps, refused, variants, said, failed;
 	char		 broken[256];		/* the law that was broken, "" */
 };
 
 static bool w_trace;
 #define w_say(...) do { if (w_trace) { printf(__VA_ARGS__); putchar('\n'); } } while (0)
+
+/* Of the world itself; ck_assert() tells its parent of each line. */
+#define w_must(holds) do { if (!(holds)) ck_abort_msg("%s", #holds); } while (0)
 
 static inline void
 law(struct world *w, bool holds, const char *text, const char *node, const char *path)
@@ -94,271 +110,158 @@ w_within(int path, int dir)
 static inline int
 w_parent(int path)
 {
+	static int known[W_PATHS];	/* two more than it is */
 	char name[64];
 	size_t len = entry_path_parent(w_path[path]);
 
-	snprintf(name, sizeof name, "%.*s", (int)len, w_path[path]);
-	return len == 0 ? -1 : w_at(name);
+	if (known[path] == 0) {
+		snprintf(name, sizeof name, "%.*s", (int)len, w_path[path]);
+		known[path] = 2 + (len == 0 ? -1 : w_at(name));
+	}
+	return known[path] - 2;
+}
+
+/* FILE of FILE@NODE, and the NODE; -1: it is none. */
+static inline int
+w_file_of(int path, const char **ret_node)
+{
+	const char *at = strchr(w_path[path], '@');
+	char name[16];
+
+	*ret_node = "";
+	if (at == NULL)
+		return -1;
+	snprintf(name, sizeof name, "%.*s", (int)(at - w_path[path]), w_path[path]);
+	*ret_node = at + 1;
+	return w_at(name);
+}
+
+static inline bool
+w_carried(const struct node *n, int path)
+{
+	return n->rules == 0 || (strcmp(w_path[path], "c") != 0 && strcmp(w_path[path], "e/s/2") != 0);
 }
 
 /* ---------------------------------------------------------------- states and entries */
 
+enum look { LOOK_PLAIN, LOOK_PRIVATE, LOOK_XATTR, LOOK_LINK, LOOK_MAIL, LOOK_GHOST };
+
+static inline bool
+w_is_dir(int state)
+{
+	return state == 1 || state == 2;
+}
+
+static inline int
+w_content(int state)
+{
+	return (state - W_FIRST) / 3;
+}
+
+/* mail has a name on alpha only; ghost too, and its number is another one's on beta. */
+static inline enum look
+w_look(int state)
+{
+	static const enum look special[] = { LOOK_XATTR, LOOK_LINK, LOOK_MAIL, LOOK_LINK, LOOK_XATTR, LOOK_GHOST };
+	int sub = (state - W_FIRST) % 3;
+
+	return sub == 2 ? special[w_content(state) % 6] : sub == 1 ? LOOK_PRIVATE : LOOK_PLAIN;
+}
+
 static inline void
-w_digest(int state, uint8_t ret[DIGEST_LEN])
+w_digest(int content, uint8_t ret[DIGEST_LEN])
 {
 	static uint8_t known[W_STATES][DIGEST_LEN];
-	int content = state / 2;
 
 	if (id_none(known[content]))
 		digest_sha256(&content, sizeof content, known[content]);
 	memcpy(ret, known[content], DIGEST_LEN);
 }
 
+static const char *const w_target[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19" };
+
 static inline int
 w_state(const struct entry *e)
 {
-	uint8_t digest[DIGEST_LEN];
-
-	if (e == NULL || e->type == ENTRY_NONE)
+	if (e == NULL || e->type == ENTRY_NONE || e->type == ENTRY_OTHER)
 		return 0;
 	if (e->type == ENTRY_DIRECTORY)
-		return 1;
-	for (int state = 2; state < W_STATES; state += 2) {
-		w_digest(state, digest);
-		if (memcmp(digest, e->digest, DIGEST_LEN) == 0)
-			return state + (e->mode == 0600);
-	}
-	return 0;
+		return e->mode == 0755 ? 1 : 2;
+	if (e->type == ENTRY_LINK)
+		return W_FIRST + 3 * (e->target[1] == '\0' ? e->target[0] - '0' : 10 + e->target[1] - '0') + 2;
+	return W_FIRST + 3 * ((int)e->size - 1) + (e->mode == 0600 ? 1 : e->xattrs > 0 || e->user.id != 0 ? 2 : 0);
+}
+
+static inline uint32_t
+w_links(const struct disk *d, uint32_t ino)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < W_PATHS; i++)
+		n += d->at[i].state >= W_FIRST && d->at[i].ino == ino;
+	return n;
 }
 
 static inline struct entry
-w_entry(const struct disk *d, int path)
+w_entry(const struct node *n, const struct disk *d, int path)
 {
 	const struct thing *t = &d->at[path];
 	struct entry e = { .path = w_path[path], .user = { "root", 0 }, .group = { "root", 0 }, .mtime_s = t->mtime };
+	bool alpha = strcmp(n->name, "alpha") == 0;
 
 	if (t->odd)
 		return (struct entry){ .path = w_path[path], .type = ENTRY_OTHER, .user.name = "", .group.name = "" };
-	e.type = t->state == 1 ? ENTRY_DIRECTORY : ENTRY_FILE;
-	e.mode = t->state == 1 ? 0755 : t->state % 2 ? 0600 : 0644;
 	e.local = (struct entry_local){ .dev = 1, .ino = t->ino, .links = 1, .steady = true };
-	if (t->state > 1) {
-		e.size = (uint64_t)t->state / 2;
-		w_digest(t->state, e.digest);
-		e.local.links = 0;
-		for (int i = 0; i < W_PATHS; i++)
-			e.local.links += d->at[i].state > 1 && d->at[i].ino == t->ino;
+	e.type = ENTRY_DIRECTORY;
+	e.mode = t->state == 2 ? 0700 : 0755;
+	if (t->state < W_FIRST)
+		return e;
+	e.type = w_look(t->state) == LOOK_LINK ? ENTRY_LINK : ENTRY_FILE;
+	e.local.links = w_links(d, t->ino);
+	if (e.type == ENTRY_LINK) {
+		e.mode = 0777;
+		e.target = w_target[w_content(t->state)];
+		return e;
+	}
+	e.mode = w_look(t->state) == LOOK_PRIVATE ? 0600 : 0644;
+	e.size = (uint64_t)w_content(t->state) + 1;
+	w_digest(w_content(t->state), e.digest);
+	if (w_look(t->state) == LOOK_XATTR) {
+		e.xattr = &toy_xattr[w_content(t->state) % 3];
+		e.xattrs = 1;
+	} else if (w_look(t->state) == LOOK_MAIL || w_look(t->state) == LOOK_GHOST) {
+		bool ghost = w_look(t->state) == LOOK_GHOST;
+
+		e.user = (struct entry_owner){ ghost ? "ghost" : alpha ? "mail" : "", ghost ? 77 : 8 };
 	}
 	return e;
 }
 
+/* Below what cannot be read nothing is. */
+static inline bool
+w_readable(const struct disk *d, int path)
+{
+	for (int p = w_parent(path); p >= 0; p = w_parent(p)) {
+		if (d->at[p].odd)
+			return false;
+	}
+	return true;
+}
+
 static inline struct manifest *
-w_read(const struct disk *d, uint32_t paths)
+w_read(const struct node *n, const struct disk *d, uint32_t paths)
 {
 	struct manifest *m = manifest_new();
 
 	for (int i = 0; i < W_PATHS; i++) {
-		struct entry e = w_entry(d, i);
-		int p = w_parent(i);
+		struct entry e;
 
-		if (d->at[i].state != 0 && (paths >> i & 1) != 0 && (p < 0 || !d->at[p].odd))
-			manifest_add(m, &e);
+		if (d->at[i].state == 0 || (paths >> i & 1) == 0 || !w_carried(n, i) || !w_readable(d, i))
+			continue;
+		e = w_entry(n, d, i);
+		manifest_add(m, &e);
 	}
 	return toy_sealed(m);
-}
-
-/* ---------------------------------------------------------------- changes of a disk */
-
-static inline void
-w_put(struct world *w, struct node *n, int path, int state, uint32_t ino)
-{
-	int old = n->disk.at[path].state;
-
-	n->disk.at[path] = (struct thing){ .state = (uint8_t)state, .ino = ino, .mtime = (uint32_t)(w->now / 8) };
-	n->changed |= 1u << path;
-	for (int i = 0; i < W_PATHS && state > 1; i++) {
-		if (n->disk.at[i].state > 1 && n->disk.at[i].ino == ino)
-			n->disk.at[i].mtime = n->disk.at[path].mtime;
-	}
-	if (old == state)
-		return;
-	w_say("%6lu %s: %s is edited from %d to %d", (unsigned long)w->now, n->name, w_path[path], old, state);
-	n->above[path] |= 1ull << old;
-	n->above[path] &= ~(1ull << state);
-	w->replaces[path][state] |= n->above[path];
-	n->took[path] = -1;
-}
-
-static inline void
-w_remove(struct world *w, struct node *n, int path)
-{
-	for (int i = W_PATHS; i-- > 0;) {
-		if (w_within(i, path) && n->disk.at[i].state != 0)
-			w_put(w, n, i, 0, 0);
-	}
-}
-
-static inline void
-w_make_parents(struct world *w, struct node *n, int path)
-{
-	int p = w_parent(path);
-
-	if (p < 0)
-		return;
-	w_make_parents(w, n, p);
-	if (n->disk.at[p].state != 1)
-		w_put(w, n, p, 1, ++w->inodes);
-}
-
-static inline int
-w_new_state(struct world *w, int path)
-{
-	if (toy_below(&w->toy, 5) == 0 || w->fresh[path] >= W_STATES)
-		return 2 + (int)toy_below(&w->toy, (unsigned int)w->fresh[path] - 1);
-	return w->fresh[path]++;
-}
-
-static inline void
-w_edit(struct world *w, struct node *n)
-{
-	int path = (int)toy_below(&w->toy, W_PATHS), to = (int)toy_below(&w->toy, W_PATHS), state;
-	struct thing *t = &n->disk.at[path];
-
-	switch (toy_below(&w->toy, 10)) {
-	case 0:
-		w_remove(w, n, path);
-		break;
-	case 1:		/* rename */
-		if (t->state < 2 || t->odd || n->disk.at[to].state == 1 || w_within(to, path))
-			break;
-		w_make_parents(w, n, to);
-		if (t->state > 1) {
-			w_put(w, n, to, t->state, t->ino);
-			w_put(w, n, path, 0, 0);
-		}
-		break;
-	case 2:		/* hard link */
-		if (t->state < 2 || t->odd || n->disk.at[to].state == 1 || w_within(to, path) || to == path)
-			break;
-		w_make_parents(w, n, to);
-		if (t->state > 1)
-			w_put(w, n, to, t->state, t->ino);
-		n->changed |= 1u << path;
-		break;
-	case 3:		/* in place, so that all names of it change */
-		if (t->state < 2)
-			break;
-		state = w_new_state(w, path);
-		for (int i = 0; i < W_PATHS; i++) {
-			if (i != path && n->disk.at[i].state > 1 && n->disk.at[i].ino == t->ino) {
-				w->fresh[i] = w->fresh[i] <= state && state < W_STATES ? state + 1 : w->fresh[i];
-				w_put(w, n, i, state, t->ino);
-			}
-		}
-		w_put(w, n, path, state, t->ino);
-		break;
-	case 4:
-		w_make_parents(w, n, path);
-		if (t->state != 1)
-			w_put(w, n, path, 1, ++w->inodes);
-		break;
-	case 5:
-		if (t->state != 0)
-			w_put(w, n, path, t->state, t->ino);
-		t->mtime += toy_below(&w->toy, 2);
-		for (int i = 0; i < W_PATHS; i++) {
-			if (t->state > 1 && n->disk.at[i].ino == t->ino)
-				n->disk.at[i].mtime = t->mtime;
-		}
-		break;
-	default:
-		if (t->state == 1)
-			w_remove(w, n, path);
-		w_make_parents(w, n, path);
-		w_put(w, n, path, w_new_state(w, path), ++w->inodes);
-	}
-}
-
-/* ---------------------------------------------------------------- installing */
-
-static inline void
-w_take(struct world *w, struct node *n, int path, int state, uint32_t ino, int64_t mtime)
-{
-	struct node *other = &w->node[n == w->node];
-	int old = n->disk.at[path].state;
-
-	n->disk.at[path] = (struct thing){ .state = (uint8_t)state, .ino = ino, .mtime = (uint32_t)mtime };
-	n->changed |= 1u << path;	/* the watch sees it too */
-	if (old == state)
-		return;
-	w_say("%6lu %s: %s is installed, %d over %d", (unsigned long)w->now, n->name, w_path[path], state, old);
-	w->installed++;
-	law(w, (w->replaces[path][state] >> old & 1) != 0 || (n->ordered[path] >> old & 1) != 0,
-	    "a version was overwritten that was not the base of the new one, without an order", n->name, w_path[path]);
-	law(w, old < 2 || (n->stored[path] >> old & 1) != 0, "a version was overwritten that is not in the store", n->name, w_path[path]);
-	law(w, !(other->disk.at[path].state == old && other->took[path] == state), "two nodes swapped versions", n->name, w_path[path]);
-	n->took[path] = old;
-	n->above[path] |= w->replaces[path][state] | 1ull << old;
-	n->above[path] &= ~(1ull << state);
-	w->replaces[path][state] |= n->above[path];
-}
-
-static inline bool
-w_empty(const struct disk *d, int path)
-{
-	for (int i = 0; i < W_PATHS; i++) {
-		if (i != path && w_within(i, path) && d->at[i].state != 0)
-			return false;
-	}
-	return true;
-}
-
-static inline bool
-w_still(const struct disk *d, const char *path, const struct entry *was)
-{
-	struct entry is = w_entry(d, w_at(path));
-
-	if (d->at[w_at(path)].state == 0)
-		return was == NULL;
-	is.hard = was == NULL ? NULL : was->hard;
-	return (entry_diff(was, &is) & ~ENTRY_DIFF_TIME) == 0;
-}
-
-static inline bool
-w_change(struct world *w, struct node *n, const struct change *c)
-{
-	struct disk *d = &n->disk;
-	int path = w_at(c->path), from = c->from == NULL ? -1 : w_at(c->from), parent = w_parent(path);
-
-	if (!w_still(d, c->path, c->was) || (parent >= 0 && d->at[parent].state != 1) || (c->kind != CHANGE_META && !w_empty(d, path)))
-		return false;
-	if (c->from_was != NULL && !w_still(d, c->from, c->from_was))
-		return false;
-	switch (c->kind) {
-	case CHANGE_REMOVE:
-		w_take(w, n, path, 0, 0, 0);
-		break;
-	case CHANGE_RENAME:
-		w_take(w, n, path, w_state(c->to), d->at[from].ino, c->to->mtime_s);
-		w_take(w, n, from, 0, 0, 0);
-		break;
-	case CHANGE_HARD:
-		if (d->at[from].state != w_state(c->to))
-			return false;
-		w_take(w, n, path, w_state(c->to), d->at[from].ino, d->at[from].mtime);
-		break;
-	case CHANGE_META:
-		if (c->was->type == ENTRY_FILE && w_entry(d, path).local.links > 1)
-			return false;	/* got another name meanwhile: its time of change tells */
-		w_take(w, n, path, w_state(c->to), d->at[path].ino, c->to->mtime_s);
-		break;
-	case CHANGE_FILE:
-	case CHANGE_LINK:
-	case CHANGE_DIRECTORY:
-	case CHANGE_COUNT:
-		w_take(w, n, path, w_state(c->to), ++w->inodes, c->to->mtime_s);
-	}
-	return true;
 }
 
 #endif
