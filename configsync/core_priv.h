@@ -254,7 +254,7 @@ void	core_flush_news(struct core *);
 void	core_ordered(struct core *, const struct wire_order *);
 void	core_reported(struct core *, const struct wire_report *);
 
-/* ---------------------------------------------------------------- core_sync.c, core_plan.c, core_jobs.c */
+/* ---------------------------------------------------------------- core_sync.c, core_plan.c, core_jobs.c, core_done.c */
 
 void	core_relate(struct core *, struct row *);	/* stamps of both sides: what is common now */
 enum diff_writers core_writers(const struct core *, bool *ret_none);
@@ -267,6 +267,7 @@ bool	core_only_time(const struct change *);	/* which makes no set valid or not *
 void	core_job_end(struct core *, struct job *);
 void	core_job_cancel(struct core *, struct job *);
 void	core_job_cancel_lost(struct core *);	/* those that waited for a cancelled one */
+void	core_job_followers(struct core *, uint64_t id, bool go);	/* those that wait for it go on, or are lost */
 struct job *core_job(const struct core *, uint64_t id);
 bool	core_installing(const struct core *, const struct row *);	/* row NULL: anything */
 void	core_release(struct core *, const struct row *);		/* it changed: its set is tried again */

@@ -1,0 +1,173 @@
+/*
+ * configsync/core_done.c - what came of an installation: what was put in place, what was not and is tried again, and what stands there otherwise. Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "configsync/core_priv.h"
+
+static struct job_row *
+job_row(const struct job *j, const char *path)
+{
+	size_t low = 0, high = j->rows;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (entry_path_order(j->row[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < j->rows && strcmp(j->row[low].path, path) == 0 ? &j->row[low] : NULL;
+}
+
+static void
+failed(struct core *c, struct row *r, const char *why)
+{
+	struct ext *x = r->ext;
+	uint64_t wait = CORE_RETRY_MS << 2 * (x->tries < 6 ? x->tries : 6);
+
+	x->tries++;
+	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
+	row_held(c, r, "not-installed", why);
+}
+
+static void
+taken(struct core *c, struct row *r, const struct job_row *jr, const struct entry *is)
+{
+	struct ext *x = r->ext;
+
+	row_set_m(c, r, is);
+	x->sm = jr->st;
+	x->wait_ms = x->tries = 0;
+	if (r->stamp < jr->st) {
+		r->stamp = jr->st;	/* it was theirs, and is mine */
+		version_id(x->m, x->base_id);
+		core_store(c, r, x->m, x->sm, true, true);
+	}
+	core_say(c, r);
+}
+
+/* It was put in place, as well as it can be here. */
+static bool
+is_flaw(const struct note *n)
+{
+	return n->kind == NOTE_UNKNOWN_OWNER || n->kind == NOTE_NOT_CARRIED;
+}
+
+static bool
+flawed(const struct report *report, const char *path)
+{
+	for (size_t i = 0; report != NULL && i < report->len; i++) {
+		if (strcmp(report->at[i].path, path) == 0 && is_flaw(&report->at[i]))
+			return true;
+	}
+	return false;
+}
+
+static const char *
+why_not(const struct report *report, const char *path, bool done, const char *why)
+{
+	bool part = false;	/* then all else was done */
+
+	for (size_t i = 0; report != NULL && i < report->len; i++) {
+		if (strcmp(report->at[i].path, path) == 0 && !is_flaw(&report->at[i]))
+			return report->at[i].text;
+		part = part || report->at[i].kind == NOTE_NOT_DONE;
+	}
+	return done || part ? NULL : why != NULL ? why : "nothing of it was put in place";
+}
+
+/* What stands at one path of the job now. True: what was to be there. */
+static bool
+look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done, bool flaws)
+{
+	struct row *r = tree_get(c, jr->path);
+	struct ext *x = row_open(c, r);
+	unsigned int from_theirs = entry_diff(is, jr->to) & ~ENTRY_DIFF_TIME;
+	struct entry was;
+	bool is_taken = false;
+
+	x->job = 0;
+	if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */
+		core_edited(c, r, is);
+	} else if (jr->taken && from_theirs == 0) {
+		taken(c, r, jr, is);
+		is_taken = true;
+		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0 && x->st == jr->st)
+			x->wait_ms = CORE_FOREVER;	/* this file system does not keep such a time: once is enough */
+	} else if (jr->taken && not_done == NULL && (from_theirs & ~(ENTRY_DIFF_HARD | (flaws ? ENTRY_DIFF_OWNER | ENTRY_DIFF_XATTR : 0u))) == 0) {
+		taken(c, r, jr, is);
+		is_taken = true;
+	} else {
+		bool same = (entry_diff(version_entry(x->m, jr->path, &was), is) & ~ENTRY_DIFF_TIME) == 0;
+
+		if (jr->taken && not_done == NULL && !same) {	/* done, and edited since */
+			x->sm = r->stamp = jr->st;
+			entry_identity(jr->to, x->base_id);
+		}
+		core_edited(c, r, is);
+		if (same)
+			failed(c, r, not_done != NULL ? not_done : "it is not there, though it was put in place");
+	}
+	core_note(c, r->path);
+	core_relate(c, r);
+	row_dirty(c, r);
+	return is_taken;
+}
+
+/* What was read along with the paths of a job. Of a directory that was none before it is not told what is not in it. */
+static void
+beside(struct core *c, const struct entry *is)
+{
+	struct row *r = tree_find(&c->tree, is->path, strlen(is->path));
+
+	if (r != NULL && core_installing(c, r))
+		return;
+	if (is->type == ENTRY_DIRECTORY && (r == NULL || row_m(r) == NULL || row_m(r)->type != ENTRY_DIRECTORY))
+		core_again(c, is->path, true);
+	else
+		core_edited(c, tree_get(c, is->path), is);
+}
+
+/* Nobody knows what stands there now. */
+static void
+unread(struct core *c, const char *path)
+{
+	struct row *r = tree_get(c, path);
+
+	row_open(c, r)->job = 0;
+	core_doubt_row(c, r);
+	c->again_all = true;
+}
+
+void
+core_installed(struct core *c, uint64_t job, bool done, const struct report *report, const char *why, const struct manifest *there,
+    const struct core_origin *origin, uint64_t now_ms, uint64_t wall_ms)
+{
+	bool all = there != NULL;
+	struct job *j;
+
+	core_begin(c, now_ms);
+	c->wall_offset = wall_ms - now_ms;
+	c->now_from = origin_new(origin);
+	j = core_job(c, job);
+	if (j == NULL || j->state != JOB_INSTALL) {
+		core_end(c);
+		return;
+	}
+	j->state = JOB_CONTENT;		/* what is read counts again */
+	for (size_t i = 0; i < j->rows && there != NULL; i++)
+		all = look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
+		    flawed(report, j->row[i].path)) && all;
+	for (size_t i = 0; there != NULL && i < there->len; i++) {
+		if (job_row(j, there->at[i].path) == NULL)
+			beside(c, &there->at[i]);
+	}
+	for (size_t i = 0; i < j->rows && there == NULL; i++)
+		unread(c, j->row[i].path);
+	core_job_end(c, j);
+	core_job_followers(c, job, all);
+	core_end(c);
+}
