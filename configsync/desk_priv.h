@@ -87,6 +87,7 @@ struct desk {
 
 	/* desk_take.c */
 	struct taking		*taking;	/* verifications under way */
+	bool			 strangers;	/* an owner was not known here, at some time */
 
 	/* desk_rebuild.c */
 	struct rebuild		*rebuild;		/* under way */

@@ -273,6 +273,24 @@ forget_contents(struct desk *d, const struct core_job *job)
 			desk_unneed(d, job->change[i].to->digest);
 }
 
+/* Owners that this node does not know, and those it did not know before. */
+static void
+tell_owners(struct desk *d, const struct core_job *job, const struct report *report)
+{
+	d->strangers = d->strangers || report_has(report, NOTE_UNKNOWN_OWNER, NULL);
+	for (size_t i = 0; i < job->changes && d->strangers; i++) {
+		const struct change *c = &job->change[i];
+		const char *text = NULL;
+
+		for (size_t k = 0; k < report->len && text == NULL; k++)
+			if (report->at[k].kind == NOTE_UNKNOWN_OWNER && strcmp(report->at[k].path, c->path) == 0)
+				text = report->at[k].text;
+		core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->path, text, clock_wall_ms());
+		if (c->kind == CHANGE_RENAME)
+			core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->from, NULL, clock_wall_ms());
+	}
+}
+
 void
 desk_install(struct desk *d, const struct core_job *job)
 {
@@ -292,6 +310,7 @@ desk_install(struct desk *d, const struct core_job *job)
 	there = desk_read(d, job->looked, job->looks);
 	if (done) {
 		forget_contents(d, job);
+		tell_owners(d, job, &report);
 		desk_rebuild(d, id, job->change, job->changes);
 	}
 	core_installed(d->core, id, done, &report, done ? NULL : err.text, there, &origin, clock_mono_ms(), clock_wall_ms());

@@ -192,9 +192,12 @@ def owners_are_names_and_a_number_only_where_there_is_no_name(p):
     p.until('bob by name', lambda: owner(p.b, 'o/bob') == (BOB_B, BOB_B))
     p.until('nobody by number', lambda: owner(p.b, 'o/nobody') == (NOBODY_KNOWS, NOBODY_KNOWS))
     p.until('alice by number', lambda: owner(p.b, 'o/alice') == (ALICE, ALICE))
+    p.refused('alice is told', 'unknown-owner', 'alice')
     p.until('in step all the same', lambda: p.a.status().get('in_step') is True and p.b.status().get('in_step') is True)
     give('carol', CAROL)
     p.refused('carol is told', 'not-installed', 'carol')
+    os.unlink(p.a.path('o/alice'))
+    p.until('alice is forgotten', lambda: not p.problem(p.a, 'unknown-owner', 'alice') and not p.problem(p.b, 'unknown-owner', 'alice'))
     if owner(p.b, 'o/carol') is not None and owner(p.b, 'o/carol')[0] == CAROL:
         raise Broken('carol\'s file was handed to dave')
     p.b.stop()                          # what was learnt is not forgotten
