@@ -221,9 +221,9 @@ bench-failover: deps ## outages against the bare floor, ratios in one run (RUNS=
 	@$(MAKE) --no-print-directory -j2 all tools
 	@tests/bench/failover --runs $(or $(RUNS),10)
 
-bench-takeover: deps ## outages with a full queue of Postfix against an empty one, in one run (RUNS=6, MESSAGES=200000)
+bench-takeover: deps ## outages with a full queue against an empty one, in one run (RUNS=6, MESSAGES=200000, MTA=postfix)
 	@$(MAKE) --no-print-directory -j2 all tools
-	@tests/bench/takeover --runs $(or $(RUNS),6) --messages $(or $(MESSAGES),200000) --build $(O)
+	@tests/bench/takeover --mta $(or $(MTA),postfix) --runs $(or $(RUNS),6) --messages $(or $(MESSAGES),200000) --build $(O)
 
 bench-queue: deps ## what a check of a queue costs, beside find, a bare reader and the mail program's own lister (RUNS=5, SIZES, BIG, MTA)
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read $(O)/bench/cost

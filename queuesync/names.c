@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "queuesync/ahead.h"
 #include "queuesync/by_inode.h"
 #include "queuesync/open.h"
 #include "queuesync/scan.h"
@@ -191,6 +192,7 @@ static bool
 look_into(struct names *n, const struct directory *at)
 {
 	struct reading r = { .names = n, .at = at };
+	struct ahead *ahead;
 	char path[CHECK_PATH_MAX];
 	struct stat st;
 	DIR *dir;
@@ -208,7 +210,9 @@ look_into(struct names *n, const struct directory *at)
 	pthread_mutex_lock(&n->lock);
 	queue_note_add(n->note, path, &st, clock_wall_ms());
 	pthread_mutex_unlock(&n->lock);
+	ahead = ahead_begin(r.fd, st.st_size);
 	ok = read_names(&r, dir);
+	ahead_end(ahead);
 	hand_over(&r);
 	pthread_mutex_lock(&n->lock);
 	n->files += r.files;

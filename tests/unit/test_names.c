@@ -172,6 +172,23 @@ START_TEST(a_body_alone_whose_log_says_that_it_was_taken_is_no_cut_reception)
 }
 END_TEST
 
+/* So large that others read it, too, from further on. */
+START_TEST(every_name_of_a_large_directory_is_seen_once)
+{
+	struct names_seen seen = { 0 };
+	struct queue_note note = { 0 };
+
+	exim_tree();
+	for (int i = 0; i < 40000; i++)
+		put(in("input/hdr.%09d", i), "", 0640);
+	ck_assert(right("exim", 1));
+	ck_assert(names_right(rules_find("exim"), &layout, now, &note, &seen));
+	ck_assert_uint_eq(seen.files, 40002);
+	queue_note_free(&note);
+	end_tree();
+}
+END_TEST
+
 /* ---------------------------------------------------------------- qmail */
 
 static unsigned long long number;	/* of the message that is under test */
@@ -278,8 +295,10 @@ main(void)
 	Suite *suite = suite_create("names");
 	TCase *tc = tcase_create("names");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, names_of_exim_pass_what_a_crash_leaves_and_nothing_that_is_lost, 0, sizeof exim_cases / sizeof exim_cases[0]);
 	tcase_add_test(tc, a_body_alone_whose_log_says_that_it_was_taken_is_no_cut_reception);
+	tcase_add_test(tc, every_name_of_a_large_directory_is_seen_once);
 	tcase_add_loop_test(tc, names_of_qmail_pass_what_a_crash_leaves_and_nothing_that_is_lost, 0,
 	    sizeof qmail_cases / sizeof qmail_cases[0]);
 	suite_add_tcase(suite, tc);
