@@ -181,7 +181,7 @@ verified(void *arg, const struct verify_result *r)
 {
 	struct taking *t = arg, **at;
 	struct desk *d = t->d;
-	char why[1100];
+	char why[1100], name[2 * SET_KEY_MAX];
 
 	for (at = &d->taking; *at != t; at = &(*at)->next)
 		;
@@ -193,7 +193,7 @@ verified(void *arg, const struct verify_result *r)
 	else
 		snprintf(why, sizeof why, "/%s: %s", r->file, r->why);
 	if (r->notes[0] != '\0')
-		log_info("%s: %s", t->set.key, r->notes);
+		log_info("%s: %s", set_shown(&t->set, name, sizeof name), r->notes);
 	if (r->verdict == VALIDITY_VALID)
 		desk_dumps(d, t->id, r->dump, r->dumps);
 	t->done(d, t->id, &t->set, r->verdict, why);

@@ -323,7 +323,8 @@ warn_of_config(struct serve *s, struct wait *w)
 	if (st->config_on && st->config.in_step != FACT_YES) {
 		snprintf(text, sizeof(text), "warning: the configuration of the two nodes is not %sin step: %s; see 'mailpair config status'",
 		    st->config.in_step == FACT_NO ? "" : "known to be ", st->config.conflicts > 0 ? "there are conflicts" :
-		    st->config.problem[0] != '\0' ? st->config.problem : "changes are on the way");
+		    st->config.problem[0] != '\0' ? st->config.problem : st->config.in_step == FACT_NO ? "changes are on the way" :
+		    "mailpair-config does not reach the other node's");
 		wait_line(w, text);
 	}
 	free(st);
