@@ -4,8 +4,8 @@ A step is a system call that changes a file system, or that says something to an
 of every kind on the active node. The process is killed after the first step of a round, after the second one of the next round, and so
 on until a round is over before it comes to that; with --steps N after N of them only, by chance.
 
-What never is what it was before is never in conflict. What is again what it was two versions ago may be, where a node that was killed
-had not written down the version between: that is shown on both, and an order ends it.
+What never goes, and never is what it was before, is never in conflict. What is gone for a moment, or again what it was two versions ago, may be,
+where a node that was killed had not written down the version between: that is shown on both, and an order ends it.
 """
 import os
 import random
@@ -17,7 +17,7 @@ from nodes import PATIENCE, Broken
 from .play import collector, table
 
 SCENARIOS, scenario = collector()
-COME_AND_GO = {'/etc/k/' + name for name in ['moved', 'away', 'two'] + ['new%d' % i for i in range(5)]}
+COME_AND_GO = {'/etc/k/' + name for name in ['moved', 'away', 'two', 'link'] + ['new%d' % i for i in range(5)]}
 
 
 class Cut:

@@ -1,6 +1,8 @@
 """l: many files, full disks, wrong clocks, accounts that differ."""
 import os
+import signal
 import subprocess
+import time
 
 from nodes import Broken, run
 
@@ -23,7 +25,7 @@ def many(p):
             f.write(b'%d\n' % i * (i % 97))
 
 
-@scenario('l01', before=many, patience=LONG)
+@scenario('l01', before=many, patience=LONG, apart=True)
 def a_tree_of_20000_files_is_carried_and_one_edit_in_it_is_one_edit(p):
     """At first contact; 2,000 directories."""
     if len(p.b.rows()) < 20000:
@@ -35,7 +37,11 @@ def a_tree_of_20000_files_is_carried_and_one_edit_in_it_is_one_edit(p):
     if sent > 20000:
         raise Broken('%d bytes for one edit' % sent)
     os.rename(p.a.path('many'), p.a.path('moved'))
+    moving = time.monotonic()
     p.in_step('moved', LONG)
+    p.said = 'moved in %.1f s' % (time.monotonic() - moving)
+    for n in (p.a, p.b):
+        n.stop(signal.SIGKILL)          # versions of 20,000 files are written for a while yet; a stop in order would wait for them
 
 
 # ---------------------------------------------------------------- full disks
