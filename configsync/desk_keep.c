@@ -385,6 +385,21 @@ waits(const struct desk *d, const char *path)
 	return false;
 }
 
+/* An edit that follows quickly on another: what waits goes before it, so that no version is put twice. Of very many it takes too long. */
+static void
+keep_before(struct desk *d, const struct core_job *job)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < job->changes && !some && d->keeping_rows <= ROWS_AT_ONCE; i++)
+		some = job->change[i].was != NULL && waits(d, job->change[i].was->path);
+	if (!some)
+		return;
+	take(d);
+	while (d->keeping != NULL && keep_some(d))
+		;
+}
+
 bool
 desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 {
@@ -394,6 +409,7 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 	size_t n = 0;
 	bool ok = true, some = false, has;
 
+	keep_before(d, job);
 	for (size_t i = 0; ok && i < job->changes; i++) {
 		const struct entry *was = job->change[i].was;
 

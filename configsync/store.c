@@ -54,6 +54,7 @@ static const char *const sentences[Q_COUNT] = {
 	[Q_PIECES_REMOVE] = "DELETE FROM config_piece WHERE id BETWEEN ?1 AND ?2",
 	[Q_VERSION_ADD] = "INSERT INTO config_version (path, set_id, before, content, here, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[Q_NEWEST] = "SELECT id FROM config_version WHERE path = ?1 AND here ORDER BY id DESC LIMIT 1",
+	[Q_RECENT] = "SELECT " VERSION_COLUMNS VERSION_TABLES "WHERE v.path = ?1 AND v.here ORDER BY v.id DESC LIMIT 8",
 	[Q_VERSION] = "SELECT " VERSION_COLUMNS VERSION_TABLES "WHERE v.id = ?1",
 	[Q_CONFLICT_ADD] = "INSERT OR REPLACE INTO config_conflict (path, kind, since_ms, mine, theirs) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[Q_CONFLICT_END] = "DELETE FROM config_conflict WHERE path = ?1",

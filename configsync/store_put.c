@@ -124,31 +124,38 @@ put_change(struct store *s, const struct store_set *set, uint64_t set_row, const
 	return ok;
 }
 
-/* Is the newest version at its path one of this set, with these very bytes? *ret: its number, or 0. */
+/* The same bytes; with the stamp in them that is the same version. */
+static bool
+is_same(const struct store_row *r, const struct store_change *c)
+{
+	return (r->entry == NULL) == (c->entry == NULL) && r->version.kept == (c->digest != NULL) &&
+	    (c->entry == NULL || (r->version.entry_len == c->entry_len && memcmp(r->entry, c->entry, c->entry_len) == 0));
+}
+
+/*
+ * Is the newest version at its path one of this set, with these very bytes? What becomes common may have been followed by others since.
+ * *ret: its number, or 0.
+ */
 static bool
 find_same(struct store *s, const struct store_set *set, const struct store_change *c, uint64_t *ret_path, uint64_t *ret, struct err *err)
 {
-	struct db_query *q = store_query(s, Q_VERSION, err);
+	struct db_query *q = store_query(s, Q_RECENT, err);
 	enum db_answer answer;
 	struct store_row r;
+	bool more = true;
 
 	*ret = 0;
-	if (q == NULL || !store_path_row(s, c->path, ret_path, err) || !store_newest(s, *ret_path, ret, err))
+	if (q == NULL || !store_path_row(s, c->path, ret_path, err))
 		return false;
-	if (*ret == 0)
-		return true;
-	db_bind(q, 1, (int64_t)*ret);
-	answer = db_step(q, err);
-	if (answer == DB_ROW && store_row_open(s, q, &r)) {
-		if (strcmp(r.version.set.name, set->name) != 0 || (r.entry == NULL) != (c->entry == NULL) || r.version.kept != (c->digest != NULL) ||
-		    (c->entry != NULL && (r.version.entry_len != c->entry_len || memcmp(r.entry, c->entry, c->entry_len) != 0)))
-			*ret = 0;
+	db_bind(q, 1, (int64_t)*ret_path);
+	while (more && (answer = db_step(q, err)) == DB_ROW && store_row_open(s, q, &r)) {
+		if (is_same(&r, c) && (strcmp(r.version.set.name, set->name) == 0 || (c->common && c->entry != NULL)))
+			*ret = r.version.number;
+		more = *ret == 0 && c->common && c->entry != NULL;
 		store_row_free(&r);
-	} else {
-		*ret = 0;
 	}
 	db_reset(q);
-	return answer != DB_FAILED;
+	return !more || answer != DB_FAILED;
 }
 
 static bool

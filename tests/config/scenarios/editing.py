@@ -250,6 +250,21 @@ def a_rollback_reaches_the_other_node(p):
         raise Broken('a standby may roll back')
 
 
+@scenario('e13')
+def versions_that_follow_quickly_are_all_kept_on_both_nodes(p):
+    """Each replaces the one before as soon as that one is there, which may be before it is in the store."""
+    data = [b'version %d\n' % i for i in range(12)]
+    for version in data:
+        p.a.write('quick', version)
+        p.until('there', lambda want=version: p.b.read('quick') == want)
+    p.in_step()
+    for node in (p.a, p.b):
+        p.until('kept', lambda of=node: of.status().get('kept') is True)
+        kept = {run(p.build + '/mailpair-config', 'show', '/etc/quick@%d' % n, '--conf', node.conf, '--node', node.name) for n in range(len(data))}
+        if kept != set(data):
+            raise Broken('%s keeps %r' % (node.name, sorted(kept)))
+
+
 def package(dir, version, files):
     """A real .deb, its files in etc are conffiles."""
     at = os.path.join(dir, 'package-%s' % version)
