@@ -44,6 +44,8 @@
 #include "configsync/store.h"
 #include "configsync/watch.h"
 
+#define DESK_SENT 1024u
+
 struct desk {
 	const struct desk_setup	*how;
 	struct loop		*loop;
@@ -120,6 +122,7 @@ struct desk {
 	struct wants		*wants;				/* desk_want.c */
 	struct alongs		*along;				/* desk_along.c */
 	bool			 linked, full;
+	uint8_t			 sent[DESK_SENT][DIGEST_LEN];	/* with news, by their first bytes */
 	uint8_t			 keys[DIGEST_LEN];		/* of authkeys, as they were read last */
 
 	/* desk_alert.c */

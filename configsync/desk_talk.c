@@ -71,6 +71,17 @@ read_small(struct desk *d, const struct entry *e)
 	return NULL;
 }
 
+/* A content that went with news of this link is there: a renamed file's is not sent again. */
+static bool
+was_sent(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	uint8_t *at = d->sent[(digest[0] | digest[1] << 8) % DESK_SENT];
+	bool was = memcmp(at, digest, DIGEST_LEN) == 0;
+
+	memcpy(at, digest, DIGEST_LEN);
+	return was;
+}
+
 /* News of small files have their contents with them: the peer need not ask. Those of what was made there have none. */
 static void
 send_news(struct desk *d, const struct wire *w)
@@ -92,7 +103,7 @@ send_news(struct desk *d, const struct wire *w)
 		const struct entry *e = row[i].entry;
 
 		if (ours && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
-		    (row[i].content = read_small(d, e)) != NULL) {
+		    !was_sent(d, e->digest) && (row[i].content = read_small(d, e)) != NULL) {
 			row[i].content_len = (uint32_t)e->size;
 			along += e->size;
 		}
@@ -171,6 +182,7 @@ forget_link(struct desk *d)
 	desk_want_forget(d);
 	desk_along_clear(d);
 	d->linked = d->full = false;
+	memset(d->sent, 0, sizeof d->sent);
 }
 
 static void
