@@ -124,8 +124,12 @@ slice_of(struct core *c)
 
 		r->dirty = false;
 		see(&l, r);
-		if (all || (row_m(r) != NULL && row_t(r) != NULL && !is_directory(row_m(r)) && !is_directory(row_t(r))))
+		if (all)
 			continue;
+		if (!is_directory(row_m(r)) && !is_directory(row_t(r))) {
+			see_below(c, &l, r->path);	/* most often there is nothing */
+			continue;
+		}
 		for (struct row *o = c->open; o != NULL; o = o->ext->next) {
 			if (entry_path_within(o->path, r->path))
 				see(&l, o);

@@ -68,11 +68,12 @@ due(const struct settle *s, const struct pending *p)
 	return quiet < most ? quiet : most;
 }
 
+/* Single files wait for nothing, so all of them are one. */
 static struct pending *
 find(struct settle *s, const struct set_id *id)
 {
 	for (size_t i = 0; i < s->len; i++)
-		if (set_same(&s->at[i].set->id, id))
+		if (set_same(&s->at[i].set->id, id) || (id->kind == SET_SINGLE && s->at[i].set->id.kind == SET_SINGLE))
 			return &s->at[i];
 	return NULL;
 }
