@@ -275,7 +275,8 @@ is_new(const struct change *c)
 
 /*
  * Which installation each change goes in that goes at once: what is new by path, so that a directory is there before what is in it; all else,
- * with what is inseparable from it or stands below it, in the last one. How many, but for the last one.
+ * with what is inseparable from it or stands below it, in the last one. How many, but for the last one. What fits in one is not divided: bytes
+ * that are here at a path that changes too need not come then.
  */
 static uint32_t
 find_parts(struct plan *p, uint32_t *part)
@@ -310,7 +311,9 @@ find_parts(struct plan *p, uint32_t *part)
 		changes++;
 		bytes += c->kind == CHANGE_FILE && c->from == NULL ? c->to->size : 0;
 	}
-	return parts;
+	for (size_t i = 0; i < p->n && parts == 1; i++)
+		part[i] = PART_LAST;
+	return parts == 1 ? 0 : parts;
 }
 
 static void
