@@ -224,7 +224,7 @@ core_end(struct core *c)
 	if (c->link == CORE_LINKED) {
 		do {
 			core_flush_news(c);
-			if (!c->more && !c->held)
+			if (!c->more)
 				core_evaluate(c);
 		} while (c->say.len > 0 || core_settle_first(c));
 	}
@@ -326,18 +326,6 @@ core_again(struct core *c, const char *path, bool below)
 }
 
 /* ---------------------------------------------------------------- small events */
-
-void
-core_hold(struct core *c, bool held, uint64_t now_ms)
-{
-	if (held || !c->held) {
-		c->held = held;
-		return;
-	}
-	core_begin(c, now_ms);
-	c->held = false;
-	core_end(c);
-}
 
 void
 core_role(struct core *c, enum wire_role role, uint64_t tenure, uint64_t now_ms)

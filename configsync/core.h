@@ -164,8 +164,6 @@ void	core_link(struct core *, bool up, uint64_t now_ms);
  */
 void	core_wire(struct core *, const struct wire *, uint64_t now_ms, uint64_t wall_ms);
 void	core_role(struct core *, enum wire_role, uint64_t tenure, uint64_t now_ms);
-/* While held, nothing new is begun: what comes at once is judged together when that is over. For milliseconds. */
-void	core_hold(struct core *, bool held, uint64_t now_ms);
 enum core_have { CORE_HAVE, CORE_ABSENT };	/* ABSENT: the other node has it no more, or the quota forbids it */
 void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_have, const char *why, uint64_t now_ms);
 void	core_verified(struct core *, uint64_t job, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);

@@ -185,7 +185,7 @@ core_link(struct core *c, bool up, uint64_t now_ms)
 	}
 	forget_theirs(c);
 	core_forget_lists(c);
-	c->sent_hello = c->heard_hello = c->compared = c->more = c->held = c->their_index_done = false;
+	c->sent_hello = c->heard_hello = c->compared = c->more = c->their_index_done = false;
 	c->need_tree = c->need_index = c->serve_tree = c->serve_index = false;
 	if (up) {
 		c->link = CORE_WAITING;

@@ -126,7 +126,7 @@ struct core {
 	struct manifest	*their_tree;
 	struct index_row *their_index;
 	size_t		 their_indexes, their_index_room;
-	bool		 their_index_done, more, held;
+	bool		 their_index_done, more;
 	enum wire_role	 role;
 	uint64_t	 tenure;
 

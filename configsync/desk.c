@@ -165,7 +165,6 @@ end(struct desk *d)
 	loop_timer_free(d->watch_timer);
 	loop_timer_free(d->take_timer);
 	loop_timer_free(d->keep_timer);
-	loop_timer_free(d->hold_timer);
 	loop_timer_free(d->rest_timer);
 	loop_timer_free(d->prune_timer);
 	loop_timer_free(d->say_timer);

@@ -115,8 +115,6 @@ struct desk {
 	/* desk_talk.c */
 	struct net		*net;
 	struct spool		*spool;
-	struct loop_timer	*hold_timer;			/* of core_hold() */
-	uint64_t		 hold_until_ms;			/* 0: it is not held */
 	struct outgoing		*outgoing, **outgoing_end;	/* messages that have no room yet */
 	struct sending		*sending, *sending_last;	/* desk_serve.c */
 	size_t			 sendings;

@@ -18,7 +18,6 @@
 #include "common/zstd.h"
 #include "configsync/beneath.h"
 
-#define HOLD_MS 10		/* at most */
 #define ALONG_MAX (512u << 10)	/* bytes of contents in one WIRE_NEWS */
 #define SPOOL_ONE (4ull << 30)
 #define SPOOL_ALL (8ull << 30)
@@ -182,8 +181,6 @@ forget_link(struct desk *d)
 	desk_serve_forget(d);
 	desk_want_forget(d);
 	desk_along_clear(d);
-	d->hold_until_ms = 0;		/* core_link() forgets what was heard */
-	loop_timer_cancel(d->hold_timer);
 	d->linked = d->full = false;
 	memset(d->sent, 0, sizeof d->sent);
 }
@@ -213,40 +210,9 @@ down(void *arg, enum channel_why why, const char *sentence)
 }
 
 static void
-judge(struct desk *d)
-{
-	d->hold_until_ms = 0;
-	loop_timer_cancel(d->hold_timer);
-	core_hold(d->core, false, clock_mono_ms());
-}
-
-static void
-judge_and_work(void *arg)
-{
-	judge(arg);
-	desk_work(arg);
-}
-
-/* News that come in a row are judged once, and installed together. The last one waits for nothing. */
-static void
-hold(struct desk *d, bool more)
-{
-	uint64_t now = clock_mono_ms();
-
-	if (!more || (d->hold_until_ms != 0 && now >= d->hold_until_ms)) {
-		judge(d);
-	} else if (d->hold_until_ms == 0) {
-		d->hold_until_ms = now + HOLD_MS;
-		loop_timer_at(d->hold_timer, d->hold_until_ms);
-		core_hold(d->core, true, now);
-	}
-}
-
-static void
 received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 {
 	struct desk *d = arg;
-	bool more = net_more(d->net);
 	struct wire w;
 	struct err err;
 
@@ -269,7 +235,6 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		desk_content_absent(d, w.absent.digest);
 		break;
 	case WIRE_NEWS:
-		hold(d, more);
 		take_along(d, &w.news);
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
@@ -287,8 +252,6 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		break;
 	}
 	wire_free(&w);
-	if (d->hold_until_ms != 0 && !more)
-		judge(d);
 	desk_work(d);
 }
 
@@ -385,7 +348,6 @@ desk_connect(struct desk *d, struct err *err)
 		if (!spool_open(dir, &limits, &d->spool, err))
 			return false;
 		desk_sweep(d);
-		d->hold_timer = loop_timer_new(d->loop, judge_and_work, d);
 		d->outgoing_end = &d->outgoing;
 	}
 	memset(&keys, 0, sizeof keys);

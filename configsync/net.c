@@ -464,12 +464,6 @@ net_pause(struct net *n, bool paused)
 		net_pipe_pause(n->pipe, paused);
 }
 
-bool
-net_more(const struct net *n)
-{
-	return n->pipe != NULL && net_pipe_more(n->pipe);
-}
-
 void
 net_drop(struct net *n, const char *why)
 {

@@ -55,8 +55,6 @@ void	net_free(struct net *);		/* at once, no callback, no last words; NULL is al
 
 /* As channel_send(). */
 enum channel_sent net_send(struct net *, uint8_t type, const void *bytes, size_t len);
-/* Within received(): is more on its way to it already? */
-bool	net_more(const struct net *);
 /* Nothing is told until it is taken back, but ended(), and the peer waits with what it has to say. */
 void	net_pause(struct net *, bool paused);
 /* End the stream that is up, as channel_drop(): what came made no sense. */

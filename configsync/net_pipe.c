@@ -4,7 +4,6 @@
 #include "configsync/net_pipe.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -185,14 +184,6 @@ in_take(struct net_pipe *p)
 	}
 	queue_take(&p->in, HEAD + len);
 	return true;
-}
-
-bool
-net_pipe_more(const struct net_pipe *p)
-{
-	struct pollfd wait = { .fd = p->fd, .events = POLLIN };
-
-	return p->in.len > HEAD + u32(p->in.bytes + p->in.at) || (poll(&wait, 1, 0) == 1 && (wait.revents & POLLIN) != 0);
 }
 
 /* False: the pipe is gone. */

@@ -31,8 +31,6 @@ struct net_pipe_calls {
 struct net_pipe *net_pipe_new(struct loop *, int fd, size_t body_max, const struct net_pipe_calls *, void *arg);
 void	net_pipe_free(struct net_pipe *);	/* at once; NULL is allowed */
 void	net_pipe_put(struct net_pipe *, uint8_t type, uint32_t stream, const void *bytes, size_t len);
-/* Within frame(): is there more behind that frame? */
-bool	net_pipe_more(const struct net_pipe *);
 size_t	net_pipe_waits(const struct net_pipe *);	/* bytes that the kernel has not taken yet */
 void	net_pipe_tell_below(struct net_pipe *, size_t bytes);	/* drained(), once, from the loop */
 void	net_pipe_pause(struct net_pipe *, bool paused);

@@ -463,29 +463,6 @@ START_TEST(many_new_files_are_installed_in_parts_one_after_the_other)
 }
 END_TEST
 
-START_TEST(news_that_come_while_it_is_held_are_judged_together)
-{
-	struct manifest *none = toy_sealed(manifest_new()), *one = files(1, 9), *two = files(2, 9);
-	struct core *a, *b = beta_with_news(none, &a);
-	size_t changes = 0;
-
-	core_hold(b, true, 11);
-	finds(a, one, b);
-	finds(a, two, b);
-	ck_assert_uint_eq(drain(b, CORE_NEED, NULL), 0);
-	core_hold(b, false, 12);
-	ck_assert_uint_eq(drain(b, CORE_NEED, NULL), 1);
-	core_content(b, two->at[0].digest, CORE_HAVE, NULL, 12);
-	ck_assert_uint_ne(asked_for(b, &changes), 0);
-	ck_assert_uint_eq(changes, 2);
-	core_free(a);
-	core_free(b);
-	manifest_free(none);
-	manifest_free(one);
-	manifest_free(two);
-}
-END_TEST
-
 START_TEST(what_comes_after_a_part_that_could_not_be_installed_is_planned_anew)
 {
 	struct manifest *m = files(5, 5), *none = toy_sealed(manifest_new());
@@ -525,7 +502,6 @@ main(void)
 	tcase_add_test(tcase, what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_part_if_it_was_refused);
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
-	tcase_add_test(tcase, news_that_come_while_it_is_held_are_judged_together);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
