@@ -10,6 +10,7 @@
 #include "common/clock.h"
 
 #define BUSY_MS 50
+#define BUSY_SOON 5u		/* looks that come sooner: after 1, 2, 4, 8, 16 ms */
 #define BUSY_LONG 200u		/* looks, ten seconds: then a person should know */
 
 struct busy { char *path; unsigned int looks; bool due; };
@@ -61,7 +62,8 @@ note(struct desk *d, const char *path, const char *text)
 		core_problem(d->core, note_word(NOTE_BEING_WRITTEN), path, text, clock_wall_ms());
 	if (d->busy_timer == NULL)
 		d->busy_timer = loop_timer_new(d->loop, look_again, d);
-	loop_timer_in(d->busy_timer, BUSY_MS);
+	/* most often it is closed already, and the kernel not quite done with it: an edit is not to wait for that */
+	loop_timer_in(d->busy_timer, b->looks <= BUSY_SOON ? 1u << (b->looks - 1) : BUSY_MS);
 }
 
 static void
