@@ -71,8 +71,11 @@ $(O)/%.o: %.c
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
+# Of one name that stands in two objects of a library the linker takes what it meets first, and says nothing
 $(LIB): $(OBJ_lib)
 	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)twice=$$(nm $@ | awk '$$2 ~ /^[TDBR]$$/ { print $$3 }' | sort | uniq -d); \
+	[ -z "$$twice" ] || { echo "$@: defined in two files: $$twice"; rm -f $@; exit 1; }
 
 $(O)/mailpaird: $(MAIN_mailpaird:%.c=$(O)/%.o) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)

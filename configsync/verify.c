@@ -113,7 +113,7 @@ check_path(struct check *c, const char *path, char *ret, size_t size)
 }
 
 bool
-check_find(struct check *c, const char *path, char real[VIEW_PATH_MAX], enum fact *ret)
+verify_find(struct check *c, const char *path, char real[VIEW_PATH_MAX], enum fact *ret)
 {
 	struct err err = { 0 };
 

@@ -72,7 +72,7 @@ pem_of(struct check *c, const char *path, struct pem *ret, FILE *out, unsigned i
 	enum fact there;
 	size_t len;
 
-	if (!check_find(c, path, real, &there))
+	if (!verify_find(c, path, real, &there))
 		return false;
 	if (there == FACT_NO) {
 		check_say(c, VALIDITY_INVALID, path, 0, "/%s is missing, or a link that leads nowhere: key, certificate and chain belong together", path);
@@ -150,7 +150,7 @@ gather(struct check *c, const char *dir, struct files *files)
 		if (!set_same(&id, &c->job->set) || strcmp(name[i], "README") == 0)
 			continue;
 		/* what only goes, or never led anywhere, is not asked for */
-		ok = check_find(c, path, real, &there) && (there == FACT_NO || sort_in(c, path, files));
+		ok = verify_find(c, path, real, &there) && (there == FACT_NO || sort_in(c, path, files));
 	}
 	view_names_free(name, names);
 	return ok;
@@ -247,7 +247,7 @@ fits(struct check *c, const char *cert, const char *key, const char *public, str
 	enum fact there;
 	enum validity v;
 
-	if (!pem_of(c, cert, &pem, NULL, 0) || !check_find(c, cert, real, &there))
+	if (!pem_of(c, cert, &pem, NULL, 0) || !verify_find(c, cert, real, &there))
 		return VALIDITY_UNKNOWN;		/* or INVALID, as said */
 	if (pem.certificates == 0)
 		return check_say(c, VALIDITY_INVALID, cert, 0, "/%s holds no certificate", cert);
@@ -265,7 +265,7 @@ public_of(struct check *c, const char *key, char *ret, size_t size)
 	struct pem pem;
 	enum fact there;
 
-	if (!pem_of(c, key, &pem, NULL, 0) || !check_find(c, key, real, &there))
+	if (!pem_of(c, key, &pem, NULL, 0) || !verify_find(c, key, real, &there))
 		return VALIDITY_UNKNOWN;		/* or INVALID, as said */
 	if (pem.keys == 0)
 		return check_say(c, VALIDITY_INVALID, key, 0, "/%s holds no private key", key);
@@ -338,7 +338,7 @@ check_chain(struct check *c, const struct files *files, const struct facts *fact
 	bool any;
 	int status;
 
-	if (!check_path(c, "chain.pem", chain, sizeof chain) || !check_find(c, leaf, real, &there) ||
+	if (!check_path(c, "chain.pem", chain, sizeof chain) || !verify_find(c, leaf, real, &there) ||
 	    !write_chain(c, files, strcmp(facts->subject, facts->issuer) == 0, chain, &any))
 		return VALIDITY_UNKNOWN;
 	if (any) {
@@ -371,7 +371,7 @@ check_names(struct check *c, const char *leaf)
 
 	if (configured == NULL || configured->names == NULL)
 		return VALIDITY_VALID;
-	if (!check_find(c, leaf, real, &there))
+	if (!verify_find(c, leaf, real, &there))
 		return VALIDITY_UNKNOWN;
 	for (const char *const *name = configured->names; *name != NULL; name++) {
 		const char *const argv[] = { "openssl", "x509", "-in", real, "-noout", is_address(*name) ? "-checkip" : "-checkhost", *name, NULL };

@@ -200,7 +200,7 @@ main_file(struct check *c, const char *dir, char ret[VIEW_PATH_MAX])
 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		snprintf(ret, VIEW_PATH_MAX, "%s/%s", dir, names[i]);
-		if (!check_find(c, ret, real, &there))
+		if (!verify_find(c, ret, real, &there))
 			return false;
 		if (there == FACT_YES)
 			return true;

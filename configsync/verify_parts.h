@@ -36,7 +36,7 @@ int	check_run(struct check *, const char *const *argv, const char *const *env);
 enum validity check_complaints(struct check *, char *text, int status, const char *file);
 /* "work/PATH"; false, said as UNKNOWN, where it is too long. */
 bool	check_path(struct check *, const char *path, char *ret, size_t size);
-bool	check_find(struct check *, const char *path, char real[VIEW_PATH_MAX], enum fact *ret);	/* false: said as UNKNOWN */
+bool	verify_find(struct check *, const char *path, char real[VIEW_PATH_MAX], enum fact *ret);	/* false: said as UNKNOWN */
 /* Number of the line of file that begins with word and "="; 0: none. */
 unsigned int check_line_of(const struct view *, const char *file, const char *word);
 

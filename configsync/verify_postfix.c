@@ -208,7 +208,7 @@ judge_reference(struct postfix *p, struct reference *r)
 	if (!is_known(p, r->type->name))
 		return check_say(c, VALIDITY_INVALID, r->file, line, "/%s, line %u: %s names %s:/%s, and this node's Postfix has no \"%s\" (postconf -m): install its "
 		    "package, or name a type that both nodes have", r->file, line, r->parameter, r->type->name, r->path, r->type->name);
-	if (!check_find(c, r->path, real, &there))
+	if (!verify_find(c, r->path, real, &there))
 		return VALIDITY_UNKNOWN;
 	table = r->type->suffix != NULL && check_has_table(c, r->path, r->type->suffix);
 	if (there == FACT_NO && !table && ours)
@@ -335,7 +335,7 @@ copy_in(struct postfix *p, const char *path)
 	struct err err = { 0 };
 	enum fact there;
 
-	if (!check_find(p->c, path, real, &there))
+	if (!verify_find(p->c, path, real, &there))
 		return false;
 	if (there == FACT_NO)
 		check_say(p->c, VALIDITY_INVALID, path, 0, "/%s is missing, or is to go: Postfix does not run without it", path);
@@ -356,7 +356,7 @@ judge_pair(struct postfix *p, bool rewritten)
 		snprintf(p->key, sizeof p->key, "%s", p->cert);
 	if (p->cert[0] == '\0' || !(rewritten || view_changed(c->view, p->cert) || view_changed(c->view, p->key)))
 		return VALIDITY_VALID;
-	if (!check_find(c, p->cert, real, &cert) || !check_find(c, p->key, real, &key))
+	if (!verify_find(c, p->cert, real, &cert) || !verify_find(c, p->key, real, &key))
 		return VALIDITY_UNKNOWN;
 	return cert == FACT_YES && key == FACT_YES ? check_pair(c, p->cert, p->key, public, sizeof public) : VALIDITY_VALID;
 }

@@ -46,7 +46,7 @@ has_me(struct check *c, const char *dir)
 	enum fact there;
 
 	snprintf(path, sizeof path, "%s/me", dir);
-	if (!check_find(c, path, real, &there))
+	if (!verify_find(c, path, real, &there))
 		return VALIDITY_UNKNOWN;
 	return there == FACT_YES ? VALIDITY_VALID : check_say(c, VALIDITY_INVALID, path, 0, "/%s is missing, and no program of qmail runs without it; right is the "
 	    "name of the host", path);
