@@ -57,7 +57,7 @@ TOOLS      = $(patsubst tests/live/tools/%.c,$(O)/tools/%,$(wildcard tests/live/
              $(patsubst tests/config/tools/%.c,$(O)/tools/%,$(wildcard tests/config/tools/*.c))
 
 .PHONY: help all deps demo tools unit docs check check-unit check-asan check-layers check-tidy check-docs check-cli \
-        check-clang check-queue check-config check-live check-secrets check-fuzz asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls bench-config
+        check-clang check-queue check-config check-live check-secrets check-fuzz core-mutants asan fuzz fuzz-targets lint format install clean bench-failover bench-takeover bench-peers bench-queue bench-stalls bench-config
 .DEFAULT_GOAL = all
 .SECONDARY:
 
@@ -162,6 +162,14 @@ check-asan:     ## the unit tests with AddressSanitizer and UndefinedBehaviorSan
 	@ASAN_OPTIONS=detect_leaks=0 MAILPAIR_CORE_SCHEDULES=300 tests/each $(patsubst tests/unit/%.c,build/clang-san/tests/%,$(UNIT_SAN))
 
 asan: check-asan ## the same
+
+core-mutants: export M_CC = $(CC)
+core-mutants: export M_CFLAGS = $(CFLAGS)
+core-mutants: export M_LDFLAGS = $(LDFLAGS)
+core-mutants: export M_LIBS = -lcheck -lsubunit -lm -lrt -lpthread $(LIBS_common)
+core-mutants: export TABLE ?=
+core-mutants: $(addprefix $(O)/tests/test_config_,core_model core diff) ## small mistakes in the decision of mailpair-config: each must be noticed (NAMES, TABLE=file)
+	@tests/unit/core_mutants/run $(O) $(NAMES)
 
 check-layers:   ## who may include whom
 	@tests/layers.sh

@@ -448,6 +448,8 @@ core_evaluate(struct core *c)
 
 		if (r->ext == NULL && r->v == NULL)
 			continue;	/* gone from both */
+		if (r->ext != NULL && r->ext->m == NULL && r->ext->t == NULL)
+			core_relate(c, r);	/* what it stood in can be read again, and it is gone */
 		item[n] = (struct item){ .row = r, .kind = CONFLICT_BOTH };
 		item[n].state = view(c, r, &s, &item[n].kind);
 		wait_for_place(item, n++, &s);

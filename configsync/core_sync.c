@@ -176,11 +176,15 @@ news_row_ok(struct core *c, const struct wire_news_row *n)
 static void
 heard(struct core *c, const struct wire_news_row *n, struct origin *from)
 {
-	struct row *r = tree_get(c, n->path);
 	struct entry old;
+	struct row *r;
 	struct ext *x;
 	bool other;
 
+	c->clock = n->stamp > c->clock ? n->stamp : c->clock;
+	if (n->entry == NULL && (n->stamp & 1) == c->side && tree_find(&c->tree, n->path, strlen(n->path)) == NULL)
+		return;		/* they know of a deletion of mine that is over: to answer that would never end */
+	r = tree_get(c, n->path);
 	other = (entry_diff(version_entry(row_t(r), r->path, &old), n->entry) & ~ENTRY_DIFF_TIME) != 0;
 	x = row_open(c, r);
 	row_set_t(c, r, n->entry);
@@ -191,7 +195,6 @@ heard(struct core *c, const struct wire_news_row *n, struct origin *from)
 		core_release(c, r);
 	}
 	x->st = n->stamp;
-	c->clock = n->stamp > c->clock ? n->stamp : c->clock;
 	core_relate(c, r);
 	row_dirty(c, r);
 	if (x->job != 0 && !core_installing(c, r))

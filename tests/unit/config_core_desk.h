@@ -23,8 +23,9 @@ w_store(struct world *w, struct node *n, const struct core_store_row *row, bool 
 {
 	struct deferred *d = &n->late[n->lates++];
 
-	(void)w;
-	w_must(n->lates < sizeof n->late / sizeof n->late[0]);
+	law(w, n->lates < sizeof n->late / sizeof n->late[0], "versions are stored without an end", n->name, row->path);
+	if (w->broken[0] != '\0')
+		n->lates = 1;
 	*d = (struct deferred){ .path = w_at(row->path), .common = common, .states = 1ull << w_state(row->entry) };
 	if (row->entry != NULL)
 		d->kept.bytes = core_stamped(row->entry, row->stamp, &d->kept.len);
@@ -319,6 +320,7 @@ w_crash(struct world *w, struct node *n)
 	w->crashes++;
 	core_free(n->core);
 	n->core = NULL;
+	memset(n->valid, 0, sizeof n->valid);
 	n->todos = 0;
 	n->scanning = n->wants_scan = false;
 	w_forget_late(n);
@@ -370,13 +372,22 @@ w_new_rules(struct world *w, struct node *n, int rules)
 
 /* ---------------------------------------------------------------- jobs */
 
+/* Do changes of the other node count? */
+static inline bool
+w_may(const struct world *w, const struct core *c)
+{
+	bool mine = c->role == WIRE_ROLE_ACTIVE, theirs = c->peer_hello.role == WIRE_ROLE_ACTIVE;
+
+	return w->both || (theirs && (!mine || c->peer_hello.tenure > c->tenure));
+}
+
 static inline void
-w_todo(struct node *n, const struct core_action *a)
+w_todo(const struct world *w, struct node *n, const struct core_action *a)
 {
 	struct pending *p = &n->todo[n->todos++];
 
 	w_must(n->todos < sizeof n->todo / sizeof n->todo[0]);
-	*p = (struct pending){ .type = a->type, .job = a->job };
+	*p = (struct pending){ .type = a->type, .job = a->job, .may = w_may(w, n->core) };
 	if (a->type == CORE_NEED)
 		memcpy(p->digest, a->entry->digest, DIGEST_LEN);
 }
@@ -424,7 +435,7 @@ w_act(struct world *w, struct node *n)
 		case CORE_NEED:
 		case CORE_VERIFY:
 		case CORE_INSTALL:
-			w_todo(n, a);
+			w_todo(w, n, a);
 		}
 	}
 	if (drop)
@@ -470,69 +481,21 @@ w_verify(struct world *w, struct node *n, const struct pending *p)
 			verdict = VALIDITY_INVALID;
 	}
 	w->refused += verdict == VALIDITY_INVALID;
+	n->valid[p->job.id % W_JOBS] += verdict == VALIDITY_VALID;
 	w_say("%6lu %s: %s is %s", (unsigned long)w->now, n->name, p->job.set->key, verdict == VALIDITY_VALID ? "valid" : "not valid");
 	core_verified(n->core, p->job.id, verdict, "a sentence", w->now, w->now);
 	w_act(w, n);
 }
 
-/* As configsync/install.c: refused are single ones, and what needs them; the first that fails later ends it. False: the program was killed. */
-static inline bool
-w_apply(struct world *w, struct node *n, const struct core_job *job, struct report *report, bool *ret_done)
-{
-	size_t most = !w->quiet && w_one_in(w, 25) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
-	size_t fails = !w->quiet && w_one_in(w, 20) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
-	uint64_t skip = 0, done = 0;
-	enum note_kind kind;
-
-	w_must(job->changes <= 64);
-	for (size_t i = 0; i < job->changes; i++) {
-		const char *why = (skip >> i & 1) != 0 ? NULL : w_refuses(n, &job->change[i], &kind);
-
-		if (why == NULL)
-			continue;
-		report_add(report, kind, job->change[i].path, "%s", why);
-		w_say("%6lu %s: %s: %s", (unsigned long)w->now, n->name, job->change[i].path, why);
-		for (size_t k = 0; k < job->changes; k++) {
-			if (k == i || (skip >> k & 1) != 0)
-				skip |= 1ull << k;
-			else if (entry_path_within(job->change[k].path, job->change[i].path) ||
-			    (job->change[k].kind == CHANGE_HARD && strcmp(job->change[k].from, job->change[i].path) == 0)) {
-				report_add(report, NOTE_REFUSED, job->change[k].path, "needs what is not done");
-				skip |= 1ull << k;
-			}
-		}
-	}
-	*ret_done = true;
-	for (size_t i = 0; i < most && *ret_done; i++) {
-		const struct change *c = &job->change[i];
-
-		if ((skip >> i & 1) != 0)
-			continue;
-		*ret_done = i != fails && w_change(w, n, c);
-		done |= (uint64_t)*ret_done << i;
-		n->synced = n->disk;
-		if (c->to != NULL && c->to->type == ENTRY_FILE && c->to->user.name[0] != '\0' && strcmp(c->to->user.name, "root") != 0 && strcmp(n->name, "beta") == 0)
-			report_add(report, NOTE_UNKNOWN_OWNER, c->path, "user %s is unknown here", c->to->user.name);
-		if (!*ret_done && i != fails && c->kind == CHANGE_REMOVE && !w_empty(&n->disk, w_at(c->path))) {
-			report_add(report, NOTE_NOT_EMPTY, c->path, "holds something that is not carried, so it stays");
-			*ret_done = true;
-		}
-		w_say("%6lu %s: %s %s%s", (unsigned long)w->now, n->name, change_word(c->kind), c->path, *ret_done ? "" : " cannot be done");
-	}
-	for (size_t i = 0; i < job->changes && !*ret_done; i++) {
-		if (((skip | done) >> i & 1) == 0)
-			report_add(report, NOTE_NOT_DONE, job->change[i].path, "the old one stands");
-	}
-	return most == job->changes;
-}
-
 static inline void
-w_keep_old(struct node *n, const struct core_job *job)
+w_keep_old(struct world *w, struct node *n, const struct core_job *job)
 {
 	w_flush(n);
 	for (size_t i = 0; i < job->changes; i++) {
 		const struct change *c = &job->change[i];
 
+		law(w, n->valid[job->id % W_JOBS] > 0 || (!entry_path_within(c->path, "d/z") && !entry_path_within(c->path, "e/s")) || core_only_time(c),
+		    "a set was installed that was not found valid", n->name, c->path);
 		if (c->was != NULL)
 			n->stored[w_at(c->path)] |= 1ull << w_state(c->was);
 		if (c->kind == CHANGE_RENAME)
@@ -549,8 +512,13 @@ w_install(struct world *w, struct node *n, const struct pending *p)
 	uint32_t paths = 0;
 	bool done = !n->full, alive = true;
 
+	for (size_t i = 0; i < p->job.changes; i++) {
+		int path = w_at(p->job.change[i].path);
+
+		law(w, p->may || n->ordered[path] != 0 || w_variant(n, path) >= 0, "what the wrong node changed was taken", n->name, w_path[path]);
+	}
 	if (done) {
-		w_keep_old(n, &p->job);
+		w_keep_old(w, n, &p->job);
 		alive = w_apply(w, n, &p->job, &report, &done);
 	}
 	w->failed += !done;

@@ -242,6 +242,7 @@ w_take(struct world *w, struct node *n, int path, int state, uint32_t ino, int64
 		return;
 	w_say("%6lu %s: %s is installed, %d over %d (inode %u)", (unsigned long)w->now, n->name, w_path[path], state, old, ino);
 	w->installed++;
+	w->variants += w_variant(n, path) >= 0;
 	law(w, w_may_replace(w, n, path, old, state), "a version was overwritten that was not the base of the new one, without an order", n->name,
 	    w_path[path]);
 	law(w, old < W_FIRST || (n->stored[path] >> old & 1) != 0, "a version was overwritten that is not in the store", n->name, w_path[path]);
@@ -325,6 +326,72 @@ w_change(struct world *w, struct node *n, const struct change *c)
 		w_take(w, n, path, w_state(c->to), ++w->inodes, c->to->mtime_s);
 	}
 	return true;
+}
+
+/* As vet() of configsync/install.c: refused are single ones, and what needs them. A bit for each. */
+static inline uint64_t
+w_vet(struct world *w, struct node *n, const struct core_job *job, struct report *report)
+{
+	uint64_t skip = 0;
+	enum note_kind kind;
+
+	w_must(job->changes <= 64);
+	for (size_t i = 0; i < job->changes; i++) {
+		const struct change *c = &job->change[i];
+		const char *why = (skip >> i & 1) != 0 ? NULL : w_refuses(n, c, &kind);
+
+		if (why == NULL)
+			continue;
+		report_add(report, kind, c->path, "%s", why);
+		w_say("%6lu %s: %s: %s", (unsigned long)w->now, n->name, c->path, why);
+		skip |= 1ull << i;
+		for (size_t k = 0; k < job->changes; k++) {
+			if ((skip >> k & 1) != 0 || (!entry_path_within(job->change[k].path, c->path) &&
+			    (job->change[k].kind != CHANGE_HARD || strcmp(job->change[k].from, c->path) != 0)))
+				continue;
+			report_add(report, NOTE_REFUSED, job->change[k].path, "needs what is not done");
+			skip |= 1ull << k;
+		}
+	}
+	return skip;
+}
+
+static inline bool
+w_do(struct world *w, struct node *n, const struct change *c, struct report *report)
+{
+	bool ok = w_change(w, n, c);
+
+	if (ok && c->to != NULL && c->to->type == ENTRY_FILE && strcmp(c->to->user.name, "mail") == 0 && strcmp(n->name, "beta") == 0)
+		report_add(report, NOTE_UNKNOWN_OWNER, c->path, "user mail is unknown here");
+	if (!ok && c->kind == CHANGE_REMOVE && !w_empty(&n->disk, w_at(c->path))) {
+		report_add(report, NOTE_NOT_EMPTY, c->path, "holds something that is not carried, so it stays");
+		ok = true;
+	}
+	n->synced = n->disk;
+	w_say("%6lu %s: %s %s%s", (unsigned long)w->now, n->name, change_word(c->kind), c->path, ok ? "" : " cannot be done");
+	return ok;
+}
+
+/* The first that fails ends it. False: the program was killed in the middle. */
+static inline bool
+w_apply(struct world *w, struct node *n, const struct core_job *job, struct report *report, bool *ret_done)
+{
+	size_t most = !w->quiet && w_one_in(w, 25) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
+	size_t fails = !w->quiet && w_one_in(w, 20) ? toy_below(&w->toy, (unsigned int)job->changes) : job->changes;
+	uint64_t done = w_vet(w, n, job, report);
+
+	*ret_done = true;
+	for (size_t i = 0; i < most && *ret_done; i++) {
+		if ((done >> i & 1) != 0)
+			continue;
+		*ret_done = i != fails && w_do(w, n, &job->change[i], report);
+		done |= (uint64_t)*ret_done << i;
+	}
+	for (size_t i = 0; i < job->changes && !*ret_done; i++) {
+		if ((done >> i & 1) == 0)
+			report_add(report, NOTE_NOT_DONE, job->change[i].path, "the old one stands");
+	}
+	return most == job->changes;
 }
 
 #endif

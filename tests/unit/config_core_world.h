@@ -18,6 +18,7 @@
 #define W_STATES 63
 #define W_FIRST 3	/* the first that is no directory */
 #define W_QUEUE 512
+#define W_JOBS 256	/* are told apart */
 #define W_ALL ((1u << W_PATHS) - 1)
 
 static const char *const w_path[W_PATHS] = { "a", "b", "b@alpha", "b@beta", "c", "d", "d/x", "d/x@beta", "d/y", "d/z", "d/z/k", "e", "e/s", "e/s/1", "e/s/2",
@@ -37,7 +38,7 @@ struct disk { struct thing at[W_PATHS]; };
 struct message { uint8_t type; uint8_t *bytes; size_t len; };
 struct kept { uint8_t *bytes; size_t len; };		/* of core_stamped(); NULL: a deletion */
 struct deferred { int path; struct kept kept; uint64_t states; bool common; };
-struct pending { enum core_action_type type; struct core_job job; uint8_t digest[DIGEST_LEN]; };
+struct pending { enum core_action_type type; struct core_job job; uint8_t digest[DIGEST_LEN]; bool may; };	/* may: the other node writes */
 
 struct node {
 	const char	*name;
@@ -60,19 +61,20 @@ struct node {
 	struct message	 in[W_QUEUE];
 	size_t		 ins;
 	enum wire_role	 role;
+	uint8_t		 valid[W_JOBS];		/* sets of a job that were found valid */
 };
 
 struct world {
 	struct toy	 toy;
 	struct node	 node[2];
 	struct scope	*scope[2];
-	bool		 both, up, quiet;
+	bool		 both, up, quiet, strangers;	/* strangers: trees that differed from the beginning */
 	unsigned int	 jobs;			/* at once */
 	uint64_t	 now, tenure, epoch;
 	uint64_t	 replaces[W_PATHS][W_STATES + 2];
 	int		 fresh[W_PATHS];	/* the next state that nobody has had */
 	uint32_t	 inodes;
-	unsigned long	 installed, conflicts, orders, crashes, steps, refused, variants, said, failed;
+	unsigned long	 installed, conflicts, orders, crashes, steps, refused, variants, said, failed, undecided;
 	char		 broken[256];		/* the law that was broken, "" */
 };
 

@@ -322,6 +322,94 @@ START_TEST(what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_
 }
 END_TEST
 
+static void
+base(struct core *c, const char *name, const char *content, uint64_t stamp)
+{
+	struct manifest *m = letters(name, (const uint64_t[]){ 1 }, content);
+
+	core_base(c, name, &m->at[0], stamp);
+	manifest_free(m);
+}
+
+/* Two nodes with one file c, and what each had for common. */
+static void
+meet(struct core *a, const char *mine, uint64_t stamp_a, struct core *b, const char *theirs, uint64_t stamp_b)
+{
+	struct manifest *m = letters("c", (const uint64_t[]){ 1 }, mine), *t = letters("c", (const uint64_t[]){ 1 }, theirs);
+
+	base(a, "c", mine, stamp_a);
+	base(b, "c", theirs, stamp_b);
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, t, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	manifest_free(m);
+	manifest_free(t);
+}
+
+START_TEST(a_node_that_a_power_cut_set_back_gets_back_what_it_had)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 2, b, "y", 5);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert(s.to_take == 1 && s.conflicts == 0);
+	core_status(b, &s);
+	ck_assert(s.to_give == 1 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+START_TEST(one_stamp_of_two_versions_is_a_conflict)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 4, b, "y", 4);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+/* While z is put in place on b, a goes back to y, which b still has for its own. */
+START_TEST(what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *there = letters("c", (const uint64_t[]){ 9 }, "z");
+	const struct core_action *act;
+	struct core_status s;
+	uint64_t job = 0;
+
+	meet(a, "y", 2, b, "y", 2);
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
+	talk(a, b);
+	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL)
+		job = act->type == CORE_INSTALL ? act->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	read_into(a, "c", (const uint64_t[]){ 8 }, "y");
+	talk(a, b);
+	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
+	talk(b, a);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_take, 1);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.to_take, 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(there);
+}
+END_TEST
+
 static double
 now_s(void)
 {
@@ -500,6 +588,9 @@ main(void)
 	tcase_add_test(tcase, a_stamp_and_an_entry_come_back_from_the_store);
 	tcase_add_test(tcase, a_name_that_lost_its_mate_to_an_installation_is_read_again);
 	tcase_add_test(tcase, what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_part_if_it_was_refused);
+	tcase_add_test(tcase, a_node_that_a_power_cut_set_back_gets_back_what_it_had);
+	tcase_add_test(tcase, one_stamp_of_two_versions_is_a_conflict);
+	tcase_add_test(tcase, what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with);
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
