@@ -97,7 +97,7 @@ row_has(const struct fsm_row *row, enum fsm_act act)
 
 /*
  * A row on the way to owning: it takes the spool, or brings the proof or the agreement that lets another row take it.
- * The owner's way is the opposite one: to hand over.
+ * The owner's way is the opposite one: to hand over. Whether that is eased beforehand makes no difference to whether it is done.
  */
 static bool
 leads_on(const struct fsm_row *row, const struct why_facts *w)
@@ -105,7 +105,7 @@ leads_on(const struct fsm_row *row, const struct why_facts *w)
 	bool nobody = w->heard && w->facts.peer_holds == FACT_NO && w->peer_role != ROLE_ACQUIRING && w->peer_role != ROLE_ACTIVE;
 
 	if (w->role == ROLE_ACTIVE)
-		return (row->in & IN(ACTIVE)) != 0 && row->next == ROLE_RELEASING &&
+		return (row->in & IN(ACTIVE)) != 0 && row->next == ROLE_RELEASING && !row_has(row, ACT_EASE) &&
 		    row->on == (w->facts.spool == FACT_NO ? EV_SPOOL_STALLED : EV_OP_GIVE);
 	if ((row->in & IN(STANDBY)) == 0 || row->in == IN_ANY)
 		return false;

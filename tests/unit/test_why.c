@@ -34,9 +34,12 @@ facts_number(int n)
 	return f;
 }
 
+/* Behind a row that eases the unmount beforehand stands one that hands over without that: only that one decides. */
 static bool
 leads_to_owning(const struct fsm_row *row)
 {
+	if (row->acts[0] == ACT_EASE)
+		return false;
 	return row->next == ROLE_ACQUIRING || ((row->on == EV_OP_GIVE || row->on == EV_SPOOL_STALLED) && row->next == ROLE_RELEASING);
 }
 
