@@ -222,8 +222,8 @@ begin_in_place(struct engine *en, enum fsm_event on, const struct fsm_row *row)
 	    on == EV_OP_SERVICES_STOP ? "services stop" : on == EV_OP_SERVICES_START ? "services start" : fsm_event_name(on);
 
 	engine_trans_begin(en, kind, self, self, row->why);
-	/* what answered for an address when the spool was taken, perhaps long ago, may be gone, and another may have come */
-	if (on == EV_OP_SERVICES_START)
+	/* what answered for an address the last time, perhaps long ago, may be gone, and another may have come */
+	if (on == EV_OP_SERVICES_START || on == EV_ADDRESS_LOST)
 		engine_address_probe(en);
 }
 
