@@ -40,6 +40,9 @@ unit_run(Suite *suite, enum fork_status fork)
 	return failed == 0 ? 0 : 1;
 }
 
+/* As ck_assert_msg(), which tells libcheck of each time: for what is asked a hundred thousand times. */
+#define unit_must(so, ...) do { if (!(so)) ck_abort_msg(__VA_ARGS__); } while (0)
+
 /* Each test in a process of its own, unless CK_FORK=no. */
 static inline int
 unit_main(Suite *suite)

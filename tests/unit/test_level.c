@@ -44,7 +44,7 @@ START_TEST(each_level_event_of_the_table_is_among_them_once)
 		times[levels[i].on]++;
 	/* the command is given again to a standby that is started as one that was put away */
 	for (enum fsm_event on = 0; on < EV_COUNT; on++)
-		ck_assert_msg(times[on] == (fsm_event_is_level(on) || on == EV_OP_STANDBY), "%s: %d times", fsm_event_name(on), times[on]);
+		unit_must(times[on] == (fsm_event_is_level(on) || on == EV_OP_STANDBY), "%s: %d times", fsm_event_name(on), times[on]);
 }
 END_TEST
 
@@ -62,7 +62,7 @@ START_TEST(nothing_is_offered_that_cannot_be_as_the_table_says)
 
 		for (size_t i = 0; i < level_count; i++) {
 			if (level_so(&levels[i], &v) == FACT_YES)
-				ck_assert_msg(can[v.role][levels[i].on], "%s is offered to one that is %s", fsm_event_name(levels[i].on),
+				unit_must(can[v.role][levels[i].on], "%s is offered to one that is %s", fsm_event_name(levels[i].on),
 				    role_name(v.role));
 		}
 	}
@@ -78,7 +78,7 @@ START_TEST(who_does_not_hear_the_peer_is_told_nothing_by_it)
 
 		v.heard = false;
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			ck_assert_msg(so(&v, words[i]) == FACT_NO, "%s", fsm_event_name(words[i]));
+			unit_must(so(&v, words[i]) == FACT_NO, "%s", fsm_event_name(words[i]));
 	}
 }
 END_TEST
@@ -89,8 +89,8 @@ START_TEST(of_proven_silent_and_left_silence_says_the_least)
 		struct level_view v = any();
 
 		if (v.proven || v.left)
-			ck_assert(so(&v, EV_PEER_SILENT) == FACT_NO);
-		ck_assert((so(&v, EV_PROOF) == FACT_YES) == v.proven);
+			unit_must(so(&v, EV_PEER_SILENT) == FACT_NO, "peer-silent is told of a peer that left or is proven gone");
+		unit_must((so(&v, EV_PROOF) == FACT_YES) == v.proven, "proof is told %s", v.proven ? "not" : "without one");
 	}
 }
 END_TEST
