@@ -13,7 +13,7 @@ VERSION = 0.1.0
 WARN    = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wvla \
           -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings -Werror
 HARDEN  = -fPIE -fstack-protector-strong -fstack-clash-protection
-OPT     = $(if $(SAN),-O1,-O2)
+OPT     = $(if $(SAN),-O0,-O2)			# with the sanitizers it runs no slower so, and is compiled in half the time
 FORTIFY = $(if $(SAN),,-D_FORTIFY_SOURCE=2)	# the sanitizers bring their own checks
 CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(FORTIFY) -g $(WARN) $(HARDEN) -I. -DMAILPAIR_VERSION='"$(VERSION)"' -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -152,7 +152,7 @@ check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz 
 unit: $(UNIT)
 
 check-unit: unit ## unit tests (libcheck)
-	@tests/each $(UNIT)
+	@JOBS=6 tests/each $(UNIT)
 
 # one build with clang serves as the other compiler, for the sanitizers and for the fuzz targets
 SANITIZED = $(MAKE) --no-print-directory -j2 CC=clang SAN=1 FUZZ=1

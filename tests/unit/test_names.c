@@ -22,7 +22,7 @@
 #define ID "1wAAAA-000001-00"
 #define OTHER "1wAAAB-000001-00"
 
-static char root[64];
+static char root[UNIT_DIR_MAX];
 static struct queue_layout layout;
 static int64_t now;
 
@@ -84,8 +84,7 @@ place(const char *path, uint8_t kind, enum queue_hash hash)
 static void
 begin_tree(const char *mta)
 {
-	snprintf(root, sizeof root, "/tmp/mailpair-names-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert(unit_dir(root, "mailpair-names"));
 	layout = (struct queue_layout){ .mta = mta, .root = strdup(root) };
 }
 

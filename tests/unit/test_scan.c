@@ -48,10 +48,10 @@ found(enum finding_class class, enum problem problem, const char *path)
 
 START_TEST(every_file_is_told_once_with_any_number_of_threads)
 {
+	tree(2500);
 	for (unsigned int threads = 0; threads <= 8; threads += threads + 1) {
 		struct err err = { 0 };
 
-		tree(2500);
 		ck_assert(look_with(threads, true, &err));
 		ck_assert_uint_eq(findings.len, 0);
 		ck_assert_uint_eq(messages, 2500);
@@ -60,8 +60,8 @@ START_TEST(every_file_is_told_once_with_any_number_of_threads)
 		ck_assert_uint_eq(seen.directories, 7);
 		ck_assert(!seen.moved);
 		finish();
-		untree();
 	}
+	untree();
 }
 END_TEST
 

@@ -14,7 +14,7 @@
 #include "queuesync/scan.h"
 #include "tests/unit/check_bed.h"
 
-static char root[64], outside[80];
+static char root[UNIT_DIR_MAX], outside[UNIT_DIR_MAX + 16];
 static struct scan_seen seen;
 static const struct rules *scan_rules = &toy_rules_any;
 static bool scan_reads;			/* each file as it is met, as a deep look does */
@@ -50,8 +50,7 @@ write_file(const char *path, const char *text)
 static inline void
 tree(unsigned int n)
 {
-	snprintf(root, sizeof root, "/tmp/mailpair-scan-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert(unit_dir(root, "mailpair-scan"));
 	snprintf(outside, sizeof outside, "%s.out", root);
 	ck_assert_int_eq(mkdir(outside, 0700), 0);
 	for (const char *const *d = (const char *const[]){ "new", "cur", "cur/0", "cur/1", "cur/2", "log", NULL }; *d != NULL; d++)
