@@ -105,11 +105,12 @@ reader_at(void *arg, void *buf, size_t len, uint64_t offset)
 			return got;
 		r->at = offset;
 		r->len = (size_t)got;
+		r->shows = r->window;
 	}
 	have = r->len - (size_t)(offset - r->at);
 	if (len > have)
 		len = have;
-	memcpy(buf, r->window + (offset - r->at), len);
+	memcpy(buf, r->shows + (offset - r->at), len);
 	return (ssize_t)len;
 }
 
@@ -119,7 +120,18 @@ queue_source_file(struct queue_reader *r, int fd, uint64_t size)
 	r->fd = fd;
 	r->at = r->len = 0;
 	r->failed = 0;
+	r->shows = r->window;
 	return (struct queue_source){ .at = reader_at, .arg = r, .size = size };
+}
+
+void
+queue_reader_knows(struct queue_reader *r, const char *head, size_t len)
+{
+	if (head == NULL)
+		return;
+	r->at = 0;
+	r->len = len;
+	r->shows = head;
 }
 
 int

@@ -27,9 +27,12 @@ struct queue_reader {
 	uint64_t at;		/* the window's offset in the file */
 	size_t	 len;
 	int	 failed;
+	const char *shows;	/* window, or what others have read */
 	char	 window[READ_WINDOW];
 };
 struct queue_source queue_source_file(struct queue_reader *, int fd, uint64_t size);
+/* Its first bytes were read already, into memory that stays as long as the source is used. NULL: they were not. */
+void	queue_reader_knows(struct queue_reader *, const char *head, size_t len);
 
 /* What fstat(2) says of it, into *file (name, sub and place stay). -1 with errno. */
 int	queue_fstat(int fd, struct queue_file *);

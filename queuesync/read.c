@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "queuesync/batch_read.h"
 #include "queuesync/open.h"
 #include "queuesync/progress.h"
 #include "queuesync/ring.h"
 
 #define SLOTS 8
-#define JOBS 64		/* a slot: handing over costs as much as a file that is in the cache */
+#define JOBS BATCH_FILES	/* a slot: handing over costs as much as a file that is in the cache */
 
 enum job_end { JOB_READ, JOB_VANISHED, JOB_REFUSED };
 
@@ -36,34 +37,28 @@ struct pass {
 	const struct queue_layout *layout;
 	struct check		*check;
 	struct read_seen	*seen;
+	struct batch_pool	*readers;
 	int			 root;
 };
 
-static void
-read_opened(const struct pass *pass, struct job *job, int fd)
+/* Is it what was judged, to be read? */
+static enum job_end
+job_opened(struct job *job, int fd)
 {
-	struct queue_reader reader;
-	struct queue_source source;
 	uint64_t ino = job->asked.file.ino;
 
 	if (queue_fstat(fd, &job->asked.file) == -1) {
-		job->end = JOB_REFUSED;
 		job->sys = errno;
-		return;
+		return JOB_REFUSED;
 	}
 	/* What stands there now is not what was judged: a message of a running program that moved on. */
-	if ((ino != 0 && job->asked.file.ino != ino) || QUEUE_TYPE(job->asked.file.mode) != QUEUE_REGULAR) {
-		job->end = JOB_VANISHED;
-		return;
-	}
-	source = queue_source_file(&reader, fd, job->asked.file.size);
-	pass->rules->read(pass->layout, &job->asked.file, &source, &job->content, NULL);
-	job->end = reader.failed != 0 ? JOB_REFUSED : JOB_READ;
-	job->sys = reader.failed;
+	if ((ino != 0 && job->asked.file.ino != ino) || QUEUE_TYPE(job->asked.file.mode) != QUEUE_REGULAR)
+		return JOB_VANISHED;
+	return JOB_READ;
 }
 
-static void
-job_work(const struct pass *pass, struct job *job)
+static struct batch_file
+job_open(const struct pass *pass, struct job *job)
 {
 	int fd = queue_open(pass->root, job->path);
 
@@ -72,11 +67,28 @@ job_work(const struct pass *pass, struct job *job)
 		/* A link, a mount or a FIFO in its place by now: not the file that was judged. */
 		job->end = errno == ENOENT || errno == ELOOP || errno == EXDEV || errno == ENXIO || errno == ENOTDIR ?
 		    JOB_VANISHED : JOB_REFUSED;
-		return;
+		return (struct batch_file){ .fd = -1 };
 	}
+	job->end = job_opened(job, fd);
+	if (job->end != JOB_READ) {
+		close(fd);
+		fd = -1;
+	}
+	return (struct batch_file){ .fd = fd, .size = job->asked.file.size };
+}
+
+static void
+job_read(const struct pass *pass, struct job *job, const struct batch_file *opened)
+{
+	struct queue_reader reader;
+	struct queue_source source = queue_source_file(&reader, opened->fd, opened->size);
+
+	queue_reader_knows(&reader, opened->head, opened->len);
 	memset(&job->content, 0, sizeof job->content);
-	read_opened(pass, job, fd);
-	close(fd);
+	pass->rules->read(pass->layout, &job->asked.file, &source, &job->content, NULL);
+	job->end = reader.failed != 0 ? JOB_REFUSED : JOB_READ;
+	job->sys = reader.failed;
+	close(opened->fd);
 }
 
 static void
@@ -100,10 +112,21 @@ job_take(struct pass *pass, struct job *job)
 static void
 batch_work(void *arg, void *slot)
 {
+	const struct pass *pass = arg;
 	struct batch *batch = slot;
+	struct batch_reader *reader = batch->len > 1 ? batch_reader_take(pass->readers) : NULL;
+	struct batch_file opened[BATCH_FILES];
 
-	for (unsigned int i = 0; i < batch->len; i++)
-		job_work(arg, &batch->job[i]);
+	for (unsigned int i = 0, len; i < batch->len; i += len) {
+		len = batch_len(reader, batch->len - i);
+		for (unsigned int k = 0; k < len; k++)
+			opened[k] = job_open(pass, &batch->job[i + k]);
+		batch_read(reader, opened, len);
+		for (unsigned int k = 0; k < len; k++)
+			if (opened[k].fd != -1)
+				job_read(pass, &batch->job[i + k], &opened[k]);
+	}
+	batch_reader_give(pass->readers, reader);
 }
 
 static void
@@ -166,6 +189,7 @@ read_asked(const struct rules *rules, const struct queue_layout *layout, struct 
 	pass.root = open(layout->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pass.root == -1)
 		return err_set(err, errno, "the queue %s cannot be opened", layout->root);
+	pass.readers = batch_pool_new();
 	/* What is found in one round may ask for more: each round is taken whole before the next. */
 	do {
 		struct ring *ring = ring_new(&jobs, SLOTS, sizeof(struct batch), options->threads);
@@ -173,6 +197,7 @@ read_asked(const struct rules *rules, const struct queue_layout *layout, struct 
 		again = read_round(&pass, ring, options, &next_us);
 		ring_end(ring, NULL);
 	} while (again && !seen.cut);
+	batch_pool_free(pass.readers);
 	close(pass.root);
 	*ret = seen;
 	return true;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "queuesync/batch_read.h"
 #include "queuesync/open.h"
 #include "queuesync/progress.h"
 #include "queuesync/ring.h"
@@ -45,6 +46,7 @@ struct scan_stat {
 	struct check	*check;
 	const struct queue_layout *layout;
 	const struct rules *reading;		/* NULL: none */
+	struct batch_pool *readers;		/* NULL: as reading */
 	dev_t		 device;
 	struct ring	*ring;
 	struct slice	*filling;		/* NULL: none */
@@ -110,24 +112,50 @@ ask(int fd, dev_t device, struct queue_file *f)
  * Only what is regular is opened: to open a device can do something to it. Whatever goes wrong is left to ask(), and to the reading
  * that the check then asks for.
  */
-static bool
-read_at_once(const struct scan_stat *s, int directory, struct queue_file *f, struct queue_reader *reader, struct queue_content *ret)
+static int
+open_to_read(const struct scan_stat *s, int directory, struct queue_file *f)
 {
-	struct queue_source source;
-	bool ok;
-	int fd;
+	int fd = check_reads(s->reading, s->layout, f) ? queue_open_entry(directory, f->name) : -1;
 
-	if (!check_reads(s->reading, s->layout, f) || (fd = queue_open_entry(directory, f->name)) == -1)
-		return false;
-	ok = queue_fstat(fd, f) == 0 && QUEUE_TYPE(f->mode) == QUEUE_REGULAR;
-	if (ok) {
-		memset(ret, 0, sizeof *ret);
-		source = queue_source_file(reader, fd, f->size);
-		s->reading->read(s->layout, f, &source, ret, NULL);
-		ok = reader->failed == 0;
+	if (fd != -1 && (queue_fstat(fd, f) == -1 || QUEUE_TYPE(f->mode) != QUEUE_REGULAR)) {
+		close(fd);
+		fd = -1;
 	}
-	close(fd);
-	return ok;
+	return fd;
+}
+
+static bool
+read_opened(const struct scan_stat *s, const struct queue_file *f, const struct batch_file *opened, struct queue_content *ret)
+{
+	struct queue_reader reader;
+	struct queue_source source = queue_source_file(&reader, opened->fd, f->size);
+
+	queue_reader_knows(&reader, opened->head, opened->len);
+	memset(ret, 0, sizeof *ret);
+	s->reading->read(s->layout, f, &source, ret, NULL);
+	return reader.failed == 0;
+}
+
+/* As many entries as one batch takes: what can be read at once is. */
+static void
+read_some(const struct scan_stat *s, struct slice *slice, unsigned int from, unsigned int len, struct batch_reader *reader)
+{
+	struct batch_file opened[BATCH_FILES];
+
+	for (unsigned int i = 0; i < len; i++) {
+		struct queue_file *f = &slice->file[from + i];
+
+		opened[i].fd = slice->met[from + i] == MET_REGULAR ? open_to_read(s, slice->directory->fd, f) : -1;
+		opened[i].size = f->size;
+	}
+	batch_read(reader, opened, len);
+	for (unsigned int i = 0; i < len; i++) {
+		if (opened[i].fd == -1)
+			continue;
+		if (read_opened(s, &slice->file[from + i], &opened[i], &slice->content[from + i]))
+			slice->met[from + i] = MET_READ;
+		close(opened[i].fd);
+	}
 }
 
 /* In any thread. */
@@ -136,18 +164,19 @@ ask_slice(void *arg, void *slot)
 {
 	const struct scan_stat *s = arg;
 	struct slice *slice = slot;
-	struct queue_reader reader;	/* here, since so large a frame is not for nothing */
 
 	slice->late = slice->until_us != 0 && clock_mono_us() >= slice->until_us;
-	for (unsigned int i = 0; i < slice->len && !slice->late; i++) {
-		if (slice->met[i] == MET_REGULAR && slice->content != NULL &&
-		    read_at_once(s, slice->directory->fd, &slice->file[i], &reader, &slice->content[i])) {
-			slice->met[i] = MET_READ;
-			slice->sys[i] = 0;
-		} else {
-			slice->sys[i] = ask(slice->directory->fd, slice->device, &slice->file[i]);
+	if (slice->content != NULL && !slice->late) {
+		struct batch_reader *reader = batch_reader_take(s->readers);
+
+		for (unsigned int i = 0, len; i < slice->len; i += len) {
+			len = batch_len(reader, slice->len - i);
+			read_some(s, slice, i, len, reader);
 		}
+		batch_reader_give(s->readers, reader);
 	}
+	for (unsigned int i = 0; i < slice->len && !slice->late; i++)
+		slice->sys[i] = slice->met[i] == MET_READ ? 0 : ask(slice->directory->fd, slice->device, &slice->file[i]);
 }
 
 /* ---------------------------------------------------------------- telling */
@@ -242,6 +271,7 @@ scan_stat_new(struct check *check, const struct queue_layout *layout, dev_t devi
 	s->reading = options->reading;
 	s->device = device;
 	s->until_us = options->until_us;
+	s->readers = s->reading != NULL ? batch_pool_new() : NULL;
 	s->ring = ring_new(&jobs, s->reading != NULL ? SLICES_READ : SLICES, sizeof(struct slice), options->threads);
 	return s;
 }
@@ -260,6 +290,8 @@ scan_stat_end(struct scan_stat *s, const char *root, uint64_t *ret_vanished, boo
 	if (s->filling != NULL)
 		ring_push(s->ring);
 	ring_end(s->ring, slice_free);
+	if (s->readers != NULL)
+		batch_pool_free(s->readers);
 	*ret_vanished = s->vanished;
 	*ret_cut = *ret_cut || s->cut;
 	ok = s->refused == 0 || err_set(err, s->refused, "%s/%s cannot be looked at", root, s->refused_path);

@@ -89,6 +89,7 @@ library 'confuse\.h' common/conf
 library 'sqlite3\.h' common/db
 library 'zstd' common/zstd
 library 'inotifytools/' configsync/watch_inotify
+library 'liburing' queuesync/batch_read
 library 'systemd/' supervisor/notify
 library 'check\.h' 'tests/unit/*'
 

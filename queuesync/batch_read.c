@@ -1,0 +1,221 @@
+/*
+ * queuesync/batch_read.c - see batch_read.h. By liburing: the kernel keeps what one submission asks of the disk together until
+ * all of it is asked. Nothing but reads of files that are open already goes through it.
+ */
+#include "queuesync/batch_read.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "queuesync/open.h"
+
+#define ROOM (1u << 20)		/* of it only what was read into is memory */
+#define ALIGNED(n) (((n) + 63) / 64 * 64)
+#define READERS 12		/* at the same time, so many may need their files open */
+
+struct batch_reader {
+	struct io_uring	 uring;
+	char		*room;			/* NULL: given up */
+	struct batch_reader *next;
+};
+
+struct batch_pool { pthread_mutex_t lock; struct batch_reader *idle; };
+
+static atomic_bool forbidden;
+
+void
+batch_forbid(void)
+{
+	atomic_store(&forbidden, true);
+}
+
+bool
+batch_forbidden(void)
+{
+	return atomic_load(&forbidden);
+}
+
+/* ---------------------------------------------------------------- readers */
+
+struct batch_pool *
+batch_pool_new(void)
+{
+	struct batch_pool *pool = calloc(1, sizeof *pool);
+
+	if (pool == NULL)
+		abort();
+	pthread_mutex_init(&pool->lock, NULL);
+	return pool;
+}
+
+/* Whatever there is against it: it is asked once. */
+static struct batch_reader *
+reader_new(void)
+{
+	struct batch_reader *r = calloc(1, sizeof *r);
+	struct rlimit files = { 0 };
+
+	if (r == NULL || (r->room = malloc(ROOM)) == NULL)
+		abort();
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur > READERS * BATCH_FILES && io_uring_queue_init(BATCH_FILES, &r->uring, 0) == 0)
+		return r;
+	batch_forbid();
+	free(r->room);
+	free(r);
+	return NULL;
+}
+
+struct batch_reader *
+batch_reader_take(struct batch_pool *pool)
+{
+	struct batch_reader *r;
+
+	if (batch_forbidden())
+		return NULL;
+	pthread_mutex_lock(&pool->lock);
+	r = pool->idle;
+	if (r != NULL)
+		pool->idle = r->next;
+	pthread_mutex_unlock(&pool->lock);
+	return r != NULL ? r : reader_new();
+}
+
+static void
+reader_free(struct batch_reader *r)
+{
+	io_uring_queue_exit(&r->uring);
+	free(r->room);
+	free(r);
+}
+
+void
+batch_reader_give(struct batch_pool *pool, struct batch_reader *r)
+{
+	if (r == NULL)
+		return;
+	if (r->room == NULL) {
+		reader_free(r);
+		return;
+	}
+	pthread_mutex_lock(&pool->lock);
+	r->next = pool->idle;
+	pool->idle = r;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
+batch_pool_free(struct batch_pool *pool)
+{
+	while (pool->idle != NULL) {
+		struct batch_reader *r = pool->idle;
+
+		pool->idle = r->next;
+		reader_free(r);
+	}
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Puts down what is to be read; how many that is. */
+static unsigned int
+put_down(struct batch_reader *r, struct batch_file *file, unsigned int len)
+{
+	unsigned int asked = 0;
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < len; i++) {
+		size_t want = file[i].size < READ_WINDOW ? (size_t)file[i].size : READ_WINDOW;
+		struct io_uring_sqe *sqe;
+
+		if (file[i].fd == -1 || want == 0 || used + want > ROOM || (sqe = io_uring_get_sqe(&r->uring)) == NULL)
+			continue;
+		io_uring_prep_read(sqe, file[i].fd, r->room + used, (unsigned int)want, 0);
+		io_uring_sqe_set_data(sqe, &file[i]);
+		file[i].head = r->room + used;
+		used += ALIGNED(want);
+		asked++;
+	}
+	return asked;
+}
+
+/* Which of them were read; false: the kernel does not say so of all. */
+static bool
+take_back(struct batch_reader *r, unsigned int begun)
+{
+	while (begun > 0) {
+		struct io_uring_cqe *cqe;
+		unsigned int head, seen = 0;
+		int sys = io_uring_wait_cqe_nr(&r->uring, &cqe, begun);
+
+		if (sys != 0 && sys != -EINTR)
+			return false;
+		io_uring_for_each_cqe(&r->uring, head, cqe) {
+			struct batch_file *file = io_uring_cqe_get_data(cqe);
+
+			file->len = cqe->res > 0 ? (size_t)cqe->res : 0;
+			seen++;
+		}
+		io_uring_cq_advance(&r->uring, seen);
+		begun -= seen;
+	}
+	return true;
+}
+
+/* The kernel may write there still: it is left to it. */
+static void
+give_up(struct batch_reader *r)
+{
+	batch_forbid();
+	r->room = NULL;
+}
+
+static bool
+fetch(struct batch_reader *r, unsigned int asked)
+{
+	unsigned int begun = 0;
+	int got = 0;
+
+	while (begun < asked && ((got = io_uring_submit_and_wait(&r->uring, asked - begun)) > 0 || got == -EINTR))
+		begun += got > 0 ? (unsigned int)got : 0;
+	if (take_back(r, begun) && begun == asked)
+		return true;
+	give_up(r);
+	return false;
+}
+
+unsigned int
+batch_len(const struct batch_reader *r, unsigned int left)
+{
+	unsigned int most = r != NULL && r->room != NULL ? BATCH_FILES : 1;
+
+	return left < most ? left : most;
+}
+
+void
+batch_read(struct batch_reader *r, struct batch_file *file, unsigned int len)
+{
+	unsigned int worth = 0;
+	bool whole = true;
+
+	for (unsigned int i = 0; i < len; i++) {
+		file[i].head = NULL;
+		file[i].len = 0;
+		worth += file[i].fd != -1 && file[i].size > 0;
+	}
+	if (r == NULL || r->room == NULL || worth < 2)
+		return;
+	whole = fetch(r, put_down(r, file, len));
+	for (unsigned int i = 0; i < len; i++) {
+		if (!whole || file[i].len == 0) {
+			file[i].head = NULL;
+			file[i].len = 0;
+		}
+	}
+}
