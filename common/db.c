@@ -107,19 +107,36 @@ db_commit(struct db *db, struct err *err)
 	return false;
 }
 
+/* NULL: there is none yet. */
+static sqlite3_file *
+db_log_file(struct db *db)
+{
+	sqlite3_file *log = NULL;
+
+	sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	return log != NULL && log->pMethods != NULL ? log : NULL;
+}
+
+static bool
+db_log_sync(sqlite3_file *log)
+{
+	return log == NULL || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) == SQLITE_OK;
+}
+
+static bool
+db_synced(struct db *db, bool ok, struct err *err)
+{
+	db->unsynced = db->unsynced || !ok;
+	return ok || err_set(err, EIO, "%s %s: cannot bring it to the disk", db->name, db->path);
+}
+
 bool
 db_sync(struct db *db, struct err *err)
 {
-	sqlite3_file *log = NULL;
-	int code = SQLITE_OK;
-
 	if (!db->unsynced)
 		return true;
-	sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-	if (log != NULL && log->pMethods != NULL)
-		code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
-	db->unsynced = code != SQLITE_OK;
-	return code == SQLITE_OK || err_set(err, EIO, "%s %s: cannot bring it to the disk", db->name, db->path);
+	db->unsynced = false;
+	return db_synced(db, db_log_sync(db_log_file(db)), err);
 }
 
 bool
@@ -135,6 +152,42 @@ db_tidy(struct db *db, int pages, struct err *err)
 	db->log_pages = 0;	/* the next commit says how many there are */
 	db->unsynced = db->unsynced && code == SQLITE_BUSY;
 	return true;
+}
+
+bool
+db_wait_begin(struct db *db, int pages, struct db_wait *w)
+{
+	*w = (struct db_wait){ .log = db->unsynced ? db_log_file(db) : NULL, .path = db->path, .tidy = db->log_pages > pages };
+	db->unsynced = false;
+	if (w->tidy)
+		db->log_pages = 0;
+	return w->log != NULL || w->tidy;
+}
+
+/* Another connection, which SQLite lets do this beside the first one. That it is not done is no harm: the log is as good. */
+static void
+db_wait_tidy(const char *path)
+{
+	sqlite3 *sql = NULL;
+
+	if (sqlite3_open_v2(path, &sql, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+	    sqlite3_exec(sql, "PRAGMA schema_version", NULL, NULL, NULL) == SQLITE_OK)	/* before it has read it knows of no log */
+		sqlite3_wal_checkpoint_v2(sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	sqlite3_close_v2(sql);
+}
+
+void
+db_wait_run(struct db_wait *w)
+{
+	w->failed = !db_log_sync(w->log);
+	if (w->tidy && !w->failed)
+		db_wait_tidy(w->path);
+}
+
+bool
+db_wait_end(struct db *db, const struct db_wait *w, struct err *err)
+{
+	return db_synced(db, !w->failed, err);
 }
 
 /* SQLite would write the log back itself here, in the midst of a commit that somebody waits for. */

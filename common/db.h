@@ -50,6 +50,14 @@ bool	db_commit(struct db *, struct err *);	/* false: rolled back */
 bool	db_sync(struct db *, struct err *);	/* all commits are on disk; at no cost where they were */
 /* The log goes into the database as far as no reader needs it, where it has more than so many pages: two syncs, and writing them all. */
 bool	db_tidy(struct db *, int pages, struct err *);
+/*
+ * The same two for another thread: begin and end are for who has the database, and may use it in between; run is for any thread. It stays open from
+ * begin to end. False of begin: neither is to be done. False of end: it may not be on disk.
+ */
+struct db_wait { void *log; const char *path; bool tidy, failed; };
+bool	db_wait_begin(struct db *, int pages, struct db_wait *);
+void	db_wait_run(struct db_wait *);
+bool	db_wait_end(struct db *, const struct db_wait *, struct err *);
 void	db_rollback(struct db *);
 /* One sentence of SQL or more, without values. */
 bool	db_exec(struct db *, const char *sql, const char *what, struct err *);

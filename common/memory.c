@@ -37,3 +37,9 @@ memory_give_back(void)
 	malloc_trim(0);
 	dl_iterate_phdr(give_back_segments, &page);
 }
+
+void
+memory_one_reserve(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+}

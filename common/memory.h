@@ -11,4 +11,7 @@
  */
 void	memory_give_back(void);
 
+/* For a process whose other threads need little: they take from the same reserve as the first one. To be called before there are any. */
+void	memory_one_reserve(void);
+
 #endif

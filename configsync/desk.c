@@ -187,6 +187,7 @@ desk_run(const struct desk_setup *how)
 	if (!desk_rules_read(&d))
 		return 2;
 	umask(077);
+	memory_one_reserve();
 	d.loop = loop_new();
 	term = loop_signal_new(d.loop, SIGTERM, stop, &d);
 	interrupt = loop_signal_new(d.loop, SIGINT, stop, &d);

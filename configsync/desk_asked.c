@@ -56,7 +56,7 @@ asked_status(struct desk *d, struct ctl_reply *r)
 	ctl_fact(r, "in_step", st.in_step ? FACT_YES : st.link == CORE_LINKED && st.scanned ? FACT_NO : FACT_UNKNOWN);
 	ctl_count(r, "files", st.paths);
 	ctl_count(r, "pending", st.to_take + st.to_give);
-	ctl_fact(r, "kept", d->keeping == NULL && d->rest_by_ms == 0 ? FACT_YES : FACT_NO);	/* every version, and on the disk */
+	ctl_fact(r, "kept", d->keeping == NULL && d->rest_by_ms == 0 && !store_syncing(d->store) ? FACT_YES : FACT_NO);	/* every version, and on the disk */
 	ctl_count(r, "conflicts", st.conflicts);
 	ctl_say(r, "node", d->conf->node[d->self]);
 	ctl_say(r, "role", role_word(d->role));

@@ -9,9 +9,10 @@
 
 #include "common/clock.h"
 
-#define BUSY_MS 50
-#define BUSY_SOON 5u		/* looks that come sooner: after 1, 2, 4, 8, 16 ms */
-#define BUSY_LONG 200u		/* looks, ten seconds: then a person should know */
+#define BUSY_US 50000u		/* until the next look; but the first ones come after ... */
+#define BUSY_SOON_US 100u	/* ... this, and twice as long each time */
+#define BUSY_SOON 9u
+#define BUSY_LONG 205u		/* looks, ten seconds: then a person should know */
 
 struct busy { char *path; unsigned int looks; bool due; };
 
@@ -63,7 +64,7 @@ note(struct desk *d, const char *path, const char *text)
 	if (d->busy_timer == NULL)
 		d->busy_timer = loop_timer_new(d->loop, look_again, d);
 	/* most often it is closed already, and the kernel not quite done with it: an edit is not to wait for that */
-	loop_timer_in(d->busy_timer, b->looks <= BUSY_SOON ? 1u << (b->looks - 1) : BUSY_MS);
+	loop_timer_at_us(d->busy_timer, clock_mono_us() + (b->looks <= BUSY_SOON ? BUSY_SOON_US << (b->looks - 1) : BUSY_US));
 }
 
 static void

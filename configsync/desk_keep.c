@@ -1,7 +1,7 @@
 /*
  * configsync/desk_keep.c - versions go to the store a moment after they were said to the peer, so that no edit waits for the
  * database; but what an installation replaces is there before, and on the disk. What came from the peer, and so may be replaced by the next
- * one from there, is brought to the disk soon; versions of this node when it is quiet.
+ * one from there, is brought to the disk soon; versions of this node when it is quiet; both beside the loop.
  */
 #include "configsync/desk_priv.h"
 
@@ -29,6 +29,7 @@
 #define FRESH_BYTES (2u << 20)
 #define ROWS_MAX 200000		/* that wait while the store cannot be written */
 #define PRUNE_MS (600u * 1000)
+#define PRUNE_FIRST_MS 2000u	/* soon: the first one reads all that is kept */
 
 /* Rows of one origin. Texts and bytes are ours. */
 struct keeping {
@@ -48,6 +49,8 @@ struct keeping {
 	size_t		 done;		/* so many are in the store; a large one goes in pieces */
 	bool		 taken;		/* the bytes of small ones are in the store's memory, as far as they were to be had */
 };
+
+static void sync_soon(struct desk *);
 
 /* What was sent with the news: the file may be another one by now. */
 struct fresh { struct fresh *next; uint8_t digest[DIGEST_LEN]; uint8_t *bytes; size_t len; };
@@ -308,16 +311,39 @@ keep_some(struct desk *d)
 	return false;
 }
 
+/* What came from the peer, and was put while another wait was under way, is waited for in its turn. */
+static void
+synced(void *arg, const struct err *err)
+{
+	struct desk *d = arg;
+
+	if (err != NULL)
+		log_warnx("%s", err->text);
+	if (d->keep_sync && d->keeping == NULL)
+		sync_soon(d);
+}
+
+static void
+sync_soon(struct desk *d)
+{
+	if (store_syncing(d->store))
+		return;
+	d->keep_sync = false;
+	store_sync_later(d->store, d->loop, false, synced, d);
+}
+
 /* Nothing has been put for a while, or something is put all the time. */
 static void
 rest(void *arg)
 {
 	struct desk *d = arg;
-	struct err err;
 
+	if (store_syncing(d->store)) {
+		loop_timer_in(d->rest_timer, REST_MS);
+		return;
+	}
 	d->rest_by_ms = 0;
-	if (!store_sync(d->store, &err) || !store_tidy(d->store, true, &err))
-		log_warnx("%s", err.text);
+	store_sync_later(d->store, d->loop, true, synced, d);
 }
 
 /* What was put is on the disk soon. */
@@ -327,10 +353,9 @@ kept(struct desk *d)
 	uint64_t now = clock_mono_ms();
 	struct err err;
 
-	if (d->keep_sync && !store_sync(d->store, &err))
-		log_warnx("%s", err.text);
-	d->keep_sync = false;
-	if (!store_tidy(d->store, false, &err))
+	if (d->keep_sync)
+		sync_soon(d);
+	if (!store_tidy(d->store, &err))
 		log_warnx("%s", err.text);
 	if (d->rest_by_ms == 0)
 		d->rest_by_ms = now + REST_MOST_MS;
@@ -433,11 +458,18 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 		set_of_origin(d, &origin, &set);
 		ok = store_put(d->store, &set, change, n, err);
 	}
-	ok = ok && (!some || store_sync(d->store, err));
+	if (ok && some)
+		store_sync_later(d->store, d->loop, false, synced, d);
 	while (n > 0)
 		free((void *)(uintptr_t)change[--n].entry);
 	free(change);
 	return ok;
+}
+
+bool
+desk_kept_old(void *arg, struct err *err)
+{
+	return store_sync(((struct desk *)arg)->store, err);
 }
 
 /* ---------------------------------------------------------------- begin */
@@ -466,17 +498,18 @@ prune(void *arg)
 {
 	struct desk *d = arg;
 	const struct conf_sync *sync = &d->conf->sync;
-	uint64_t removed = 0, now = clock_wall_ms(), keep_ms = (uint64_t)sync->keep_s * 1000;
+	uint64_t removed = 0, now = clock_wall_ms(), keep_ms = (uint64_t)sync->keep_s * 1000, older_ms = now > keep_ms ? now - keep_ms : 0;
 	struct err err;
 
-	if (!store_prune(d->store, now > keep_ms ? now - keep_ms : 0, sync->keep_bytes, &removed, &err))
+	loop_timer_in(d->prune_timer, PRUNE_MS);
+	desk_sweep(d);
+	if (!store_prune_due(d->store, older_ms, sync->keep_bytes))
+		return;
+	if (!store_prune(d->store, older_ms, sync->keep_bytes, &removed, &err))
 		log_warnx("old versions of files cannot be removed: %s", err.text);
 	else if (removed > 0)
 		log_info("%llu old versions of files were removed: they are kept for %u days and up to %llu bytes", (unsigned long long)removed,
 		    sync->keep_s / 86400, (unsigned long long)sync->keep_bytes);
-	desk_sweep(d);
-	loop_timer_in(d->prune_timer, PRUNE_MS);
-	desk_work(d);
 }
 
 bool
@@ -499,7 +532,7 @@ desk_open_store(struct desk *d)
 	d->take_timer = loop_timer_new(d->loop, take, d);
 	d->rest_timer = loop_timer_new(d->loop, rest, d);
 	d->prune_timer = loop_timer_new(d->loop, prune, d);
-	loop_timer_in(d->prune_timer, PRUNE_MS / 10);
+	loop_timer_in(d->prune_timer, PRUNE_FIRST_MS);
 	return true;
 }
 

@@ -185,7 +185,8 @@ bool	desk_load_common(struct desk *);	/* the last common versions, to the core *
 void	desk_keep(struct desk *, const struct core_action *);
 /* Bytes of a small file that was just sent, malloc'd: they become the store's, where its version is kept. */
 void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len);
-bool	desk_keep_old(struct desk *, const struct core_job *, struct err *);
+bool	desk_keep_old(struct desk *, const struct core_job *, struct err *);	/* what it replaces goes to the store; on the disk ... */
+bool	desk_kept_old(void *desk, struct err *);		/* ... when this has said so: install_ready_f */
 void	desk_keep_all(struct desk *);	/* now */
 
 /* desk_talk.c */

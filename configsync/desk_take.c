@@ -294,7 +294,7 @@ tell_owners(struct desk *d, const struct core_job *job, const struct report *rep
 void
 desk_install(struct desk *d, const struct core_job *job)
 {
-	struct install_options o = { .scope = d->scope, .names = d->names, .bytes = desk_bytes, .content = desk_content, .arg = d, .setuid = d->conf->sync.setuid,
+	struct install_options o = { .scope = d->scope, .names = d->names, .bytes = desk_bytes, .content = desk_content, .ready = desk_kept_old, .arg = d, .setuid = d->conf->sync.setuid,
 		.partial = true };
 	struct core_origin origin = job->origin != NULL ? *job->origin : desk_origin(d, STORE_APPLIED, "");
 	struct report report = { 0 };

@@ -269,7 +269,7 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 
 	in.item = need(calloc(changes + 1, sizeof *in.item));
 	install_find_new(&in);
-	ok = vet(&in, err) && stage_all(&in, err) && commit_all(&in, err);
+	ok = vet(&in, err) && stage_all(&in, err) && (o->ready == NULL || o->ready(o->arg, err)) && commit_all(&in, err);
 	for (size_t i = changes; i-- > 0;)
 		install_unstage(&in, i);
 	install_sync_staged(&in, NULL);		/* closes what a failure left */

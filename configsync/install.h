@@ -27,11 +27,15 @@ typedef int install_content_f(void *arg, const struct entry *, struct err *);
 /* The same where they are in memory, and were compared with the digest: entry->size bytes, until install_apply() returns; NULL: they are not. */
 typedef const uint8_t *install_bytes_f(void *arg, const struct entry *);
 
+/* Everything stands ready, and nothing that was there has been touched. False with *err: nor will it be. May be waited in. */
+typedef bool install_ready_f(void *arg, struct err *);
+
 struct install_options {
 	const struct scope	*scope;
 	struct names		*names;
 	install_bytes_f		*bytes;		/* asked before content; may be NULL */
 	install_content_f	*content;	/* NULL: everything has to be here already */
+	install_ready_f		*ready;		/* may be NULL */
 	void			*arg;
 	bool			 setuid;	/* files may be setuid or setgid */
 	bool			 no_mounts;	/* RESOLVE_NO_XDEV: nothing on another file system than root's */

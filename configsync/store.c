@@ -12,8 +12,7 @@
 #include "common/journal.h"
 
 #define LOCK_MS 2000
-#define LOG_IDLE 1000		/* pages of the log that are not worth the syncs, while nothing is to be done ... */
-#define LOG_MOST 16000		/* ... and whatever is to be done */
+#define LOG_MOST 16000		/* pages of the log, whatever is to be done */
 #define WHY_MAX 256
 #define PROBE "mailpair"
 
@@ -110,6 +109,7 @@ store_spoilt(const struct store *s)
 static void
 store_detach(struct store *s, void (*close)(struct db *))
 {
+	store_later_join(s);
 	for (int i = 0; i < Q_COUNT; i++) {
 		db_query_close(s->query[i]);
 		s->query[i] = NULL;
@@ -171,6 +171,7 @@ store_attach(struct store *s, char *spoilt_why, size_t size, struct err *err)
 	if (s->db != NULL)
 		store_detach(s, db_leave);
 	s->db = fresh.db;
+	s->bounds.known = false;
 	store_lost(s);
 	memcpy(s->query, fresh.query, sizeof(s->query));
 	memcpy(s->key, fresh.key, sizeof(s->key));
@@ -255,6 +256,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	store_forget(s);
+	store_later_forget(s);
 	store_detach(s, db_close);
 	explicit_bzero(s->key, sizeof(s->key));
 	free(s);
@@ -307,13 +309,14 @@ store_look(struct store *s, struct err *err)
 bool
 store_sync(struct store *s, struct err *err)
 {
+	store_later_join(s);
 	return db_sync(s->db, err);
 }
 
 bool
-store_tidy(struct store *s, bool idle, struct err *err)
+store_tidy(struct store *s, struct err *err)
 {
-	return db_tidy(s->db, idle ? LOG_IDLE : LOG_MOST, err);
+	return db_tidy(s->db, LOG_MOST, err);
 }
 
 bool

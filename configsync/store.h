@@ -20,6 +20,7 @@
 
 #include "common/digest.h"
 #include "common/err.h"
+#include "common/loop.h"
 
 #define STORE_NAME_MAX 64
 
@@ -125,11 +126,21 @@ bool	store_mark_common(struct store *, const char *set, struct err *);
  * for bytes_max. Never: the newest of a path, its last common one, a side of an open conflict.
  */
 bool	store_prune(struct store *, uint64_t older_than_wall_ms, uint64_t bytes_max, uint64_t *ret_removed, struct err *);
+/* May there be something to remove? Costs nothing, while store_prune() looks at all that is kept. True before the first one. */
+bool	store_prune_due(const struct store *, uint64_t older_than_wall_ms, uint64_t bytes_max);
 
 /* All that was put is on disk. Costs nothing where it was. */
 bool	store_sync(struct store *, struct err *);
-/* The log of the database is written back where it has grown: to be called from time to time. idle: earlier, as nobody waits for it. */
-bool	store_tidy(struct store *, bool idle, struct err *);
+/*
+ * The same while the caller goes on, in a thread of its own. done() comes from the loop, or at once where there is nothing to wait for, with NULL, or
+ * with the error. While one is under way no other is begun, and what was put since is not waited for. idle: the log of the database is written back
+ * as well where it has grown, as nobody waits for it. store_sync() waits for the one that is under way.
+ */
+typedef void store_synced_f(void *arg, const struct err *);
+void	store_sync_later(struct store *, struct loop *, bool idle, store_synced_f *done, void *arg);
+bool	store_syncing(const struct store *);	/* done() will come */
+/* The log of the database is written back where it has grown very much: to be called from time to time. */
+bool	store_tidy(struct store *, struct err *);
 
 /* ---------------------------------------------------------------- reading */
 

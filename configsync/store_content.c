@@ -124,6 +124,7 @@ flush_last(struct store *s, const struct piece *p, uint64_t now, struct err *err
 	db_bind(q, 2, (int64_t)p->size);
 	db_bind(q, 3, (int64_t)now);
 	db_bind(q, 4, (int64_t)p->n + 1);
+	s->bounds.bytes += whole ? 0 : p->size;
 	return whole || db_run(q, err);
 }
 
@@ -148,6 +149,8 @@ flush_now(struct store *s, struct err *err)
 {
 	if (!store_begin(s, err))
 		return false;
+	if (s->bounds.loose_ms == 0)
+		s->bounds.loose_ms = clock_wall_ms();
 	if (!store_flush(s, err))
 		return store_undo(s);
 	if (!store_commit(s, err))

@@ -39,6 +39,14 @@ struct piece {
 
 struct waiting { struct piece *bucket[BUCKETS]; size_t bytes; };	/* for the next commit */
 
+/* What the last prune left, and what came since; sizes are rather too large. known: there was one. */
+struct bounds {
+	bool		 known, put;
+	uint64_t	 bytes;
+	uint64_t	 gone_ms;	/* of what is superseded, and was not removed, the first was so then at the earliest */
+	uint64_t	 loose_ms;	/* contents were written before their set, then; 0: none */
+};
+
 struct store {
 	struct db	*db;
 	struct db_query	*query[Q_COUNT];
@@ -47,6 +55,8 @@ struct store {
 	struct waiting	 waiting;
 	uint8_t		 found[FOUND][DIGEST_LEN];	/* names of contents that are whole in it, by their first byte */
 	struct store_news news;		/* of a rescue that nobody has asked for */
+	struct bounds	 bounds;
+	struct later	*later;		/* store_later.c: a sync under way */
 	char		 path[PATH_MAX];
 };
 
@@ -60,6 +70,9 @@ bool	store_begin_here(struct store *, struct err *);	/* ESTALE instead: for who 
 bool	store_look(struct store *, struct err *);	/* the same, to read */
 bool	store_commit(struct store *, struct err *);
 bool	store_undo(struct store *);	/* false */
+#define STORE_LOG_IDLE 1000	/* pages of the log that are not worth the syncs, while nothing is to be done */
+void	store_later_join(struct store *);	/* it is over, but for its done() */
+void	store_later_forget(struct store *);	/* and no done() comes */
 /* Runs a query that gives at most one number; 0: none. False: failed. */
 bool	store_number(struct db_query *, uint64_t *ret, struct err *);
 bool	store_damaged(struct store *, struct err *, const char *what);	/* false */

@@ -155,6 +155,26 @@ shrink(struct store *s, struct err *err)
 	return ok;
 }
 
+/* Sides of conflicts and common versions stay: what makes them go is put, and has the time of its set. */
+static void
+left(struct store *s, const struct pruning *p)
+{
+	uint64_t now = clock_wall_ms(), loose_ms = s->bounds.known ? s->bounds.loose_ms : now;	/* of an earlier run: they are too young yet */
+
+	s->bounds = (struct bounds){ .known = true, .bytes = p->bytes, .gone_ms = p->next < p->len ? p->at[p->next].gone_ms : UINT64_MAX };
+	if (loose_ms != 0 && loose_ms + LEFT_OVER_MS >= now)
+		s->bounds.loose_ms = loose_ms;
+}
+
+bool
+store_prune_due(const struct store *s, uint64_t older_than_wall_ms, uint64_t bytes_max)
+{
+	const struct bounds *b = &s->bounds;
+
+	return !b->known || b->gone_ms < older_than_wall_ms || (b->put && b->bytes > bytes_max) ||
+	    (b->loose_ms != 0 && b->loose_ms + LEFT_OVER_MS < clock_wall_ms());
+}
+
 bool
 store_prune(struct store *s, uint64_t older_than_wall_ms, uint64_t bytes_max, uint64_t *ret_removed, struct err *err)
 {
@@ -175,6 +195,8 @@ store_prune(struct store *s, uint64_t older_than_wall_ms, uint64_t bytes_max, ui
 	db_query_close(p.remove);
 	db_query_close(p.set);
 	db_query_close(p.orphan);
+	if (ok)
+		left(s, &p);
 	free(p.at);
 	if (ok && ret_removed != NULL)
 		*ret_removed = p.removed;

@@ -118,6 +118,7 @@ put_change(struct store *s, const struct store_set *set, uint64_t set_row, const
 		cipher_seal(s->key, about, store_about_entry(about, c->path, set->name), c->entry, c->entry_len, sealed);
 	}
 	v.entry = sealed;
+	s->bounds.bytes += sealed != NULL ? v.entry_len : 0;
 	*ret_path = v.path;
 	ok = store_version_row(s, &v, ret, err);
 	free(sealed);
@@ -227,6 +228,10 @@ put(struct store *s, const struct store_set *set, const struct store_change *c, 
 	if (!store_number(find, &row, err))
 		return store_undo(s);
 	again = row != 0;
+	s->bounds.put = true;
+	s->bounds.gone_ms = set->wall_ms < s->bounds.gone_ms ? set->wall_ms : s->bounds.gone_ms;
+	for (size_t i = 0; c != NULL && i < n; i++)
+		s->bounds.known = s->bounds.known && !c[i].settles;	/* sides of a conflict may go now, and they are older */
 	if (!store_flush(s, err) || (!again && !store_set_row(s, set, &row, err)))
 		return store_undo(s);
 	if (d != NULL ? !again && !put_disputes(s, set, row, d, n, err) : !put_changes(s, set, row, again, c, n, err))
@@ -257,6 +262,7 @@ store_mark_common(struct store *s, const char *set, struct err *err)
 
 	if (!store_begin(s, err))
 		return false;
+	s->bounds.known = false;
 	find = store_query(s, Q_SET, err);
 	mark = store_query(s, Q_MARK, err);
 	if (find == NULL || mark == NULL)

@@ -24,6 +24,7 @@
 #define LINGERING 64
 #define CREATED_MS 25u
 #define QUIET_MS 5000u		/* without an event; then memory is given back */
+#define OWN_MS 3u		/* an installation of ours has begun: its dozen of events are one wake-up */
 
 /* A file that was created, or written to, and is not closed yet. */
 struct lingering { char *path; uint64_t due_ms; bool written; };
@@ -42,6 +43,7 @@ struct child {
 	size_t			 lingers;
 	uint64_t		 retry_ms;		/* 0: nothing is blind */
 	uint64_t		 quiet_ms;		/* 0: it was quiet, and is */
+	uint64_t		 own_ms;		/* events wait until then; 0: they do not */
 	uint8_t			 packet[WATCH_PACKET_MAX];
 	size_t			 packed;
 	bool			 full;			/* the parent has not taken the last one */
@@ -201,6 +203,8 @@ tell_due(struct child *c)
 		c->retry_ms = 0;
 		watch_dirs_retry(c->dirs, c->pending);
 	}
+	if (c->own_ms <= now)
+		c->own_ms = 0;
 	if (c->quiet_ms != 0 && c->quiet_ms <= now) {
 		c->quiet_ms = 0;
 		memory_give_back();
@@ -287,6 +291,8 @@ handle(struct child *c, const struct watch_event *e)
 	if (strlen(path) > ENTRY_PATH_MAX)
 		return;
 	place = scope_place(c->setup->scope, path);
+	if (place == SCOPE_BEING_WRITTEN && e->mask & IN_CREATE)
+		c->own_ms = clock_mono_ms() + OWN_MS;
 	if (place != SCOPE_INSIDE && place != SCOPE_ABOVE)
 		return;
 	if (e->mask & IN_ISDIR && e->mask & (IN_CREATE | IN_MOVED_TO))
@@ -321,6 +327,7 @@ until(const struct child *c)
 	uint64_t first = c->retry_ms != 0 ? c->retry_ms : UINT64_MAX, now;
 
 	first = c->quiet_ms != 0 && c->quiet_ms < first ? c->quiet_ms : first;
+	first = c->own_ms != 0 && c->own_ms < first ? c->own_ms : first;
 	for (size_t i = 0; i < c->lingers; i++)
 		first = c->lingering[i].due_ms < first ? c->lingering[i].due_ms : first;
 	if (first == UINT64_MAX)
@@ -333,7 +340,7 @@ void
 watch_child(int fd, const struct watch_setup *setup)
 {
 	struct child *c = need(calloc(1, sizeof *c));
-	bool more = false;
+	bool more = false, now;
 	struct err err;
 
 	*c = (struct child){ .fd = fd, .setup = setup, .pending = watch_pending_new(WATCH_PENDING_MAX) };
@@ -347,17 +354,19 @@ watch_child(int fd, const struct watch_setup *setup)
 	c->quiet_ms = clock_mono_ms() + QUIET_MS;
 	tell_all(c, "watching begins");
 	for (;;) {
-		struct pollfd at[2] = { { .fd = c->inotify, .events = POLLIN }, { .fd = fd } };
+		struct pollfd at[2] = { { .events = POLLIN }, { .fd = fd } };
 
 		tell_due(c);
 		tell_state(c);
 		flush(c);
+		at[0].fd = c->own_ms != 0 ? -1 : c->inotify;
 		at[1].events = c->full ? POLLOUT : 0;
-		if (poll(at, 2, more ? 0 : until(c)) == -1 && errno != EINTR)
+		now = more && c->own_ms == 0;
+		if (poll(at, 2, now ? 0 : until(c)) == -1 && errno != EINTR)
 			end(c, "waiting for changes failed");
 		if (at[1].revents & (POLLHUP | POLLERR))
 			_exit(0);
-		if (more || at[0].revents != 0) {
+		if (now || at[0].revents != 0) {
 			c->quiet_ms = clock_mono_ms() + QUIET_MS;
 			more = take_events(c);
 		}

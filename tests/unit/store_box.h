@@ -64,6 +64,18 @@ must_put(struct store *s, const char *set, uint64_t wall_ms, const char *path, c
 	ck_assert_msg(put_one(s, set, wall_ms, path, bytes), "%s", err.text);
 }
 
+/* A conflict about path between two contents. */
+static inline void
+dispute(struct store *s, const char *set, uint64_t wall_ms, const char *path, const char *mine, const char *theirs)
+{
+	struct store_set as = set_of(set, STORE_CONFLICT, wall_ms);
+	struct store_dispute d = { .kind = 2 };
+	uint8_t digest[2][DIGEST_LEN];
+
+	ck_assert(change_to(s, &d.mine, digest[0], path, mine) && change_to(s, &d.theirs, digest[1], path, theirs));
+	ck_assert_msg(store_dispute(s, &as, &d, 1, &err), "%s", err.text);
+}
+
 /* "path=entry " of each version or step, in order; "-" is a deletion; behind it * for common, ! for the other side. */
 struct told { char text[4096]; size_t n; uint64_t number; bool kept; struct store_set set; };
 

@@ -289,6 +289,31 @@ START_TEST(bytes_that_are_other_ones_than_was_said_change_nothing)
 }
 END_TEST
 
+static bool
+not_ready(void *arg, struct err *err)
+{
+	struct bed *bed = arg;
+
+	ck_assert_str_eq(text_of(bed, "t/a"), "old a");
+	manifest_free(box_scan(&bed->box));
+	ck_assert(report_has(&bed->box.report, NOTE_LEFTOVER, NULL));	/* it is staged */
+	return err_set(err, EIO, "what is replaced is not in the store");
+}
+
+START_TEST(who_says_that_it_is_not_time_when_all_stands_ready_has_changed_nothing)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	bed_plan(&bed, usual);
+	bed.o.ready = not_ready;
+	ck_assert(!bed_apply(&bed));
+	ck_assert_ptr_nonnull(strstr(bed.err.text, "what is replaced is not in the store"));
+	old_tree_stands(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(a_disk_that_takes_no_more_changes_nothing)
 {
 	struct rlimit limit, small;
@@ -480,6 +505,7 @@ main(void)
 	tcase_add_test(tc, what_is_edited_after_the_scan_stands);
 	tcase_add_loop_test(tc, what_is_edited_while_new_files_are_written_stands, 0, 3);
 	tcase_add_test(tc, bytes_that_are_other_ones_than_was_said_change_nothing);
+	tcase_add_test(tc, who_says_that_it_is_not_time_when_all_stands_ready_has_changed_nothing);
 	tcase_add_test(tc, a_disk_that_takes_no_more_changes_nothing);
 	tcase_add_test(tc, setuid_is_refused_unless_allowed);
 	tcase_add_test(tc, a_name_that_is_unknown_here_becomes_its_number_but_never_another_ones);

@@ -268,18 +268,6 @@ tell_conflict(void *arg, const struct store_conflict *c)
 	return true;
 }
 
-/* A conflict about path between two contents. */
-static void
-dispute(struct store *s, const char *set, uint64_t wall_ms, const char *path, const char *mine, const char *theirs)
-{
-	struct store_set as = set_of(set, STORE_CONFLICT, wall_ms);
-	struct store_dispute d = { .kind = 2 };
-	uint8_t digest[2][DIGEST_LEN];
-
-	ck_assert(change_to(s, &d.mine, digest[0], path, mine) && change_to(s, &d.theirs, digest[1], path, theirs));
-	ck_assert_msg(store_dispute(s, &as, &d, 1, &err), "%s", err.text);
-}
-
 START_TEST(both_sides_of_a_conflict_are_kept_until_it_is_settled)
 {
 	struct store_set set = set_of("end", STORE_EDIT, 5);

@@ -353,6 +353,37 @@ START_TEST(nobody_wakes_up_while_nothing_happens)
 }
 END_TEST
 
+START_TEST(the_steps_of_an_installation_wake_the_child_up_a_few_times_and_its_end_is_told)
+{
+	static const char staged[] = "t/.mailpair-new.0123456789abcdef0123456789abcdef";
+	unsigned int times = 20, steps = 10;
+	unsigned long before;
+	struct bed b;
+
+	bed_open(&b, NULL);
+	bed_start(&b);
+	before = switches(watch_pid(b.watch));
+	for (unsigned int i = 0; i < times; i++) {
+		int fd = openat(b.box.root, staged, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		for (unsigned int k = 0; k < steps; k++) {
+			uint64_t until = clock_mono_us() + 200;
+
+			ck_assert_int_eq(fchmod(fd, k % 2 == 0 ? 0644 : 0600), 0);
+			while (clock_mono_us() < until)		/* so that each one would be read alone */
+				;
+		}
+		close(fd);
+		bed_forget(&b);
+		move(&b, staged, "t/f");
+		bed_until(&b, "t/f");
+	}
+	before = switches(watch_pid(b.watch)) - before;
+	ck_assert_msg(before < times * steps / 2, "%lu", before);
+	bed_close(&b);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- losses */
 
 START_TEST(a_queue_that_overflowed_is_said_and_afterwards_all_is_watched)
@@ -524,6 +555,7 @@ main(void)
 	tcase_add_test(tc, files_in_directories_made_a_moment_ago_are_told);
 	tcase_add_test(tc, a_tree_may_be_a_file_or_come_later_or_go_and_come_again);
 	tcase_add_test(tc, nobody_wakes_up_while_nothing_happens);
+	tcase_add_test(tc, the_steps_of_an_installation_wake_the_child_up_a_few_times_and_its_end_is_told);
 	tcase_add_test(tc, a_queue_that_overflowed_is_said_and_afterwards_all_is_watched);
 	tcase_add_test(tc, a_child_that_ends_is_said_and_another_one_begins_with_everything);
 	tcase_add_test(tc, a_slow_parent_is_told_less_exactly_but_all_of_it);
