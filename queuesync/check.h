@@ -115,6 +115,8 @@ struct rules {
 	 * check_parts() says what came before; what comes later is known in join().
 	 */
 	bool	(*file)(struct check *, const struct queue_file *, struct queue_key, uint32_t bit);
+	/* Would file() have nothing to say of it by its mode and size? Any thread. NULL: yes. */
+	bool	(*quiet)(const struct queue_layout *, const struct queue_file *, uint32_t bit);
 	/*
 	 * Two of these are the same inode, against their norm: which one to drop (0 or 1)? -1: no matter; the
 	 * one in the wrong directory goes, else the one in the earlier place. -2: the module deals with it. NULL: -1.
@@ -157,6 +159,11 @@ void	check_file(struct check *, const struct queue_file *);
 void	check_file_read(struct check *, const struct queue_file *, const struct queue_content *);
 /* Does a deep pass read a file of this place and name? For any thread; it asks the rules alone. */
 bool	check_reads(const struct rules *, const struct queue_layout *, const struct queue_file *);
+/*
+ * Is all of this as it should be that the inode of a regular file says: owner, mode, links, times, and that it has a content? True only where no rule
+ * of the fast pass would say anything of the file for its own sake. For any thread; it asks the rules alone.
+ */
+bool	check_plain(const struct rules *, const struct queue_layout *, const struct check_options *, const struct queue_file *);
 void	check_joined(struct check *);
 /* The scan found another file system mounted there, or "lost+found" with files in it: things that no rule can judge. */
 void	check_mounted(struct check *, const char *path, uint16_t place);

@@ -189,6 +189,26 @@ check_empty(struct check *c, const struct queue_file *file, struct queue_key key
 	return true;
 }
 
+static bool
+is_ahead(const struct check_options *o, const struct queue_file *file, const struct file_norm *norm)
+{
+	return file->mtime > o->now + o->slack + (norm->future ? AHEAD_MAX : 0);
+}
+
+bool
+check_plain(const struct rules *rules, const struct queue_layout *layout, const struct check_options *o, const struct queue_file *file)
+{
+	struct file_norm norm = { .uid = QUEUE_ID_ANY, .gid = QUEUE_ID_ANY };
+	struct queue_key key = KEY_NONE;
+	char want[CHECK_SUB_MAX] = "";
+	uint32_t bit = 0;
+
+	return QUEUE_TYPE(file->mode) == QUEUE_REGULAR && file->size > 0 && rules->name(layout, file, &key, &bit, &norm) && bit != 0 &&
+	    !check_owner_wrong(file, &norm) && !check_mode_wrong(file, &norm) &&
+	    (norm.nlink != 0 ? file->nlink == norm.nlink : file->nlink <= 2) && !is_ahead(o, file, &norm) &&
+	    (rules->place == NULL || rules->place(layout, file, want)) && (rules->quiet == NULL || rules->quiet(layout, file, bit));
+}
+
 uint32_t
 check_whys(struct check *c, const struct queue_file *file, const struct file_norm *norm)
 {
@@ -199,7 +219,7 @@ check_whys(struct check *c, const struct queue_file *file, const struct file_nor
 			c->unlisted_links++;
 		whys |= WHY_LINKS;
 	}
-	if (file->mtime > c->options.now + c->options.slack + (norm->future ? AHEAD_MAX : 0)) {
+	if (is_ahead(&c->options, file, norm)) {
 		c->future++;
 		whys |= WHY_TIME;
 	}

@@ -110,6 +110,8 @@ uint32_t check_whys(struct check *, const struct queue_file *, const struct file
 void	check_common_join(struct check *);
 
 /* check_systematic.c */
+bool	check_owner_wrong(const struct queue_file *, const struct file_norm *);
+bool	check_mode_wrong(const struct queue_file *, const struct file_norm *);
 uint32_t check_owner_and_mode(struct check *, const struct queue_file *, const struct file_norm *, bool directory);
 void	check_systematic_join(struct check *);
 

@@ -91,6 +91,18 @@ mode_pattern(const struct queue_file *file, const struct file_norm *norm, bool d
 	    .want_mode = (mode & ~norm->mask) | norm->mode, .links = norm->nlink != 0 ? norm->nlink : UINT32_MAX };
 }
 
+bool
+check_owner_wrong(const struct queue_file *file, const struct file_norm *norm)
+{
+	return (norm->uid != QUEUE_ID_ANY && file->uid != norm->uid) || (norm->gid != QUEUE_ID_ANY && file->gid != norm->gid);
+}
+
+bool
+check_mode_wrong(const struct queue_file *file, const struct file_norm *norm)
+{
+	return ((QUEUE_PERMISSIONS(file->mode) ^ norm->mode) & norm->mask) != 0;
+}
+
 uint32_t
 check_owner_and_mode(struct check *c, const struct queue_file *file, const struct file_norm *norm, bool directory)
 {
@@ -103,12 +115,12 @@ check_owner_and_mode(struct check *c, const struct queue_file *file, const struc
 		expect_one(c, directory, false, true, norm->gid);
 	if (norm->mask != 0)
 		expect_one(c, directory, true, false, file->place);
-	if ((norm->uid != QUEUE_ID_ANY && file->uid != norm->uid) || (norm->gid != QUEUE_ID_ANY && file->gid != norm->gid)) {
+	if (check_owner_wrong(file, norm)) {
 		p = owner_pattern(file, norm, directory);
 		pattern_add(c, file, &p);
 		whys |= WHY_OWNER;
 	}
-	if (((QUEUE_PERMISSIONS(file->mode) ^ norm->mode) & norm->mask) != 0) {
+	if (check_mode_wrong(file, norm)) {
 		p = mode_pattern(file, norm, directory);
 		pattern_add(c, file, &p);
 		whys |= WHY_MODE;

@@ -81,6 +81,30 @@ names_first(const struct target *t, uint64_t until_us, struct scan_options *scan
 	return true;
 }
 
+/*
+ * A whole scan that asks only about what is not right by the inode tables. NULL: they cannot be had of this file system, or tell
+ * too little, or the queue cannot be looked at; nothing has come of it.
+ */
+static struct check *
+begin_known(const struct target *t, const struct look_options *options, struct queue_note *note, struct scan_seen *seen)
+{
+	int root = open(t->layout.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct known *known = root == -1 ? NULL : known_new(t->rules, &t->layout, root, (int64_t)(clock_wall_ms() / 1000));
+	struct scan_options scanning = { .threads = SCAN_THREADS, .note = note, .known = known };
+	struct check *check = known == NULL ? NULL : begin(t, false, options->mending, &scanning, seen, NULL);
+
+	if (check != NULL && !known_good(known)) {
+		check_free(check);
+		check = NULL;
+	}
+	if (check == NULL)
+		queue_note_free(note);
+	known_free(known);
+	if (root != -1)
+		close(root);
+	return check;
+}
+
 /* at_once: a deep look may read each file as soon as it is met. */
 static bool
 look_once(const struct target *t, const struct look_options *options, bool at_once, struct look *ret, struct err *err)
@@ -90,19 +114,22 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 	struct scan_seen seen;
 	struct queue_note note = { 0 };
 	struct read_seen read;
-	struct check *check;
+	struct check *check = NULL;
 	uint64_t began_us = clock_mono_us();
 	bool ok;
 
 	if (options->limit_ms != 0)
 		reading.until_us = began_us + options->limit_ms * UINT64_C(1000);
-	if (options->names_ms != 0 && names_first(t, began_us + options->names_ms * UINT64_C(1000), &scanning, &note, ret))
+	progress_stage("files looked at", 0);
+	if (options->at_rest && !options->deep)
+		check = begin_known(t, options, &note, &seen);
+	if (check == NULL && options->names_ms != 0 && names_first(t, began_us + options->names_ms * UINT64_C(1000), &scanning, &note, ret))
 		return true;
 	/* what the names were judged by is older, and so it is what a change since would show against */
 	scanning.note = scanning.until_us != 0 ? NULL : &note;
 	scanning.reading = at_once && options->deep ? t->rules : NULL;
-	progress_stage("files looked at", 0);
-	check = begin(t, options->deep, options->mending, &scanning, &seen, err);
+	if (check == NULL)
+		check = begin(t, options->deep, options->mending, &scanning, &seen, err);
 	if (check == NULL) {
 		queue_note_free(&note);
 		return false;

@@ -17,7 +17,8 @@ struct look_options {
 	bool		mending;	/* it is followed by a repair, and by another look */
 	uint32_t	per_second;	/* most files read a second; 0: as fast as it goes */
 	uint32_t	limit_ms;	/* for reading; 0: none */
-	uint32_t	names_ms;	/* where all names are right, files are asked about so long at most; 0: all */
+	bool		at_rest;	/* nobody works on it: what is right by the inode tables of its file system (known.h) need not be asked about */
+	uint32_t	names_ms;	/* where nothing is known so and all names are right, files are asked about so long at most; 0: all */
 };
 
 struct look {

@@ -49,7 +49,8 @@ static const char help[] =
     "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
-    "  --names-first T   check: where all names are right, ask for owners, modes and sizes for so long at most\n"
+    "  --at-rest         check: nobody works on the queue, so ext4's inode tables may tell what is right\n"
+    "  --names-first T   the same, and where they cannot and all names are right, ask about files for so long at most\n"
     "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
     "  --progress        check --repair: lines \"progress N of M WHAT\" while it comes further, for programs\n"
     "  --run-dir DIR     where mailpaird keeps what it knows of the program's settings (else the program is asked)\n"
@@ -166,6 +167,7 @@ repair_one(const struct arguments *args, const struct target *t, struct output *
 	enum repair_end end;
 
 	look.mending = true;
+	look.at_rest = true;	/* it is looked at behind the program's lock */
 	if (args->progress)
 		progress_to(stdout);
 	end = repair_queue(t->driver, &t->params, &t->layout, look_again, &looking, &done, &err);
@@ -348,7 +350,10 @@ option_set(struct arguments *args, int option, const char *value)
 	case 'r': args->repair = true; return true;
 	case 't': return per_second(value, &args->look.per_second);
 	case 'l': return duration("--timeout", value, &args->look.limit_ms);
-	case 'N': return duration("--names-first", value, &args->look.names_ms);
+	case 'A': args->look.at_rest = true; return true;
+	case 'N':
+		args->look.at_rest = true;
+		return duration("--names-first", value, &args->look.names_ms);
 	default: return false;		/* getopt has said it */
 	}
 }
@@ -363,7 +368,7 @@ arguments_parse(int argc, char **argv, struct arguments *args)
 		{ "run-dir", required_argument, NULL, 'R' }, { "deep", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
 		{ "brief", no_argument, NULL, 'b' }, { "progress", no_argument, NULL, 'p' }, { "repair", no_argument, NULL, 'r' },
 		{ "throttle", required_argument, NULL, 't' }, { "timeout", required_argument, NULL, 'l' },
-		{ "names-first", required_argument, NULL, 'N' },
+		{ "at-rest", no_argument, NULL, 'A' }, { "names-first", required_argument, NULL, 'N' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
 	};
 	int option;

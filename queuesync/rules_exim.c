@@ -195,6 +195,13 @@ is_suspect(const struct check *c, const struct queue_file *file, struct queue_ke
 }
 
 static bool
+is_quiet(const struct queue_layout *layout, const struct queue_file *file, uint32_t bit)
+{
+	(void)layout;
+	return (bit & (EXIM_BIT_LEFT | EXIM_BIT_HINTS)) == 0 && ((bit & EXIM_ALL(EXIM_PART_HEADER)) == 0 || file->size >= HEADER_LEAST);
+}
+
+static bool
 see_file(struct check *c, const struct queue_file *file, struct queue_key key, uint32_t bit)
 {
 	unsigned int part = (unsigned int)__builtin_ctz(bit | EXIM_BIT_HINTS) % EXIM_PARTS;
@@ -429,6 +436,7 @@ const struct rules rules_exim = {
 	.id = print_id,
 	.path = path_of,
 	.file = see_file,
+	.quiet = is_quiet,
 	.linked = which_link_goes,
 	.plain = is_plain,
 	.join = join_all,

@@ -220,6 +220,14 @@ put_aside(struct check *c, const struct queue_file *file, struct queue_key key)
 }
 
 static bool
+quiet(const struct queue_layout *layout, const struct queue_file *at, uint32_t part)
+{
+	uint32_t kind = postfix_kind(layout, at);
+
+	return kind != POSTFIX_PLACE_CORRUPT && kind != POSTFIX_PLACE_SAVED && ((part & MESSAGES) == 0 || is_ready(at));
+}
+
+static bool
 file(struct check *c, const struct queue_file *at, struct queue_key key, uint32_t part)
 {
 	uint32_t kind = postfix_kind(check_layout(c), at);
@@ -399,5 +407,5 @@ const struct rules rules_postfix = {
 	.mta = "postfix", .message_bits = MESSAGES, .aside_bits = CORRUPT, .list_bits = MESSAGES | CORRUPT,
 	.name_rules = UINT64_C(1) << 7 | UINT64_C(1) << 19 | UINT64_C(1) << 20, .named = named,
 	.name = name, .odd = odd, .place = place, .id = id_text, .path = path,
-	.file = file, .linked = linked, .plain = plain, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
+	.file = file, .quiet = quiet, .linked = linked, .plain = plain, .join = postfix_join, .read = read_file, .content = postfix_content, .end = postfix_end,
 };

@@ -47,6 +47,7 @@ struct scan {
 	struct check		*check;
 	struct scan_seen	*seen;
 	struct queue_note	*note;
+	struct known		*known;
 	uint64_t		 until_us;
 	struct scan_stat	*stat;
 	struct err		*err;
@@ -212,8 +213,9 @@ hand_over(struct scan *s, const struct at *at, struct scan_directory *directory,
 {
 	by_inode_sort(files->entry, files->entries);
 	for (size_t i = 0; i < files->entries && !s->seen->cut; i++) {
-		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref, files->entry[i].bit == DT_REG);
-		s->seen->cut = s->until_us != 0 && i % 64 == 0 && clock_mono_us() >= s->until_us;
+		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref, files->entry[i].ino, files->entry[i].bit == DT_REG);
+		s->seen->cut = i % 64 == 0 && ((s->until_us != 0 && clock_mono_us() >= s->until_us) ||
+		    (s->known != NULL && !known_good(s->known)));
 	}
 	s->seen->entries += files->entries;
 	files->entries = files->len = 0;
@@ -321,6 +323,8 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 	}
 	check_directory(s->check, at->path, at->place, &self);
 	remember(s, at->path, &st);
+	if (s->known != NULL)
+		known_directory(s->known, st.st_ino, (uint64_t)st.st_size);
 	if (s->note != NULL)
 		queue_note_add(s->note, at->path, &st, clock_wall_ms());
 	s->seen->directories++;
@@ -415,7 +419,8 @@ scan_queue(const struct queue_layout *layout, struct check *check, const struct 
     struct err *err)
 {
 	struct scan_seen seen = { 0 };
-	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = options->note, .until_us = options->until_us, .err = err };
+	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = options->note, .known = options->known,
+		.until_us = options->until_us, .err = err };
 	struct stat st;
 	bool ok = true;
 

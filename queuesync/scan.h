@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "mta/queue_note.h"
 #include "queuesync/check.h"
+#include "queuesync/known.h"
 
 struct scan_options {
 	unsigned int	   threads;	/* how many ask for entries beside the caller, 0 is none */
@@ -24,6 +25,8 @@ struct scan_options {
 	 * about. NULL: nothing is read. It takes a few times longer until all names are known, so it is for a queue that nobody works on.
 	 */
 	const struct rules *reading;
+	/* Regular files that are right by the inode tables are not asked about; the scan is cut where those turn out to be no good. NULL: all are asked. */
+	struct known	   *known;
 };
 
 struct scan_seen {

@@ -47,6 +47,7 @@ struct scan_stat {
 	const struct queue_layout *layout;
 	const struct rules *reading;		/* NULL: none */
 	struct batch_pool *readers;		/* NULL: as reading */
+	struct known	*known;			/* NULL: nothing is */
 	dev_t		 device;
 	struct ring	*ring;
 	struct slice	*filling;		/* NULL: none */
@@ -158,6 +159,12 @@ read_some(const struct scan_stat *s, struct slice *slice, unsigned int from, uns
 	}
 }
 
+static bool
+is_known(const struct scan_stat *s, struct slice *slice, unsigned int i)
+{
+	return s->known != NULL && slice->met[i] == MET_REGULAR && known_file(s->known, slice->directory->fd, &slice->file[i]);
+}
+
 /* In any thread. */
 static void
 ask_slice(void *arg, void *slot)
@@ -176,7 +183,7 @@ ask_slice(void *arg, void *slot)
 		batch_reader_give(s->readers, reader);
 	}
 	for (unsigned int i = 0; i < slice->len && !slice->late; i++)
-		slice->sys[i] = slice->met[i] == MET_READ ? 0 : ask(slice->directory->fd, slice->device, &slice->file[i]);
+		slice->sys[i] = slice->met[i] == MET_READ || is_known(s, slice, i) ? 0 : ask(slice->directory->fd, slice->device, &slice->file[i]);
 }
 
 /* ---------------------------------------------------------------- telling */
@@ -239,7 +246,7 @@ slice_new(struct scan_stat *s, struct scan_directory *directory)
 }
 
 void
-scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t place, const char *name, bool regular)
+scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t place, const char *name, uint64_t ino, bool regular)
 {
 	struct slice *slice = s->filling;
 	size_t len = strlen(name) + 1;
@@ -254,6 +261,7 @@ scan_stat_add(struct scan_stat *s, struct scan_directory *directory, uint16_t pl
 		slice = s->filling = slice_new(s, directory);
 	slice->met[slice->len] = regular ? MET_REGULAR : MET_ENTRY;
 	f = &slice->file[slice->len++];
+	f->ino = ino;
 	f->place = place;
 	f->sub = directory->sub;
 	f->name = memcpy(slice->names + slice->used, name, len);
@@ -269,6 +277,7 @@ scan_stat_new(struct check *check, const struct queue_layout *layout, dev_t devi
 	s->check = check;
 	s->layout = layout;
 	s->reading = options->reading;
+	s->known = options->known;
 	s->device = device;
 	s->until_us = options->until_us;
 	s->readers = s->reading != NULL ? batch_pool_new() : NULL;

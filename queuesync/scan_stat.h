@@ -17,8 +17,8 @@ struct scan_directory;		/* counted: its descriptor is open as long as entries of
 struct scan_stat *scan_stat_new(struct check *, const struct queue_layout *, dev_t, const struct scan_options *);
 struct scan_directory *scan_stat_directory(struct scan_stat *, int fd, const char *sub);	/* takes fd; copies sub */
 void	scan_stat_directory_done(struct scan_directory *);
-/* May tell the check of entries that were added before. regular: its directory says so. */
-void	scan_stat_add(struct scan_stat *, struct scan_directory *, uint16_t place, const char *name, bool regular);
+/* May tell the check of entries that were added before. ino, regular: as its directory says. */
+void	scan_stat_add(struct scan_stat *, struct scan_directory *, uint16_t place, const char *name, uint64_t ino, bool regular);
 /*
  * Tells the rest, and frees. False: entries may not be asked about; err (may be NULL) says which. *ret_cut becomes true where the
  * time was over: of all entries in their order the check was told of those before one, and of none behind it.

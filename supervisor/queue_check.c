@@ -15,7 +15,8 @@
 
 #define OUT_MAX 8192
 #define DEEP_FILES_PER_SECOND "2000"	/* so that the mail beside it does not notice */
-#define START_LOOK "250ms"	/* mail waits so long for owners, modes and sizes; the deep pass looks at the rest */
+/* Where a file system's inode tables do not tell, mail waits so long for owners, modes and sizes; the deep pass looks at the rest */
+#define START_LOOK "250ms"
 
 /* ---------------------------------------------------------------- reports, pure */
 
@@ -214,7 +215,7 @@ queue_check(const struct conf *c, const struct mta_driver *driver, const struct 
 	/* a supervisor that was restarted: what runs goes on as it runs */
 	if (driver->running(params, &pid, &ignored) == FACT_YES)
 		return true;
-	(void)run(c, &(struct run){ .more = whole ? NULL : "--names-first", .value = whole ? NULL : START_LOOK }, limit_ms, &report);
+	(void)run(c, &(struct run){ .more = whole ? "--at-rest" : "--names-first", .value = whole ? NULL : START_LOOK }, limit_ms, &report);
 	switch (queue_judge(c->mta.queue_check, &report)) {
 	case QUEUE_GO:
 		break;
