@@ -54,23 +54,23 @@ exim_id_parse(const char *text, size_t len, struct exim_id *ret)
 	if (form == FORM_NONE)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		uint64_t value;
+		int value;
 
 		if (dash_at(form, i)) {
 			if (text[i] != '-')
 				return false;
 			continue;
 		}
-		if (digit_value(text[i]) == -1)
+		value = digit_value(text[i]);
+		if (value == -1)
 			return false;
-		value = (uint64_t)digit_value(text[i]);
 		shift -= 6;
 		if (shift >= 64) {
-			id.hi |= value << (shift - 64);
+			id.hi |= (uint64_t)value << (shift - 64);
 		} else {
-			id.lo |= value << shift;
+			id.lo |= (uint64_t)value << shift;
 			if (shift > 58)
-				id.hi |= value >> (64 - shift);
+				id.hi |= (uint64_t)value >> (64 - shift);
 		}
 	}
 	id.hi |= (uint64_t)form << 62;
