@@ -386,6 +386,7 @@ dispatch(struct core *c, const struct wire *w)
 	case WIRE_CONTENT:
 	case WIRE_ABSENT:
 	case WIRE_SMALL:
+	case WIRE_TABLES:
 	case WIRE_TYPE_END:
 		break;
 	}

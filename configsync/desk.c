@@ -114,6 +114,7 @@ begin(struct desk *d, struct err *err)
 	char work[PATH_MAX], root[PATH_MAX];
 	struct core_options o;
 
+	desk_tables_begin(d);
 	d->root = open(d->how->root != NULL ? d->how->root : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->root == -1)
 		return err_set(err, errno, "%s cannot be opened: %s", d->how->root, strerror(errno));
@@ -151,6 +152,7 @@ end(struct desk *d)
 	desk_roll_forget(d, "the program ends");
 	desk_cancel_all(d);
 	desk_rebuild_forget(d);
+	desk_tables_end(d);
 	ctl_free(d->ctl);
 	if (d->store != NULL)
 		desk_keep_all(d);

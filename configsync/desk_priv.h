@@ -7,6 +7,7 @@
  *	desk_busy.c	what somebody is writing
  *	desk_work.c	the core's actions, one after the other
  *	desk_take.c	a set is staged, verified and installed
+ *	desk_tables.c	what tables say on both nodes
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
  *	desk_talk.c	messages to and from the peer
@@ -90,6 +91,7 @@ struct desk {
 	/* desk_take.c */
 	struct taking		*taking;	/* verifications under way */
 	bool			 strangers;	/* an owner was not known here, at some time */
+	struct tables		*tables;	/* desk_tables.c */
 
 	/* desk_rebuild.c */
 	struct rebuild		*rebuild;		/* under way */
@@ -171,6 +173,17 @@ void	desk_verify(struct desk *, const struct core_job *);
 void	desk_install(struct desk *, const struct core_job *);
 void	desk_cancel(struct desk *, uint64_t job);
 void	desk_cancel_all(struct desk *);
+
+/* desk_tables.c */
+struct desk_table { struct verify_dump dump; uint8_t source[DIGEST_LEN]; bool answered; };	/* source: of the content that it was made of */
+/* This set is valid here; done() once the other node has said what its tables say, or cannot. Not after desk_compare_forget(id); 0: all. */
+void	desk_compare(struct desk *, uint64_t id, const struct set_id *, const struct desk_table *, size_t n, const char *why, desk_checked_f *done);
+void	desk_compare_forget(struct desk *, uint64_t id);
+void	desk_tables_came(struct desk *, const struct wire_tables *);
+void	desk_tables_forget(struct desk *);	/* what the other node has asked */
+void	desk_tables_begin(struct desk *);
+void	desk_tables_end(struct desk *);
+bool	desk_digest(const char *path, uint8_t ret[DIGEST_LEN]);	/* of a file, through links */
 
 /* desk_rebuild.c */
 void	desk_dumps(struct desk *, uint64_t job, const struct verify_dump *, size_t n);	/* what is to be made of a set that was found valid */

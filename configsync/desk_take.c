@@ -176,6 +176,25 @@ to_core(struct desk *d, uint64_t id, const struct set_id *set, enum validity ver
 	core_verified(d->core, id, verdict, why, clock_mono_ms(), clock_wall_ms());
 }
 
+/* What the other node makes of the same sources. False: none is made. */
+static bool
+ask_for_tables(struct taking *t, const struct verify_result *r, const char *why)
+{
+	struct desk_table *table = desk_alloc((r->dumps + 1) * sizeof *table);
+
+	for (size_t i = 0; i < r->dumps; i++) {
+		char *source = from_of(t, r->dump[i].path);
+
+		table[i].dump = r->dump[i];
+		desk_digest(source, table[i].source);
+		free(source);
+	}
+	if (r->dumps > 0)
+		desk_compare(t->d, t->id, &t->set, table, r->dumps, why, t->done);
+	free(table);
+	return r->dumps > 0;
+}
+
 static void
 verified(void *arg, const struct verify_result *r)
 {
@@ -194,6 +213,10 @@ verified(void *arg, const struct verify_result *r)
 		snprintf(why, sizeof why, "/%s: %s", r->file, r->why);
 	if (r->notes[0] != '\0')
 		log_info("%s: %s", set_shown(&t->set, name, sizeof name), r->notes);
+	if (r->verdict == VALIDITY_VALID && t->done == to_core && ask_for_tables(t, r, why)) {
+		taking_free(t);
+		return;
+	}
 	if (r->verdict == VALIDITY_VALID)
 		desk_dumps(d, t->id, r->dump, r->dumps);
 	t->done(d, t->id, &t->set, r->verdict, why);
@@ -253,6 +276,7 @@ desk_cancel(struct desk *d, uint64_t id)
 		verify_forget(t->verify);
 		taking_free(t);
 	}
+	desk_compare_forget(d, id);
 	desk_dumps_forget(d, id);
 }
 

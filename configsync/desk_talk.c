@@ -180,6 +180,7 @@ forget_link(struct desk *d)
 	d->outgoing_end = &d->outgoing;
 	desk_serve_forget(d);
 	desk_want_forget(d);
+	desk_tables_forget(d);
 	desk_along_clear(d);
 	d->linked = d->full = false;
 	memset(d->sent, 0, sizeof d->sent);
@@ -230,6 +231,9 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		break;
 	case WIRE_SMALL:
 		desk_small_came(d, &w.small);
+		break;
+	case WIRE_TABLES:
+		desk_tables_came(d, &w.tables);
 		break;
 	case WIRE_ABSENT:
 		desk_content_absent(d, w.absent.digest);

@@ -325,6 +325,9 @@ take(struct verify_result *r, const char *key, const char *value)
 			snprintf(dump->path, sizeof dump->path, "%s", value + at);
 			r->dumps++;
 		}
+	} else if (strcmp(key, "old") == 0) {
+		for (size_t i = 0; i < r->dumps; i++)
+			r->dump[i].old = r->dump[i].old || strcmp(r->dump[i].path, value) == 0;
 	}
 }
 

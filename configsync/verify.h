@@ -7,6 +7,7 @@
 #ifndef CONFIGSYNC_VERIFY_H
 #define CONFIGSYNC_VERIFY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,15 +21,17 @@
 
 enum validity { VALIDITY_UNKNOWN, VALIDITY_INVALID, VALIDITY_VALID, VALIDITY_COUNT };
 
-/* A table: its source, its format ("hash", "tcprules"), and SHA-256 in hexadecimal of its sorted rows, whatever the format. */
-struct verify_dump { char path[512]; char type[16]; char digest[65]; };
+/*
+ * A table: its source, its format ("hash", "tcprules"), and SHA-256 in hexadecimal of its sorted rows, whatever the format. old: the one in use says
+ * something else (in_place).
+ */
+struct verify_dump { char path[512]; char type[16]; char digest[65]; bool old; };
 
 struct verify_job {
 	struct set_id			 set;
 	struct view			 view;		/* its changes are those of the set */
 	const char			*scratch;	/* a directory of our own, made with mode 0700, emptied before and after; one job at a time */
-	const struct verify_dump	*expect;	/* what the other node's tables say; another dump here is INVALID */
-	size_t				 expects;
+	bool				 in_place;	/* the changes are what is there already: are its tables made of it? */
 	uint32_t			 deadline_ms;	/* 0: VERIFY_DEADLINE_MS */
 };
 

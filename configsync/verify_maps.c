@@ -10,29 +10,49 @@
 #include "common/digest.h"
 #include "configsync/derived.h"
 #include "configsync/qmail_control.h"
+#include "configsync/rebuild.h"
 #include "configsync/table_rows.h"
 #include "configsync/verify_parts.h"
 
-/* Reports what the table of source says, and holds it against what the other node's says. */
-static enum validity
-compare(struct check *c, const char *source, const char *type, const char hex[DIGEST_HEX])
+/* SHA-256 of what a table says. 0; or the exit status of the program, that said why; -1: it was not to be had, as was said. */
+static int
+rows_of(struct check *c, const char *program, const char *config, const char *table, char hex[DIGEST_HEX])
 {
-	spawn_say(c->report, "dump", "%s %s %s", hex, type, source);
-	for (size_t i = 0; i < c->job->expects; i++)
-		if (strcmp(c->job->expect[i].path, source) == 0 && strcmp(c->job->expect[i].digest, hex) != 0)
-			return check_say(c, VALIDITY_INVALID, source, 0, "the table made of /%s has other rows than the one of the other node: are both nodes' "
-			    "programs of the same version?", source);
-	return VALIDITY_VALID;
+	char dump[sizeof c->work + 16];
+	/* the dump of a large table is more than a command's output may be */
+	const char *show[10] = { "/bin/sh", "-c", "out=$1; shift; exec \"$0\" \"$@\" >\"$out\"", program, dump };
+	size_t n = 5;
+	int status;
+
+	snprintf(dump, sizeof dump, "%s/dump", c->work);
+	if (config != NULL) {
+		show[n++] = "-c";
+		show[n++] = config;
+	}
+	show[n++] = "-s";
+	show[n++] = table;
+	status = check_run(c, show, NULL);
+	if (status == 0 && !table_rows_digest(dump, hex)) {
+		check_say(c, VALIDITY_UNKNOWN, NULL, 0, "what %s says could not be read", table);
+		status = -1;
+	}
+	unlink(dump);
+	return status;
 }
 
-static enum validity
-dump_file(struct check *c, const char *source, const char *type, const char *path)
+/* What the table of source says that was made here. */
+static void
+report_rows(struct check *c, const char *source, const char *type, const char hex[DIGEST_HEX])
 {
-	char hex[DIGEST_HEX];
+	spawn_say(c->report, "dump", "%s %s %s", hex, type, source);
+}
 
-	if (!table_rows_digest(path, hex))
-		return check_say(c, VALIDITY_UNKNOWN, source, 0, "what the table made of /%s says could not be read", source);
-	return compare(c, source, type, hex);
+/* The one in use may be older than its source, or half made: used is "" then. */
+static void
+compare(struct check *c, const char *source, const char *made, const char *used)
+{
+	if (strcmp(made, used) != 0)
+		spawn_say(c->report, "old", "%s", source);
 }
 
 /* ---------------------------------------------------------------- Postfix's tables */
@@ -67,37 +87,37 @@ enum validity
 check_table(struct check *c, const char *source, const char *type, bool alias, const char *config)
 {
 	const char *program = alias ? "postalias" : "postmap";
-	char copy[VIEW_PATH_MAX], table[VIEW_PATH_MAX + 16], dump[VIEW_PATH_MAX + 16];
-	const char *make[8] = { program };
-	/* the dump of a large table is more than a command's output may be */
-	const char *show[10] = { "/bin/sh", "-c", "out=$1; shift; exec \"$0\" \"$@\" >\"$out\"", program, dump };
-	size_t m = 1, s = 5;
+	char copy[VIEW_PATH_MAX], table[2 * VIEW_PATH_MAX], hex[DIGEST_HEX], used[DIGEST_HEX] = "";
+	const char *make[8] = { program }, *suffix = rebuild_suffix(type, 0);
 	enum validity v;
+	size_t m = 1;
 	int status;
 
 	if (!own_copy(c, source, copy))
 		return VALIDITY_UNKNOWN;
 	snprintf(table, sizeof table, "%s:%s", type, copy);
-	snprintf(dump, sizeof dump, "%s.dump", copy);
 	if (config != NULL) {
-		make[m++] = show[s++] = "-c";
-		make[m++] = show[s++] = config;
+		make[m++] = "-c";
+		make[m++] = config;
 	}
 	make[m++] = table;
-	show[s++] = "-s";
-	show[s++] = table;
 	status = check_run(c, make, NULL);
 	if (status == -1)
 		return VALIDITY_UNKNOWN;
 	v = check_complaints(c, c->err, status, source);
 	if (v != VALIDITY_VALID)
 		return v;
-	status = check_run(c, show, NULL);
+	status = rows_of(c, program, config, table, hex);
 	if (status != 0)
 		return status == -1 ? VALIDITY_UNKNOWN : check_say(c, VALIDITY_UNKNOWN, source, 0, "the table made of /%s could not be dumped: %.200s", source, c->err);
-	v = dump_file(c, source, type, dump);
-	unlink(dump);
-	return v;
+	report_rows(c, source, type, hex);
+	if (!c->job->in_place || suffix == NULL || !check_has_table(c, source, suffix))
+		return VALIDITY_VALID;
+	snprintf(table, sizeof table, "%s:%s/%s", type, c->view->root, source);
+	if (rows_of(c, program, config, table, used) == -1)	/* one that is being made just now is none */
+		return VALIDITY_UNKNOWN;
+	compare(c, source, hex, used);
+	return VALIDITY_VALID;
 }
 
 enum validity
@@ -209,14 +229,25 @@ refused_rule(struct check *c, const char *source)
 	    "or address:deny", source, number, (int)n, line);
 }
 
+static bool
+digest_of(const char *path, char hex[DIGEST_HEX])
+{
+	uint8_t digest[DIGEST_LEN];
+	FILE *in = fopen(path, "re");
+	bool ok = in != NULL && digest_sha256_fd(fileno(in), digest);
+
+	if (in != NULL)
+		fclose(in);
+	if (ok)
+		digest_hex(digest, sizeof digest, hex);
+	return ok;
+}
+
 static enum validity
 rules_of(struct check *c, const char *source)
 {
-	char copy[VIEW_PATH_MAX], cdb[VIEW_PATH_MAX + 8], scratch[VIEW_PATH_MAX + 8], hex[DIGEST_HEX];
+	char copy[VIEW_PATH_MAX], cdb[VIEW_PATH_MAX + 8], scratch[VIEW_PATH_MAX + 8], hex[DIGEST_HEX], used[DIGEST_HEX] = "";
 	const char *const argv[] = { "/bin/sh", "-c", "exec tcprules \"$1\" \"$2\" <\"$3\"", "tcprules", cdb, scratch, copy, NULL };
-	uint8_t digest[DIGEST_LEN];
-	FILE *in;
-	bool ok;
 	int status;
 
 	if (!own_copy(c, source, copy))
@@ -229,13 +260,15 @@ rules_of(struct check *c, const char *source)
 	if (status != 0)
 		return status == -1 ? VALIDITY_UNKNOWN : refused_rule(c, source);
 	/* its own output, since one program writes the same rules the same way */
-	in = fopen(cdb, "re");
-	ok = in != NULL && digest_sha256_fd(fileno(in), digest);
-	if (in != NULL)
-		fclose(in);
-	if (!ok)
+	if (!digest_of(cdb, hex))
 		return check_say(c, VALIDITY_UNKNOWN, source, 0, "what tcprules made of /%s could not be read", source);
-	return compare(c, source, "tcprules", digest_hex(digest, sizeof digest, hex));
+	report_rows(c, source, "tcprules", hex);
+	if (c->job->in_place && check_has_table(c, source, ".cdb")) {
+		snprintf(cdb, sizeof cdb, "%s/%s.cdb", c->view->root, source);
+		digest_of(cdb, used);
+		compare(c, source, hex, used);
+	}
+	return VALIDITY_VALID;
 }
 
 enum validity

@@ -13,6 +13,7 @@
  *	REPORT	flags (1: bit 0 cut) rows (2); of each kind, path, text: texts; since (8)
  *	ORDER	who: text; paths (2); of each its path; flags (1: bit 0 ask)
  *	SMALL	rows (2); of each digest (32) size (4); plain (4), the rest: bytes
+ *	TABLES	flags (1: bit 0 ask) rows (2); of each path, source (32); in an answer flags (1: bit 0 known), and rows (32) or why: text
  */
 #include "configsync/wire.h"
 
@@ -28,7 +29,7 @@
 const char *
 wire_type_word(uint8_t type)
 {
-	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small" };
+	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small", "tables" };
 
 	_Static_assert(sizeof word / sizeof *word == WIRE_TYPE_END - WIRE_HELLO, "a word for each type");
 	return type >= WIRE_HELLO && type < WIRE_TYPE_END ? word[type - WIRE_HELLO] : "message of unknown type";
@@ -141,6 +142,20 @@ put_small(struct bytes_out *o, const struct wire_small *s)
 }
 
 static void
+put_table_row(struct bytes_out *o, const struct wire_table_row *r, bool ask)
+{
+	bytes_put_text(o, r->path);
+	bytes_put_block(o, r->source, DIGEST_LEN, 0);
+	if (ask)
+		return;
+	bytes_put(o, r->known ? ROWS_KNOWN : 0, 1);
+	if (r->known)
+		bytes_put_block(o, r->rows, DIGEST_LEN, 0);
+	else
+		put_shown(o, r->why, WIRE_TEXT_MAX);
+}
+
+static void
 put_report_row(struct bytes_out *o, const struct wire_report_row *r)
 {
 	bytes_put_text(o, r->kind);
@@ -197,6 +212,12 @@ put_message(struct bytes_out *o, const struct wire *w)
 		break;
 	case WIRE_SMALL:
 		put_small(o, &w->small);
+		break;
+	case WIRE_TABLES:
+		bytes_put(o, w->tables.ask ? ASK : 0, 1);
+		bytes_put(o, w->tables.rows, 2);
+		for (size_t i = 0; i < w->tables.rows; i++)
+			put_table_row(o, &w->tables.row[i], w->tables.ask);
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -25,7 +25,7 @@
 #define WIRE_INLINE_MAX (32u << 10)	/* a file so small travels with its news */
 #define WIRE_NAME_MAX 64
 #define WIRE_TEXT_MAX 512
-#define WIRE_ROWS_MAX 4096		/* of one WIRE_NEWS, WIRE_INDEX, WIRE_WANT, WIRE_SMALL, WIRE_REPORT, WIRE_ORDER */
+#define WIRE_ROWS_MAX 4096		/* of one WIRE_NEWS, WIRE_INDEX, WIRE_WANT, WIRE_SMALL, WIRE_REPORT, WIRE_ORDER, WIRE_TABLES */
 #define WIRE_STAMP_MAX ((uint64_t)INT64_MAX)
 
 /* Types on the channel. */
@@ -41,6 +41,7 @@ enum wire_type {
 	WIRE_REPORT,		/* what is wrong here, whole; replaces the one before */
 	WIRE_ORDER,		/* a person wants you to take my version; or (ask) me to take yours */
 	WIRE_SMALL,		/* small contents, many in one message, each whole */
+	WIRE_TABLES,		/* what do the tables say that you make of these sources? or (not ask) what they say */
 	WIRE_TYPE_END
 };
 
@@ -120,6 +121,16 @@ struct wire_small {
 };
 struct wire_absent { uint8_t digest[DIGEST_LEN]; };
 
+/* What a table says has no format: the rows of its dump, sorted. A source of which several are made has a row in the answer for each. */
+struct wire_table_row {
+	const char	*path;			/* of the source */
+	uint8_t		 source[DIGEST_LEN];	/* SHA-256 of its content */
+	bool		 known;			/* rows is; else why. An answer's, as these are */
+	uint8_t		 rows[DIGEST_LEN];	/* configsync/table_rows.h */
+	const char	*why;			/* a sentence */
+};
+struct wire_tables { bool ask; const struct wire_table_row *row; size_t rows; };	/* one at least, in any order */
+
 /* Rows in any order. */
 struct wire_report_row {
 	char		 kind[32];		/* "conflict", "invalid", "unreadable", ... */
@@ -149,6 +160,7 @@ struct wire {
 		struct wire_report	report;
 		struct wire_order	order;
 		struct wire_small	small;
+		struct wire_tables	tables;
 	};
 	struct manifest	*keep;	/* wire_parse(): holds entries and texts; else NULL */
 	void		*rows;	/* likewise */

@@ -6,6 +6,6 @@
 
 #include "configsync/wire.h"
 
-enum wire_flag { FIRST = 1, LAST = 2, MORE = 1, ASK = 1, WITH_ENTRY = 1, WITH_CONTENT = 2, CUT = 1 };
+enum wire_flag { FIRST = 1, LAST = 2, MORE = 1, ASK = 1, WITH_ENTRY = 1, WITH_CONTENT = 2, CUT = 1, ROWS_KNOWN = 1 };
 
 #endif

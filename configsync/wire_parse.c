@@ -306,6 +306,32 @@ get_small(struct parse *p, struct wire_small *s)
 }
 
 static void
+get_tables(struct parse *p, struct wire_tables *t)
+{
+	struct wire_table_row *row;
+	char why[WIRE_TEXT_MAX];
+
+	t->ask = (get_flags(p, ASK) & ASK) != 0;
+	row = get_rows(p, 2 + 1 + DIGEST_LEN, sizeof *row);
+	wrong_if(p, p->rows == 0, "no rows");
+	while (next_row(p)) {
+		struct wire_table_row *r = &row[p->row - 1];
+
+		r->path = get_path(p);
+		get_digest(p, r->source);
+		r->known = !t->ask && (get_flags(p, ROWS_KNOWN) & ROWS_KNOWN) != 0;
+		if (r->known) {
+			get_digest(p, r->rows);
+		} else if (!t->ask) {
+			get_shown(p, why, sizeof why, "bad sentence");
+			r->why = arena_text(p->w->keep->arena, why);
+		}
+	}
+	t->row = row;
+	t->rows = p->rows;
+}
+
+static void
 get_report(struct parse *p, struct wire_report *t)
 {
 	struct wire_report_row *row;
@@ -379,6 +405,9 @@ get_message(struct parse *p)
 		break;
 	case WIRE_SMALL:
 		get_small(p, &p->w->small);
+		break;
+	case WIRE_TABLES:
+		get_tables(p, &p->w->tables);
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -49,6 +49,10 @@ holds(const struct wire *w)
 		assert(w->content.offset + w->content.plain <= w->content.size && w->content.len <= w->content.plain && w->content.plain <= WIRE_CHUNK);
 	for (size_t i = 0; w->type == WIRE_WANT && i < w->want.rows; i++)
 		assert(entry_path_ok(w->want.row[i].path) && w->want.row[i].offset < w->want.row[i].size);
+	for (size_t i = 0; w->type == WIRE_TABLES && i < w->tables.rows; i++) {
+		assert(entry_path_ok(w->tables.row[i].path) && !(w->tables.ask && w->tables.row[i].known));
+		assert(w->tables.ask || w->tables.row[i].known || w->tables.row[i].why != NULL);
+	}
 	if (w->type == WIRE_SMALL)
 		small_holds(&w->small);
 	if (w->type == WIRE_TREE)

@@ -17,7 +17,7 @@ static struct view_change change[CASE_CHANGES];
 static size_t changes;
 static unsigned int staged;
 static struct set_rules rules;
-static struct verify_dump *expected;
+static bool in_place;
 static uint32_t deadline_ms;
 static struct verify_result result;
 
@@ -37,7 +37,7 @@ case_begin(void)
 	ck_assert(view_mkdirs(CASE_ROOT, NULL) && view_mkdirs(CASE_STAGED, NULL));
 	changes = 0;
 	rules = (struct set_rules){ 0 };
-	expected = NULL;
+	in_place = false;
 	deadline_ms = 20000;
 }
 
@@ -107,7 +107,7 @@ static inline enum validity
 judged(void)
 {
 	struct verify_job job = { .view = { .root = CASE_ROOT, .change = change, .changes = changes }, .scratch = CASE_SCRATCH,
-		.expect = expected, .expects = expected != NULL, .deadline_ms = deadline_ms };
+		.in_place = in_place, .deadline_ms = deadline_ms };
 	struct loop *loop = loop_new();
 
 	set_of(&rules, change[0].path, &job.set);

@@ -34,8 +34,8 @@ static const struct rebuild_running postfix = { .service = REBUILD_POSTFIX, .con
 
 START_TEST(each_table_is_made_by_its_own_program)
 {
-	static const struct verify_dump dump[] = { { "etc/postfix/maps/x", "btree", "d1" }, { "etc/aliases", "hash", "d2" },
-		{ "etc/tcp.smtp", "tcprules", "d3" }, { "etc/postfix-out/y", "lmdb", "d4" } };
+	static const struct verify_dump dump[] = { { "etc/postfix/maps/x", "btree", "d1", false }, { "etc/aliases", "hash", "d2", false },
+		{ "etc/tcp.smtp", "tcprules", "d3", false }, { "etc/postfix-out/y", "lmdb", "d4", false } };
 	static const char *const path[] = { "var/qmail/users/assign", "var/qmail/control/morercpthosts" };
 	static const char *const program[] = { "postmap", "postalias", "tcprules", "postmap", "qmail-newu", "qmail-newmrh" };
 	static const char *const config[] = { "etc/postfix", "", "", "etc/postfix-out", "", "" };
@@ -53,7 +53,7 @@ START_TEST(only_what_runs_and_is_concerned_is_told_and_once)
 {
 	static const char *const two[] = { "etc/postfix/main.cf", "etc/postfix/master.cf", "etc/hosts" }, *const cert[] = { "etc/letsencrypt/live/mx/cert.pem" },
 		*const map[] = { "etc/postfix/virtual" }, *const out[] = { "etc/postfix-out/main.cf" };
-	static const struct verify_dump dump = { "etc/postfix/virtual", "hash", "d" };
+	static const struct verify_dump dump = { "etc/postfix/virtual", "hash", "d", false };
 	const struct rebuild_running all[] = { postfix, exim, dovecot };
 	const struct rebuild_job main_cf = { .path = two, .paths = 3 };
 
@@ -151,8 +151,8 @@ END_TEST
 
 START_TEST(tables_are_made_with_what_their_sources_say)
 {
-	static const struct verify_dump dump[] = { { "etc/postfix/virtual", "hash", "" }, { "etc/postfix/virtual2", "btree", "" },
-		{ "etc/aliases", "hash", "" }, { "etc/tcp.smtp", "tcprules", "" } };
+	static const struct verify_dump dump[] = { { "etc/postfix/virtual", "hash", "", false }, { "etc/postfix/virtual2", "btree", "", false },
+		{ "etc/aliases", "hash", "", false }, { "etc/tcp.smtp", "tcprules", "", false } };
 	struct rebuild_result r;
 	struct config_box b;
 	struct stat st;
@@ -179,9 +179,9 @@ END_TEST
 
 START_TEST(rows_that_were_not_found_valid_and_sources_that_are_wrong_leave_the_old_table)
 {
-	static const struct verify_dump good = { "etc/postfix/virtual", "hash", "" }, bad = { "etc/postfix/virtual", "hash",
-		"0000000000000000000000000000000000000000000000000000000000000000" }, odd = { "etc/postfix/virtual", "nosuch", "" },
-		gone = { "etc/postfix/gone", "hash", "" };
+	static const struct verify_dump good = { "etc/postfix/virtual", "hash", "", false }, bad = { "etc/postfix/virtual", "hash",
+		"0000000000000000000000000000000000000000000000000000000000000000", false }, odd = { "etc/postfix/virtual", "nosuch", "", false },
+		gone = { "etc/postfix/gone", "hash", "", false };
 	const struct verify_dump both[] = { gone, good };
 	struct rebuild_result r;
 	struct config_box b;
@@ -217,7 +217,7 @@ found_valid(void *arg, const struct verify_result *r)
 START_TEST(what_verify_found_is_what_is_made)
 {
 	struct verdict c = { .loop = loop_new() };
-	static const struct verify_dump first = { "etc/aliases", "hash", "" };
+	static const struct verify_dump first = { "etc/aliases", "hash", "", false };
 	struct verify_job job = { 0 };
 	struct view_change change = { .path = "etc/aliases" };
 	struct rebuild_result r;
@@ -248,7 +248,7 @@ END_TEST
 
 START_TEST(a_reader_never_meets_a_table_that_is_not_whole)
 {
-	static const struct verify_dump dump = { "etc/aliases", "hash", "" };
+	static const struct verify_dump dump = { "etc/aliases", "hash", "", false };
 	struct config_box b;
 	int status;
 	pid_t reader;
@@ -277,7 +277,7 @@ END_TEST
 
 START_TEST(what_a_crash_has_left_is_no_hindrance_and_a_link_leads_nowhere)
 {
-	static const struct verify_dump dump = { "etc/aliases", "hash", "" }, through = { "way/aliases", "hash", "" };
+	static const struct verify_dump dump = { "etc/aliases", "hash", "", false }, through = { "way/aliases", "hash", "", false };
 	struct rebuild_result r;
 	struct config_box b;
 	uint8_t digest[DIGEST_LEN];

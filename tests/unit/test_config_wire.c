@@ -46,6 +46,33 @@ START_TEST(every_message_survives_its_binary_form)
 }
 END_TEST
 
+START_TEST(what_tables_say_arrives_with_the_sources_it_is_of)
+{
+	struct toy_message *m = toy_message_new(WIRE_TABLES, (uint64_t)_i);
+	struct wire back;
+	uint8_t *bytes;
+	size_t len;
+
+	m->w.tables.ask = _i % 2 > 0;
+	parsed(&back, &m->w, &bytes, &len);
+	ck_assert(back.tables.ask == m->w.tables.ask && back.tables.rows == m->w.tables.rows);
+	for (size_t i = 0; i < back.tables.rows; i++) {
+		const struct wire_table_row *a = &m->w.tables.row[i], *b = &back.tables.row[i];
+
+		ck_assert_str_eq(a->path, b->path);
+		ck_assert_mem_eq(a->source, b->source, DIGEST_LEN);
+		ck_assert(b->known == (a->known && !back.tables.ask));
+		if (b->known)
+			ck_assert_mem_eq(a->rows, b->rows, DIGEST_LEN);
+		else if (!back.tables.ask)
+			ck_assert_str_eq(a->why, b->why);
+	}
+	wire_free(&back);
+	free(bytes);
+	toy_message_free(m);
+}
+END_TEST
+
 START_TEST(news_arrive_with_entries_and_contents_as_they_were)
 {
 	struct toy_message *m = toy_message_new(WIRE_NEWS, (uint64_t)_i);
@@ -120,6 +147,7 @@ fill_rows(struct toy_message *m, char (*name)[8], size_t rows)
 		m->report[i] = (struct wire_report_row){ .kind = "invalid", .path = name[i], .text = "" };
 		m->want[i] = (struct wire_want_row){ .size = 1, .path = name[i] };
 		m->small[i] = (struct wire_small_row){ .size = 1 };
+		m->table[i] = (struct wire_table_row){ .path = name[i], .why = "" };
 		m->path[i] = name[i];
 	}
 	if (m->w.type == WIRE_INDEX)
@@ -130,6 +158,8 @@ fill_rows(struct toy_message *m, char (*name)[8], size_t rows)
 		m->w.order.paths = rows;
 	else if (m->w.type == WIRE_WANT)
 		m->w.want.rows = rows;
+	else if (m->w.type == WIRE_TABLES)
+		m->w.tables.rows = rows;
 	else if (m->w.type == WIRE_SMALL)
 		m->w.small.plain = (uint32_t)(m->w.small.rows = rows);
 	else
@@ -163,7 +193,7 @@ refused_wire(const struct wire *w, const char *why)
 
 START_TEST(so_many_rows_and_no_more)
 {
-	static const enum wire_type type[] = { WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER, WIRE_WANT, WIRE_SMALL };
+	static const enum wire_type type[] = { WIRE_NEWS, WIRE_INDEX, WIRE_REPORT, WIRE_ORDER, WIRE_WANT, WIRE_SMALL, WIRE_TABLES };
 	struct toy_message *m = toy_message_new(type[_i], 1);
 	char (*name)[8] = calloc(WIRE_ROWS_MAX + 1, sizeof *name);
 
@@ -318,6 +348,18 @@ entry_directory(struct toy_message *m)
 }
 
 static void
+tables_none(struct toy_message *m)
+{
+	m->w.tables.rows = 0;
+}
+
+static void
+tables_path(struct toy_message *m)
+{
+	m->table[2].path = "/etc/aliases";
+}
+
+static void
 entry_size(struct toy_message *m)
 {
 	entry_hard(m);
@@ -369,6 +411,8 @@ static const struct wrong {
 	{ WIRE_CONTENT, content_grows, "longer compressed" },
 	{ WIRE_CONTENT, content_beyond, "beyond the end" },
 	{ WIRE_CONTENT, content_offset, "beyond the end" },
+	{ WIRE_TABLES, tables_none, "no rows" },
+	{ WIRE_TABLES, tables_path, "row 3 of" },
 	{ WIRE_REPORT, report_kind, "row 2 of" },
 	{ WIRE_ORDER, order_path, "row 3 of" },
 	{ WIRE_ORDER, order_order, "out of order" },
@@ -392,6 +436,7 @@ static const struct { enum wire_type type; size_t at; uint8_t value; const char 
 	{ WIRE_NEWS, 8, 2, "unknown flags" },
 	{ WIRE_NEWS, 22, '\x07', "who did it" },
 	{ WIRE_NEWS, 19, 64, "who did it" },
+	{ WIRE_TABLES, 0, 2, "unknown flags" },
 	{ WIRE_REPORT, 0, 2, "unknown flags" },
 	{ WIRE_REPORT, 1, 1, "more rows than there is room for" },
 	{ WIRE_ORDER, 2, 0xff, "who gave it" },
@@ -416,8 +461,8 @@ END_TEST
 START_TEST(no_type_but_the_known_ones_is_taken)
 {
 	refused((const uint8_t *)"", 0, WIRE_HELLO - 1, "type 15");
-	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 27");
-	refused((const uint8_t *)"", 0, 255, "knows 16 to 26");
+	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 28");
+	refused((const uint8_t *)"", 0, 255, "knows 16 to 27");
 }
 END_TEST
 
@@ -474,10 +519,11 @@ main(void)
 	TCase *c = tcase_create("wire");
 
 	tcase_add_loop_test(c, every_message_survives_its_binary_form, 0, TYPES * SEEDS);
+	tcase_add_loop_test(c, what_tables_say_arrives_with_the_sources_it_is_of, 0, 8);
 	tcase_add_loop_test(c, news_arrive_with_entries_and_contents_as_they_were, 0, SEEDS);
 	tcase_add_test(c, a_hello_arrives_field_by_field);
 	tcase_add_loop_test(c, a_row_makes_a_message_longer_by_what_was_said_before, 0, SEEDS);
-	tcase_add_loop_test(c, so_many_rows_and_no_more, 0, 6);
+	tcase_add_loop_test(c, so_many_rows_and_no_more, 0, 7);
 	tcase_add_test(c, texts_paths_pieces_and_contents_have_their_limits);
 	tcase_add_loop_test(c, what_makes_no_sense_is_refused_with_what_and_where, 0, sizeof wrong / sizeof *wrong);
 	tcase_add_loop_test(c, bytes_that_no_encoder_writes_are_refused, 0, sizeof patch / sizeof *patch);

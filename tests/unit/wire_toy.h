@@ -16,6 +16,7 @@ struct toy_message {
 	struct wire_report_row	 report[WIRE_ROWS_MAX + 1];
 	struct wire_want_row	 want[WIRE_ROWS_MAX + 1];
 	struct wire_small_row	 small[WIRE_ROWS_MAX + 1];
+	struct wire_table_row	 table[WIRE_ROWS_MAX + 1];
 	const char		*path[WIRE_ROWS_MAX + 1];
 };
 
@@ -36,6 +37,7 @@ toy_rows(struct toy_message *m, struct toy *t)
 		m->report[i] = (struct wire_report_row){ .kind = "conflict", .path = e->path, .text = "both sides were edited", .since_ms = i };
 		m->want[i] = (struct wire_want_row){ .digest = { (uint8_t)i }, .offset = toy_below(t, 100), .size = 100, .path = e->path };
 		m->small[i] = (struct wire_small_row){ .digest = { (uint8_t)i }, .size = 1 };
+		m->table[i] = (struct wire_table_row){ .path = e->path, .source = { (uint8_t)i }, .known = toy_below(t, 2) > 0, .rows = { 7 }, .why = "no program" };
 		m->path[i] = e->path;
 	}
 }
@@ -82,6 +84,9 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 		break;
 	case WIRE_SMALL:
 		w.small = (struct wire_small){ .row = m->small, .rows = 3, .plain = 3, .bytes = bytes, .len = 2 + toy_below(t, 2) };
+		break;
+	case WIRE_TABLES:
+		w.tables = (struct wire_tables){ .ask = toy_below(t, 2) > 0, .row = m->table, .rows = rows };
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -182,6 +182,50 @@ def sources_travel_and_each_node_makes_its_own_tables(p):
         raise Broken('%s; %s' % (p.a.status(), p.b.status()))
 
 
+@scenario('s09', own=table)
+def tables_that_say_other_things_on_both_nodes_are_not_taken(p):
+    """Another program of the same name makes other rows of the same source, here on the standby."""
+    program = os.path.join(p.dir, 'postmap')
+    shutil.copy('/usr/sbin/postmap', program + '.real')
+    with open(program, 'w', encoding='ascii') as f:
+        f.write('#!/bin/sh\n%s.real "$@" >%s.out; code=$?\nsed s/192.0.2.2/192.0.2.99/ %s.out; exit $code\n' % (program, program, program))
+    os.chmod(program, 0o755)
+    p.a.write('postfix/main.cf', MAIN % HOST.encode() + b'transport_maps = hash:/etc/postfix/transport\n')
+    p.a.write('postfix/master.cf', MASTER)
+    transport(p.a, b'192.0.2.1')
+    p.in_step('equal')
+    p.until('a table of its own', lambda: asked(p.b, 'postmap', 'example.test', 'postfix/transport') == b'smtp:[192.0.2.1]\n')
+    p.b.stop()
+    p.b.before = 'mount --bind %s /usr/sbin/postmap' % program
+    p.b.start()
+    p.in_step('again')
+    transport(p.a, b'192.0.2.2')
+    p.refused('other rows', text='other rows')
+    if asked(p.b, 'postmap', 'example.test', 'postfix/transport') != b'smtp:[192.0.2.1]\n' or b'192.0.2.1' not in p.b.read('postfix/transport'):
+        raise Broken('the old set did not stay')
+    transport(p.a, b'192.0.2.3')
+    p.in_step('mended')
+    p.until('made anew', lambda: asked(p.b, 'postmap', 'example.test', 'postfix/transport') == b'smtp:[192.0.2.3]\n')
+
+
+@scenario('s10', own=table)
+def a_table_that_is_older_than_its_source_is_told_and_the_other_node_has_the_new_one(p):
+    p.a.write('postfix/main.cf', MAIN % HOST.encode() + b'transport_maps = hash:/etc/postfix/transport\n')
+    p.a.write('postfix/master.cf', MASTER)
+    transport(p.a, b'192.0.2.1')
+    p.in_step('first')
+    p.a.write('postfix/transport', b'example.test smtp:[192.0.2.2]\n')
+    p.until('made there', lambda: asked(p.b, 'postmap', 'example.test', 'postfix/transport') == b'smtp:[192.0.2.2]\n')
+    p.refused('the old table', kind='old-table', text='postmap')
+    run('postmap', 'hash:' + p.a.path('postfix/transport'))
+    p.until('it is over', lambda: not p.problem(p.a, 'old-table') and not p.problem(p.b, 'old-table'))
+
+
+def transport(n, to):
+    n.write('postfix/transport', b'example.test smtp:[%s]\n' % to)
+    run('postmap', 'hash:' + n.path('postfix/transport'))
+
+
 def newaliases(n):
     """The node's etc is /etc for it, but for accounts and libraries."""
     run('unshare', '--mount', 'sh', '-ec',
