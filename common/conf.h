@@ -152,6 +152,8 @@ struct conf_sync {
 	const char		*address[CONF_NODES];	/* numeric; by default those of the first udp link */
 	bool			 defaults;	/* the trees of a mail server (configsync/setup.c), default yes */
 	bool			 setuid;	/* files may be setuid or setgid, default no */
+	uint32_t		 validate_ms;	/* limit of one check of a set, default 10 s */
+	uint32_t		 reload_ms;	/* of making tables and reloading after one installation, default 60 s */
 	uint32_t		 keep_s;	/* versions of files are kept for so long ... */
 	uint64_t		 keep_bytes;	/* ... and up to so many bytes; defaults 90 days, 1 GiB */
 	const char		*include[CONF_OPTIONS_MAX];

@@ -144,6 +144,8 @@ static const struct conf_option sync_options[] = {
 	NUMBER("port", conf_sync, port, 1, 65535, "9695"),
 	BOOL("defaults", conf_sync, defaults, "yes"),
 	BOOL("setuid", conf_sync, setuid, "no"),
+	SPAN("validate-timeout", conf_sync, validate_ms, SECOND, 10 * MINUTE, "10s"),
+	SPAN("reload-timeout", conf_sync, reload_ms, SECOND, 10 * MINUTE, "60s"),
 	AGE("keep", conf_sync, keep_s, DAY_S, 3650 * DAY_S, "90d"),
 	SIZE("keep-bytes", conf_sync, keep_bytes, 16, 1024 * 1024, "1G"),
 	LIST("include", conf_sync, include),

@@ -163,7 +163,8 @@ begin(struct desk *d)
 	*d->rebuilding = *d->to_rebuild;
 	*d->to_rebuild = swap;
 	*d->rebuild_job = (struct rebuild_job){ .root = d->root_path, .path = (const char *const *)d->rebuilding->path, .paths = d->rebuilding->paths,
-		.dump = d->rebuilding->dump, .dumps = d->rebuilding->dumps, .tree = d->setup->tree, .trees = d->setup->trees };
+		.dump = d->rebuilding->dump, .dumps = d->rebuilding->dumps, .tree = d->setup->tree, .trees = d->setup->trees,
+		.deadline_ms = d->conf->sync.reload_ms };
 	if (rebuild_needed(d->rebuild_job))	/* not for each edited file a process of this one's size */
 		d->rebuild = rebuild_start(d->loop, d->rebuild_job, rebuilt, d);
 	else

@@ -112,7 +112,7 @@ desk_compare(struct desk *d, uint64_t id, const struct set_id *set, const struct
 	}
 	d->tables->comparing = c;
 	c->timer = loop_timer_new(d->loop, too_late, c);
-	loop_timer_in(c->timer, VERIFY_DEADLINE_MS + BEYOND_MS);
+	loop_timer_in(c->timer, d->conf->sync.validate_ms + BEYOND_MS);
 	desk_send(d, &(struct wire){ .type = WIRE_TABLES, .tables = { .ask = true, .row = row, .rows = n } });
 	free(row);
 }
@@ -414,7 +414,7 @@ begin(struct desk *d)
 	}
 	snprintf(t->scratch, sizeof t->scratch, "%s/config.work/tables", d->conf->state_dir);
 	t->job = (struct verify_job){ .set = q->set, .view = { d->root_path[0] != '\0' ? d->root_path : "/", q->change, q->changes }, .scratch = t->scratch,
-		.in_place = true };
+		.deadline_ms = d->conf->sync.validate_ms, .in_place = true };
 	t->verify = verify_start(d->loop, &t->job, checked, d);
 }
 

@@ -248,7 +248,7 @@ desk_check(struct desk *d, uint64_t id, const struct set_id *set, const struct c
 		return;
 	}
 	t->job = (struct verify_job){ .set = *set, .view = { d->root_path[0] != '\0' ? d->root_path : "/", t->change, t->changes },
-		.scratch = t->scratch };
+		.scratch = t->scratch, .deadline_ms = d->conf->sync.validate_ms };
 	t->next = d->taking;
 	d->taking = t;
 	t->verify = verify_start(d->loop, &t->job, verified, t);

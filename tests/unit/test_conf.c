@@ -241,6 +241,8 @@ START_TEST(the_least_configuration_has_the_defaults_of_the_contract)
 	ck_assert_int_eq(c->storage.line, 5);
 	ck_assert(!c->sync.on && c->sync.defaults);
 	ck_assert_uint_eq(c->sync.port, 9695);
+	ck_assert_uint_eq(c->sync.validate_ms, 10000);
+	ck_assert_uint_eq(c->sync.reload_ms, 60000);
 	ck_assert_uint_eq(c->sync.keep_s, 90 * 86400);
 	ck_assert_uint_eq(c->sync.keep_bytes, 1u << 30);
 	conf_free(c);
@@ -282,6 +284,8 @@ START_TEST(values_arrive_where_they_belong)
 	ck_assert(c->sync.on && c->sync.writers == CONF_WRITERS_BOTH && !c->sync.defaults && c->sync.setuid);
 	ck_assert_uint_eq(c->sync.settle_ms, 1000);
 	ck_assert_uint_eq(c->sync.port, 9700);
+	ck_assert_uint_eq(c->sync.validate_ms, 3000);
+	ck_assert_uint_eq(c->sync.reload_ms, 120000);
 	ck_assert_uint_eq(c->sync.keep_s, 30 * 86400);
 	ck_assert_uint_eq(c->sync.keep_bytes, 512u << 20);
 	ck_assert_str_eq(c->sync.address[0], "10.0.0.1");

@@ -290,3 +290,23 @@ def a_trees_own_command_judges_it_as_a_whole(p):
     untouched(p, was)
     os.unlink(p.a.path('app/two'))
     p.in_step('mended')
+
+
+@scenario('s11', tree='validate = "test ! -e \\"$MAILPAIR_STAGED/etc/app/slow\\" || tail -f /dev/null"',
+          more='validate-timeout = 1s')
+def a_check_that_does_not_end_ends_after_validate_timeout(p):
+    p.a.write('app/one', b'good\n')
+    p.in_step('good')
+    was = p.b.rows()
+    p.a.write('app/slow', b'x\n')
+    p.refused('too late', kind='unchecked')
+    untouched(p, was)
+    os.unlink(p.a.path('app/slow'))
+    p.in_step('mended')
+
+
+@scenario('s12', tree='reload = "tail -f /dev/null"', more='reload-timeout = 1s')
+def a_reload_that_does_not_end_is_told_after_reload_timeout(p):
+    p.a.write('app/one', b'good\n')
+    p.refused('too late', kind='not-rebuilt')
+    p.in_step('and yet in step')
