@@ -3,6 +3,7 @@
  *
  * All stamps of a path that are given here follow from its two bases, so nothing needs to be agreed on.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,18 @@ apply(struct core *c, struct row *r, const struct side *m, const struct side *t,
 	row_dirty(c, r);
 }
 
+/* The file is in place with a number that has no name here. It was told when it was put there, perhaps by a program that has ended since. */
+static void
+tell_owner(struct core *c, const char *path, const char *word, const struct entry_owner *mine, const struct entry_owner *theirs)
+{
+	char text[WIRE_TEXT_MAX];
+
+	if (mine->name[0] != '\0' || theirs->name[0] == '\0')
+		return;
+	snprintf(text, sizeof text, "%s %.255s is unknown here: its number %u is used", word, theirs->name, theirs->id);
+	problem_set(c, note_word(NOTE_UNKNOWN_OWNER), path, text);
+}
+
 /* Hidden: it is not known on one of the nodes. */
 static void
 merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index, bool hidden)
@@ -124,6 +137,10 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 	} else if (index != NULL) {
 		t.stamp = index->stamp;
 		memcpy(t.base, index->id, DIGEST_LEN);
+	}
+	if (alike && m.is != NULL) {
+		tell_owner(c, r->path, "user", &m.is->user, &t.is->user);
+		tell_owner(c, r->path, "group", &m.is->group, &t.is->group);
 	}
 	if (alike)
 		judge_alike(&m, &t, &o);
@@ -165,6 +182,7 @@ core_merge(struct core *c)
 	c->more = false;
 	core_forget_refusals(c);
 	problem_clear(c, "link", NULL);
+	problem_clear(c, note_word(NOTE_UNKNOWN_OWNER), NULL);
 	make_rows(c);
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		const struct entry *theirs = NULL;

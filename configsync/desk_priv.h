@@ -90,7 +90,6 @@ struct desk {
 
 	/* desk_take.c */
 	struct taking		*taking;	/* verifications under way */
-	bool			 strangers;	/* an owner was not known here, at some time */
 	struct tables		*tables;	/* desk_tables.c */
 
 	/* desk_rebuild.c */

@@ -240,6 +240,7 @@ desk_scan(struct desk *d)
 	uint64_t moment = core_moment(d->core);
 	struct err err;
 
+	names_again(d->names);
 	mine = scan_trees(d->root, &so, &report, NULL, &err);
 	/* what a crash of ours has left: nobody else makes such names */
 	if (mine != NULL && report_has(&report, NOTE_LEFTOVER, NULL) && install_clean(d->root, d->scope, &report, &err)) {

@@ -301,8 +301,12 @@ forget_contents(struct desk *d, const struct core_job *job)
 static void
 tell_owners(struct desk *d, const struct core_job *job, const struct report *report)
 {
-	d->strangers = d->strangers || report_has(report, NOTE_UNKNOWN_OWNER, NULL);
-	for (size_t i = 0; i < job->changes && d->strangers; i++) {
+	struct core_status st;
+
+	core_status(d->core, &st);
+	if (st.problems == 0 && !report_has(report, NOTE_UNKNOWN_OWNER, NULL))
+		return;
+	for (size_t i = 0; i < job->changes; i++) {
 		const struct change *c = &job->change[i];
 		const char *text = NULL;
 
@@ -328,6 +332,7 @@ desk_install(struct desk *d, const struct core_job *job)
 	bool done;
 
 	origin.cause = STORE_APPLIED;
+	names_again(d->names);
 	done = desk_keep_old(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
 	if (!done)
 		log_warnx("a change of the other node could not be put in place: %s", err.text);

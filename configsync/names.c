@@ -126,6 +126,19 @@ names_of(struct names *n, bool group, uint32_t id)
 	return remember(n, (struct known){ group, name[0] != '\0', true, id, name })->name;
 }
 
+void
+names_again(struct names *n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n->len; i++)
+		if (n->at[i].exists)
+			n->at[kept++] = n->at[i];
+	if (kept < n->len)
+		n->last[0] = n->last[1] = kept;
+	n->len = kept;
+}
+
 bool
 names_find(struct names *n, bool group, const char *name, uint32_t *ret)
 {

@@ -14,6 +14,8 @@ struct names;
 
 struct names *names_new(void);
 void	names_free(struct names *);
+/* What there was none of is asked for again: somebody may have made it since. */
+void	names_again(struct names *);
 /* "" where there is none. Valid as long as names. */
 const char *names_of(struct names *, bool group, uint32_t id);
 bool	names_find(struct names *, bool group, const char *name, uint32_t *ret_id);

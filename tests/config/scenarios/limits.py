@@ -200,10 +200,20 @@ def owners_are_names_and_a_number_only_where_there_is_no_name(p):
     p.until('alice by number', lambda: owner(p.b, 'o/alice') == (ALICE, ALICE))
     p.refused('alice is told', 'unknown-owner', 'alice')
     p.until('in step all the same', lambda: p.a.status().get('in_step') is True and p.b.status().get('in_step') is True)
+    p.b.stop()
+    p.b.start()
+    p.refused('alice is told again by who was not there', 'unknown-owner', 'alice')
     give('carol', CAROL)
     p.refused('carol is told', 'not-installed', 'carol')
     os.unlink(p.a.path('o/alice'))
     p.until('alice is forgotten', lambda: not p.problem(p.a, 'unknown-owner', 'alice') and not p.problem(p.b, 'unknown-owner', 'alice'))
+    give('alice2', ALICE)
+    p.refused('a second one is told', 'unknown-owner', 'alice')
+    for file, line in (('passwd', 'alice:x:%d:60000::/:/bin/false\n'), ('group', 'alice:x:%d:\n')):
+        with open('%s/%s-%s' % (p.dir, file, p.b.name), 'a', encoding='utf-8') as f:
+            f.write(line % ALICE)
+    give('alice2', ALICE)
+    p.until('she is known by now', lambda: not p.problem(p.a, 'unknown-owner', 'alice') and not p.problem(p.b, 'unknown-owner', 'alice'))
     if owner(p.b, 'o/carol') is not None and owner(p.b, 'o/carol')[0] == CAROL:
         raise Broken('carol\'s file was handed to dave')
     p.b.stop()                          # what was learnt is not forgotten
