@@ -155,7 +155,7 @@ end(struct desk *d)
 	desk_tables_end(d);
 	ctl_free(d->ctl);
 	if (d->store != NULL)
-		desk_keep_all(d);
+		desk_keep_end(d);
 	store_close(d->store);
 	spool_close(d->spool);
 	core_free(d->core);

@@ -28,6 +28,7 @@
 #define FRESH_ROWS 16		/* of an edit; of a whole tree the bytes are read one after the other when they are written */
 #define FRESH_BYTES (2u << 20)
 #define ROWS_MAX 200000		/* that wait while the store cannot be written */
+#define END_MS 2000u		/* for what waits when the program is told to end */
 #define PRUNE_MS (600u * 1000)
 #define PRUNE_FIRST_MS 2000u	/* soon: the first one reads all that is kept */
 
@@ -393,6 +394,27 @@ desk_keep_all(struct desk *d)
 	d->keep_by_ms = 0;
 	while (d->keeping != NULL && keep_some(d))
 		;
+	if (!store_sync(d->store, &err))
+		log_warnx("%s", err.text);
+}
+
+void
+desk_keep_end(struct desk *d)
+{
+	uint64_t until = clock_mono_ms() + END_MS;
+	struct err err;
+
+	take(d);
+	while (d->keeping != NULL && clock_mono_ms() < until && keep_some(d))
+		;
+	if (d->keeping != NULL)
+		log_info("%zu versions of files are not in the store yet: they are found again at the next start", d->keeping_rows);
+	while (d->keeping != NULL) {
+		struct keeping *k = d->keeping;
+
+		d->keeping = k->next;
+		keeping_free(k);
+	}
 	if (!store_sync(d->store, &err))
 		log_warnx("%s", err.text);
 }

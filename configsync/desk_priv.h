@@ -200,6 +200,8 @@ void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *b
 bool	desk_keep_old(struct desk *, const struct core_job *, struct err *);	/* what it replaces goes to the store; on the disk ... */
 bool	desk_kept_old(void *desk, struct err *);		/* ... when this has said so: install_ready_f */
 void	desk_keep_all(struct desk *);	/* now */
+/* As many as go in two seconds: who ends us may kill us otherwise. The others are as after a kill: on the disk, and what they replaced is in the store. */
+void	desk_keep_end(struct desk *);
 
 /* desk_talk.c */
 bool	desk_connect(struct desk *, struct err *);

@@ -11,7 +11,9 @@ from .play import collector
 SCENARIOS, scenario = collector()
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 HOUR = 3600
+MORE = 4000
 LONG = 120
+PROMPT = 10     # seconds, on a machine that is busy; two are meant
 
 
 # ---------------------------------------------------------------- many files
@@ -26,7 +28,7 @@ def many(p):
 
 
 @scenario('l01', before=many, patience=LONG, apart=True)
-def a_tree_of_20000_files_is_carried_and_one_edit_in_it_is_one_edit(p):
+def a_tree_of_20000_files_is_carried_one_edit_in_it_is_one_edit_and_an_end_is_prompt(p):
     """At first contact; 2,000 directories."""
     if len(p.b.rows()) < 20000:
         raise Broken('%d files' % len(p.b.rows()))
@@ -40,8 +42,23 @@ def a_tree_of_20000_files_is_carried_and_one_edit_in_it_is_one_edit(p):
     moving = time.monotonic()
     p.in_step('moved', LONG)
     p.said = 'moved in %.1f s' % (time.monotonic() - moving)
+    for i in range(MORE):               # their versions are written for a while yet
+        p.a.write('more/%d' % i, b'%d' % i)
+    p.until('read', lambda: p.a.status().get('files', 0) > 20000 + MORE)
     for n in (p.a, p.b):
-        n.stop(signal.SIGKILL)          # versions of 20,000 files are written for a while yet; a stop in order would wait for them
+        ending = time.monotonic()
+        n.stop()
+        ending = time.monotonic() - ending
+        p.said += ', %s ended in %.1f s' % (n.name, ending)
+        if ending > PROMPT:
+            raise Broken('%s took %.1f s to end' % (n.name, ending))
+    p.a.start()
+    p.b.start()
+    found = time.monotonic()
+    p.in_step('found again', LONG)
+    p.said += ', found again in %.1f s' % (time.monotonic() - found)
+    for n in (p.a, p.b):
+        n.stop()
 
 
 # ---------------------------------------------------------------- full disks
