@@ -241,7 +241,7 @@ bench-queue: deps ## what a check of a queue costs, beside find, a bare reader a
 	@tests/bench/queue --runs $(or $(RUNS),5) $(if $(SIZES),--sizes $(SIZES)) --big $(or $(BIG),1000000) \
 	    $(if $(MTA),--mta $(MTA)) --build $(O)
 
-bench-config: deps ## how soon an edit is on the other node, what many files cost; beside a floor program, rsync and lsyncd (EDITS=200)
+bench-config: deps ## how soon an edit is on the other node, what many files cost; beside a floor program, rsync, lsyncd, csync2 and incron (EDITS=200)
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_copy
 	@tests/bench/config --build $(O) --edits $(or $(EDITS),200)
 
