@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "configsync/beneath.h"
+#include "configsync/path_set.h"
 
 #define TAKE_MS 2		/* then the bytes of small files are taken: not while the peer's processes want to run */
 #define AFTER_MS 20		/* of quiet, then the store is written ... */
@@ -421,25 +422,31 @@ desk_keep_end(struct desk *d)
 
 /* ---------------------------------------------------------------- what is replaced */
 
-/* Does a version of this path still wait? */
-static bool
-waits(const struct desk *d, const char *path)
+/* Paths of which a version still waits. They are the rows': nothing may be put meanwhile. */
+static struct path_set
+waiting(const struct desk *d)
 {
+	struct path_set w = path_set_new(d->keeping_rows);
+
 	for (const struct keeping *k = d->keeping; k != NULL; k = k->next)
 		for (size_t i = k->done; i < k->rows; i++)
-			if (strcmp(k->row[i].path, path) == 0)
-				return true;
-	return false;
+			path_set_add(&w, k->row[i].path);
+	return w;
 }
 
 /* An edit that follows quickly on another: what waits goes before it, so that no version is put twice. Of very many it takes too long. */
 static void
 keep_before(struct desk *d, const struct core_job *job)
 {
+	struct path_set w;
 	bool some = false;
 
-	for (size_t i = 0; i < job->changes && !some && d->keeping_rows <= ROWS_AT_ONCE; i++)
-		some = job->change[i].was != NULL && waits(d, job->change[i].was->path);
+	if (d->keeping == NULL || d->keeping_rows > ROWS_AT_ONCE)
+		return;
+	w = waiting(d);
+	for (size_t i = 0; i < job->changes && !some; i++)
+		some = job->change[i].was != NULL && path_set_has(&w, job->change[i].was->path);
+	path_set_free(&w);
 	if (!some)
 		return;
 	take(d);
@@ -453,10 +460,12 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 	struct store_change *change = desk_alloc((job->changes + 1) * sizeof *change);
 	struct core_origin origin;
 	struct store_set set;
+	struct path_set w;
 	size_t n = 0;
 	bool ok = true, some = false, has;
 
 	keep_before(d, job);
+	w = waiting(d);
 	for (size_t i = 0; ok && i < job->changes; i++) {
 		const struct entry *was = job->change[i].was;
 
@@ -465,16 +474,17 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 		some = some || was->type != ENTRY_DIRECTORY;
 		if (was->type == ENTRY_FILE) {
 			ok = store_has(d->store, was->digest, &has, err);
-			if (ok && has && !waits(d, was->path))
+			if (ok && has && !path_set_has(&w, was->path))
 				continue;
 			ok = ok && (has || add_from_disk(d, was->path, was->digest, err));
-		} else if (was->type == ENTRY_DIRECTORY || !waits(d, was->path)) {
+		} else if (was->type == ENTRY_DIRECTORY || !path_set_has(&w, was->path)) {
 			continue;	/* its versions came with the scan that found it */
 		}
 		change[n] = (struct store_change){ .path = was->path, .digest = was->type == ENTRY_FILE ? was->digest : NULL };
 		change[n].entry = core_stamped(was, 0, &change[n].entry_len);
 		n++;
 	}
+	path_set_free(&w);
 	if (ok && n > 0) {
 		origin = desk_origin(d, STORE_FOUND, "before it was replaced");
 		set_of_origin(d, &origin, &set);

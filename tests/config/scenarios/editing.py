@@ -3,8 +3,9 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 
-from nodes import Broken, run
+from nodes import Broken, pause, run
 
 from .play import collector
 
@@ -232,6 +233,29 @@ def a_file_that_is_written_all_the_time_is_not_carried_and_that_is_told(p):
             raise Broken('it was carried: %r' % p.b.read('log')[:80])
     p.in_step('closed')
     p.until('not told any more', lambda: not p.problem(p.a, 'being-written') and not p.problem(p.b, 'being-written'))
+
+
+@scenario('e14')
+def a_file_that_was_open_a_moment_longer_is_not_waited_for(p):
+    """Its last writer closes it by a name of which the watch tells nothing, as the kernel tells of a close before it is over."""
+    outside, took = p.a.root + '/outside', []
+    p.a.write('moment', b'old')
+    os.link(p.a.path('moment'), outside)
+    p.in_step()
+    for i in range(10):
+        data = b'%d' % i
+        with open(outside, 'r+b', 0):
+            p.a.write('moment', data)
+            pause(0.004)
+        closed = time.monotonic()
+        while p.b.read('moment') != data and time.monotonic() < closed + 5:
+            pause(0.001)
+        took.append(time.monotonic() - closed)
+        p.in_step()
+    p.said = 'after %.0f ms at best' % (1000 * min(took))
+    if min(took) > 0.04:
+        raise Broken('seen after %s s' % took)
+    os.unlink(outside)
 
 
 @scenario('e10')

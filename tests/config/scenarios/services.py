@@ -73,6 +73,14 @@ def renewal(n, turn, made=None):
     n.write('letsencrypt/renewal/m.conf', b'version = 2.1.0\narchive_dir = /etc/letsencrypt/archive/m\nturn = %d\n' % turn)
 
 
+def alert(p):
+    """The hook is asked for, of whoever supervises the node that refuses it: mailpaird calls the scripts at this line."""
+    def asked_for():
+        with open(os.path.join(p.dir, 'log-' + p.b.name), 'rb') as f:
+            return b'\nalert configuration: invalid certificate m in /etc/letsencrypt: ' in b'\n' + f.read()
+    p.until('the hook is asked for', asked_for)
+
+
 def untouched(p, was):
     if difference(was, p.b.rows()):
         raise Broken('it was taken: %s' % difference(was, p.b.rows()))
@@ -98,6 +106,7 @@ def a_key_that_does_not_match_is_not_taken(p):
     was = p.b.rows()
     p.a.write('letsencrypt/archive/m/privkey1.pem', certificate(p)['privkey'])
     p.refused('the key')
+    alert(p)
     untouched(p, was)
     renewal(p.a, 2)
     p.in_step('mended')
@@ -110,6 +119,7 @@ def an_expired_certificate_is_not_taken(p):
     was = p.b.rows()
     renewal(p.a, 2, certificate(p, '20200101000000Z', '20200201000000Z'))
     p.refused('the certificate', text='2020')
+    alert(p)
     untouched(p, was)
     renewal(p.a, 3)
     p.in_step('mended')
@@ -126,6 +136,7 @@ def a_chain_that_does_not_build_is_not_taken(p):
     made['fullchain'] = made['cert'] + made['chain']
     renewal(p.a, 2, made)
     p.refused('the chain')
+    alert(p)
     untouched(p, was)
     renewal(p.a, 3)
     p.in_step('mended')
