@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -215,8 +216,9 @@ say_not(struct desk *d, const struct question *q, const char *why)
 bool
 desk_digest(const char *path, uint8_t ret[DIGEST_LEN])
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	bool ok = fd != -1 && digest_sha256_fd(fd, ret);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	bool ok = fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && digest_sha256_fd(fd, ret);	/* a device might never end */
 
 	if (fd != -1)
 		close(fd);

@@ -428,6 +428,60 @@ START_TEST(nothing_outside_of_the_trees_is_written)
 }
 END_TEST
 
+/* Nothing that has no bytes of its own to compare: no device, pipe or socket is made, whatever the peer calls it. */
+START_TEST(what_is_no_file_directory_or_link_is_never_made)
+{
+	static const enum change_kind kind[] = { CHANGE_FILE, CHANGE_LINK, CHANGE_META };
+	const struct entry to = { .path = "t/null", .type = ENTRY_OTHER, .mode = 0666, .user = { "root", 0 }, .group = { "root", 0 } };
+	struct change change = { .step = STEP_PLACE, .kind = kind[_i], .path = "t/null", .to = &to };
+	const struct theirs theirs[] = { { .path = "t/null", .bytes = "" }, { 0 } };
+	struct stat st;
+	struct bed bed;
+
+	bed_open(&bed);
+	bed.theirs = theirs;
+	ck_assert(!install_apply(bed.box.root, &change, 1, &bed.o, &bed.report, &bed.err));
+	ck_assert_int_eq(fstatat(bed.box.root, "t/null", &st, AT_SYMLINK_NOFOLLOW), -1);
+	nothing_left_over(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
+/* A link that somebody puts in the way leads nothing astray: neither what is written, nor what is removed, renamed or given another mode. */
+START_TEST(a_symbolic_link_on_the_way_is_followed_by_nothing)
+{
+	struct entry file = { .path = "t/link/x", .type = ENTRY_FILE, .mode = 0777, .user = { "root", 0 }, .group = { "root", 0 } }, was = file;
+	const struct change change[] = {
+		{ .step = STEP_PLACE, .kind = CHANGE_FILE, .path = "t/link/x", .to = &file, .was = &was },
+		{ .step = STEP_PLACE, .kind = CHANGE_META, .path = "t/link/x", .to = &file, .was = &was },
+		{ .step = STEP_PLACE, .kind = CHANGE_RENAME, .path = "t/here", .from = "t/link/x", .from_was = &was, .to = &file },
+		{ .step = STEP_PLACE, .kind = CHANGE_HARD, .path = "t/here", .from = "t/link/x", .from_was = &was, .to = &file },
+		{ .step = STEP_REMOVE, .kind = CHANGE_REMOVE, .path = "t/link/x", .was = &was },
+	};
+	const struct theirs theirs[] = { { .path = "t/link/x", .bytes = "theirs" }, { 0 } };
+	struct stat st;
+	struct bed bed;
+
+	bed_open(&bed);
+	bed.theirs = theirs;
+	digest_sha256("outside", 7, was.digest);
+	digest_sha256("theirs", 6, file.digest);
+	was.size = 7;
+	file.size = 6;
+	was.mode = 0600;
+	ck_assert_int_eq(mkdirat(bed.box.root, "u", 0755), 0);
+	box_write(&bed.box, "u/x", "outside");
+	ck_assert_int_eq(fchmodat(bed.box.root, "u/x", 0600, 0), 0);
+	ck_assert_int_eq(symlinkat("../u", bed.box.root, "t/link"), 0);
+	ck_assert(!install_apply(bed.box.root, &change[_i], 1, &bed.o, &bed.report, &bed.err));
+	ck_assert_str_eq(text_of(&bed, "u/x"), "outside");
+	ck_assert_int_eq(fstatat(bed.box.root, "u/x", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_uint_eq(st.st_nlink, 1);
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(a_directory_that_holds_what_is_not_carried_stays)
 {
 	struct bed bed;
@@ -511,6 +565,8 @@ main(void)
 	tcase_add_test(tc, a_name_that_is_unknown_here_becomes_its_number_but_never_another_ones);
 	tcase_add_test(tc, what_needs_something_that_is_refused_is_left_out_with_it);
 	tcase_add_loop_test(tc, nothing_outside_of_the_trees_is_written, 0, 5);
+	tcase_add_loop_test(tc, what_is_no_file_directory_or_link_is_never_made, 0, 3);
+	tcase_add_loop_test(tc, a_symbolic_link_on_the_way_is_followed_by_nothing, 0, 5);
 	tcase_add_test(tc, a_directory_that_holds_what_is_not_carried_stays);
 	tcase_add_test(tc, a_reader_sees_one_version_whole);
 	suite_add_tcase(suite, tc);

@@ -1,6 +1,8 @@
 """e: what is edited on the active node is on the other one, however it was edited."""
 import os
 import shutil
+import socket
+import stat
 import subprocess
 import threading
 import time
@@ -256,6 +258,39 @@ def a_file_that_was_open_a_moment_longer_is_not_waited_for(p):
     if min(took) > 0.04:
         raise Broken('seen after %s s' % took)
     os.unlink(outside)
+
+
+@scenario('e15')
+def no_device_pipe_or_socket_is_made_and_each_is_told(p):
+    p.a.write('d/file', b'bytes')
+    p.in_step()
+    os.mkfifo(p.a.path('d/pipe'))
+    os.rename(p.a.path('d/pipe'), p.a.path('d/file'))
+    os.mknod(p.a.path('d/null'), stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(p.a.path('d/socket'))
+    p.a.write('d/last', b'x')
+    p.until('the rest goes on', lambda: p.b.read('d/last') == b'x')
+    p.conflicts('d/file', 'd/null', 'd/socket')
+    if sorted(os.listdir(p.b.path('d'))) != ['file', 'last'] or p.b.read('d/file') != b'bytes':
+        raise Broken('made: %s' % os.listdir(p.b.path('d')))
+    for name in ('file', 'null', 'socket'):
+        os.unlink(p.a.path('d/' + name))
+    p.in_step('gone')
+
+
+@scenario('e16')
+def large_files_arrive_and_holes_stay_holes(p):
+    size = 24 << 20
+    with open(p.a.path('holes'), 'wb') as f:
+        f.write(b'begin')
+        f.truncate(size)
+        f.seek(size - 3)
+        f.write(b'end')
+    p.a.write('large', os.urandom(6 << 20))
+    p.in_step()
+    if os.stat(p.b.path('holes')).st_blocks * 512 > size // 4:
+        raise Broken('%d blocks' % os.stat(p.b.path('holes')).st_blocks)
 
 
 @scenario('e10')

@@ -84,6 +84,24 @@ class Rounds:
                 raise Broken('%s is torn: %r' % (rel, data[:80]))
         if os.path.exists(self.p.b.path('k/secret')) and os.stat(self.p.b.path('k/secret')).st_mode & 0o077:
             raise Broken('the secret is open')
+        for node in (self.p.a, self.p.b):
+            for top in (node.root, node.state):
+                self.closed(top)
+
+    def closed(self, top):
+        """What others can reach from here, as if the directory itself were open to them, tells nothing of the secret: staged, spooled or kept."""
+        for d, dirs, files in os.walk(top):
+            dirs[:] = [n for n in dirs if os.stat(os.path.join(d, n)).st_mode & 0o011]
+            for name in files:
+                path = os.path.join(d, name)
+                try:
+                    if not os.lstat(path).st_mode & 0o077 or os.path.islink(path):
+                        continue
+                    with open(path, 'rb') as f:
+                        if b'secret ' in f.read():
+                            raise Broken('the secret is open to others in %s' % path)
+                except FileNotFoundError:       # a moment ago it was there
+                    continue
 
     def left_over(self):
         return [n for node in (self.p.a, self.p.b) for d, s, f in os.walk(node.root) for n in s + f if n.startswith('.mailpair-')]
