@@ -106,11 +106,11 @@ is_right_place(const struct queue_layout *layout, const struct queue_file *file,
 	enum exim_part part;
 	char right[2] = "";
 
-	if (layout->place[file->place].hash != QUEUE_EXIM ||
+	if (layout->place[file->place].hash != QUEUE_EXIM || file->sub[0] == '\0' ||
 	    !exim_name(exim_holds(layout->place[file->place].kind), file->name, &part, &id) || id.hi == 0)
 		return true;
 	right[0] = exim_id_subdir(id);
-	if (file->sub[0] == '\0' || strcmp(file->sub, right) == 0)
+	if (strcmp(file->sub, right) == 0)
 		return true;
 	snprintf(want, CHECK_SUB_MAX, "%s", layout->split_spool ? right : "");
 	return false;

@@ -97,9 +97,16 @@ name(const struct queue_layout *layout, const struct queue_file *file, struct qu
 static bool
 in_its_place(const struct queue_layout *layout, const struct queue_file *file, uint64_t number, char *want)
 {
-	want[0] = '\0';
-	if (layout->place[file->place].hash == QUEUE_MOD)
-		snprintf(want, CHECK_SUB_MAX, "%" PRIu64, number % layout->split);
+	char digits[CHECK_SUB_MAX] = "", *from = digits + sizeof digits - 1;
+	uint32_t sub = (uint32_t)(number % (layout->split > 0 ? layout->split : 1));
+
+	/* of each file, several times: a tenth of what a fast pass takes went into snprintf(3) */
+	if (layout->place[file->place].hash == QUEUE_MOD) {
+		do
+			*--from = (char)('0' + sub % 10);
+		while ((sub /= 10) > 0);
+	}
+	memcpy(want, from, (size_t)(digits + sizeof digits - from));
 	return strcmp(want, file->sub) == 0;
 }
 

@@ -171,7 +171,7 @@ table_make(struct table *t, struct queue_key key)
 	if (t->index[slot] != 0)
 		return t->last = t->index[slot] - 1;
 	assert(t->len < TABLE_NONE - 1);
-	if (t->len >= (t->mask + 1) / 8 * 7) {
+	if (t->len >= (t->mask + 1) / 8 * 5) {		/* fuller, a key is looked for in many rows */
 		index_grow(t);
 		slot = probe(t, key);
 	}
