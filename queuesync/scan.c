@@ -19,11 +19,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "queuesync/ahead.h"
 #include "queuesync/by_inode.h"
 #include "queuesync/scan_stat.h"
 
 #define BUFFER_BYTES (1u << 20)
-#define ENTRIES_MAX (1u << 17)	/* sorted at once */
+/* Sorted at once, 24 MiB at most: what comes at another time is no neighbour on the disk any more. */
+#define ENTRIES_MAX (1u << 19)
+#define NAMES_MAX (16u << 20)
 #define SEAL ".mailpair"		/* where the supervisor keeps who owns the spool */
 
 static_assert((int)QUEUE_REGULAR == S_IFREG && (int)QUEUE_DIRECTORY == S_IFDIR && (int)QUEUE_SYMLINK == S_IFLNK &&
@@ -50,6 +53,7 @@ struct scan {
 	struct known		*known;
 	uint64_t		 until_us;
 	struct scan_stat	*stat;
+	bool			 reads;		/* each file: nobody can begin before the directory is known */
 	struct err		*err;
 	int			 root;
 	dev_t			 device;
@@ -257,7 +261,7 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 			else
 				list_add(&files, d);
 		}
-		if (files.entries >= ENTRIES_MAX)
+		if (files.entries >= ENTRIES_MAX || files.len >= NAMES_MAX)
 			hand_over(s, at, directory, &files);
 	}
 	hand_over(s, at, directory, &files);
@@ -305,6 +309,7 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 	struct scan_directory *directory;
 	struct list subs = { 0 };
 	struct queue_file self;
+	struct ahead *ahead;
 	struct stat st;
 	bool ok;
 
@@ -329,7 +334,10 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 		queue_note_add(s->note, at->path, &st, clock_wall_ms());
 	s->seen->directories++;
 	directory = scan_stat_directory(s->stat, fd, at->sub);
-	ok = list_directory(s, at, directory, fd, &subs) && walk_subs(s, at, fd, &subs);
+	ahead = s->reads ? ahead_begin(fd, st.st_size) : NULL;
+	ok = list_directory(s, at, directory, fd, &subs);
+	ahead_end(ahead);
+	ok = ok && walk_subs(s, at, fd, &subs);
 	scan_stat_directory_done(directory);
 	list_free(&subs);
 	return ok;
@@ -420,7 +428,7 @@ scan_queue(const struct queue_layout *layout, struct check *check, const struct 
 {
 	struct scan_seen seen = { 0 };
 	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = options->note, .known = options->known,
-		.until_us = options->until_us, .err = err };
+		.until_us = options->until_us, .reads = options->reading != NULL, .err = err };
 	struct stat st;
 	bool ok = true;
 
