@@ -4,6 +4,7 @@
 #include "queuesync/ahead.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +45,15 @@ work(void *arg)
 	return NULL;
 }
 
+/* Only owner and root may keep the time of access. */
+static int
+open_again(int directory)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+
+	return fd == -1 && errno == EPERM ? openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
 struct ahead *
 ahead_begin(int directory, off_t size)
 {
@@ -53,7 +63,7 @@ ahead_begin(int directory, off_t size)
 		struct part *p = &a->part[i];
 
 		*p = (struct part){ .whole = a, .from = INT64_MAX / THREADS * i, .to = INT64_MAX / THREADS * (i + 1) };
-		p->fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		p->fd = open_again(directory);
 		if (p->fd == -1)
 			break;
 		if (pthread_create(&p->thread, NULL, work, p) != 0) {
