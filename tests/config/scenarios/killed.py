@@ -17,6 +17,7 @@ from nodes import PATIENCE, Broken
 from .play import collector, table
 
 SCENARIOS, scenario = collector()
+SECRET = b'PRIVATE KEY of round '
 COME_AND_GO = {'/etc/k/' + name for name in ['moved', 'away', 'two', 'link'] + ['new%d' % i for i in range(5)]}
 
 
@@ -65,7 +66,7 @@ class Rounds:
             os.unlink(a.path('k/new%d' % ((t + 2) % 5)))
         os.rename(a.path('k/moved' if t % 2 else 'k/away'), a.path('k/away' if t % 2 else 'k/moved'))
         os.chmod(a.path('k/two'), (0o644, 0o600)[t % 2])
-        self.put('k/secret', b'secret %d' % t)
+        self.put('k/secret', SECRET + b'%d' % t)
         if os.path.islink(a.path('k/link')):
             os.unlink(a.path('k/link'))
         os.symlink('to-%d' % t, a.path('k/link'))
@@ -98,7 +99,7 @@ class Rounds:
                     if not os.lstat(path).st_mode & 0o077 or os.path.islink(path):
                         continue
                     with open(path, 'rb') as f:
-                        if b'secret ' in f.read():
+                        if SECRET in f.read():
                             raise Broken('the secret is open to others in %s' % path)
                 except FileNotFoundError:       # a moment ago it was there
                     continue
