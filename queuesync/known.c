@@ -20,7 +20,8 @@
 
 #define SLACK_S 300
 #define LARGE 65536		/* bytes of a directory, from which on a queue is none that is asked faster */
-#define UNKNOWN_MAX 8192	/* a tenth of a second of asking; and one in eight of those that are known */
+#define UNKNOWN_MAX 8192	/* a tenth of a second of asking ... */
+#define UNKNOWN_OF 64		/* ... and one in so many of those that are known: more than the first of each group */
 
 struct known {
 	const struct rules	  *rules;
@@ -179,5 +180,5 @@ known_file(struct known *k, int directory, struct queue_file *file)
 bool
 known_good(const struct known *k)
 {
-	return !atomic_load(&k->wrong) && atomic_load(&k->unknown) <= UNKNOWN_MAX + atomic_load(&k->told) / 8;
+	return !atomic_load(&k->wrong) && atomic_load(&k->unknown) <= UNKNOWN_MAX + atomic_load(&k->told) / UNKNOWN_OF;
 }
