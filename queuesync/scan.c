@@ -27,6 +27,7 @@
 /* Sorted at once, 24 MiB at most: what comes at another time is no neighbour on the disk any more. */
 #define ENTRIES_MAX (1u << 19)
 #define NAMES_MAX (16u << 20)
+#define ENTRIES_KNOWN (1u << 17)	/* who reads no file but the tables has work beside the listing so */
 #define SEAL ".mailpair"		/* where the supervisor keeps who owns the spool */
 
 static_assert((int)QUEUE_REGULAR == S_IFREG && (int)QUEUE_DIRECTORY == S_IFDIR && (int)QUEUE_SYMLINK == S_IFLNK &&
@@ -261,7 +262,7 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 			else
 				list_add(&files, d);
 		}
-		if (files.entries >= ENTRIES_MAX || files.len >= NAMES_MAX)
+		if (files.entries >= (s->known != NULL ? ENTRIES_KNOWN : ENTRIES_MAX) || files.len >= NAMES_MAX)
 			hand_over(s, at, directory, &files);
 	}
 	hand_over(s, at, directory, &files);
