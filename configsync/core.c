@@ -72,6 +72,7 @@ core_free(struct core *c)
 		return;
 	while (c->job != NULL)
 		core_job_end(c, c->job);
+	core_forget_intended(c);
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		if (r->ext != NULL) {
 			version_drop(c, r->ext->m);
@@ -296,7 +297,7 @@ core_say(struct core *c, struct row *r)
 void
 core_store(struct core *c, struct row *r, struct version *v, uint64_t stamp, bool common, bool mine)
 {
-	if (common && c->first)
+	if ((common && c->first) || (v != NULL && v->type == ENTRY_OTHER))
 		return;
 	if (c->storeds == c->stored_room) {
 		c->stored_room = c->stored_room == 0 ? 32 : 2 * c->stored_room;

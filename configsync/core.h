@@ -68,8 +68,8 @@ enum core_action_type {
 	CORE_RESCAN,	/* read these paths (all below them where below), and call core_slice(); paths 0: everything, core_scan() */
 	CORE_NEED,	/* job needs the content of entry: call core_content(), at once where it is here (spool, store, another path) */
 	CORE_VERIFY,	/* ask verify_start() about job's changes, and call core_verified() */
-	CORE_INSTALL,	/* put what job's changes replace (was) in the store where it is not there yet; only if that is done install_apply() with
-			   partial; read looked anew; call core_installed() */
+	CORE_INSTALL,	/* put what job's changes replace (was) in the store where it is not there yet, and write intent down; only if that is done
+			   install_apply() with partial; read looked anew; call core_installed() */
 	CORE_CANCEL,	/* forget job: its verification, its contents. No answer */
 	CORE_STORE,	/* put these versions in the store; it may wait a moment. One origin may come in several (first the versions, later
 			   that they are common): store_put() leaves a set alone that it has by name, so a later one needs another name */
@@ -77,6 +77,7 @@ enum core_action_type {
 };
 
 struct core_looked { const char *path; bool below; };
+struct core_store_row;
 
 /* Who made a version and why, from where it was made to all stores. name: store_new_name(). */
 struct core_origin {
@@ -94,6 +95,8 @@ struct core_job {
 	size_t			 changes;
 	const struct core_looked *looked;	/* to be read after the installation: the paths of it */
 	size_t			 looks;
+	const struct core_store_row *intent;	/* INSTALL: what it will make common; for core_intent() */
+	size_t			 intents;
 	const struct core_origin *origin;	/* of the newest of them */
 };
 
@@ -143,6 +146,11 @@ bool	core_unstamped(struct manifest *, const uint8_t *bytes, size_t len, uint64_
  * knows already is left alone.
  */
 void	core_base(struct core *, const char *path, const struct entry *, uint64_t stamp);
+/*
+ * At start, after core_base() and before the first scan: what was written down with CORE_INSTALL since all that is common was in the store last; of
+ * one path in the order of that. Where the scan finds it, it was put in place before the program was killed: it is common, and no edit.
+ */
+void	core_intent(struct core *, const struct core_store_row *, const struct core_origin *);
 /*
  * To be taken before reading begins, and given back with what was read: a path that changed here meanwhile (by another reading, an
  * installation) is not taken back to what it was, but asked for again.

@@ -165,11 +165,28 @@ ask_contents(struct core *c, struct job *j)
 	}
 }
 
+/* What becomes common by it. At first contact nothing does. */
+static size_t
+intent_of(const struct core *c, const struct job *j, struct core_store_row **ret)
+{
+	struct core_store_row *row = arena_take(j->arena, (j->rows + 1) * sizeof *row);
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->rows && !c->first; i++) {
+		if (j->row[i].taken)
+			row[n++] = (struct core_store_row){ .path = j->row[i].path, .entry = j->row[i].to, .stamp = j->row[i].st, .common = true, .mine = true };
+	}
+	*ret = row;
+	return n;
+}
+
 static void
 install(struct core *c, struct job *j)
 {
 	struct core_looked *looked = arena_take(j->arena, j->rows * sizeof *looked);
 	struct core_action *a = core_act(c, CORE_INSTALL);
+	struct core_store_row *intent;
+	size_t intents = intent_of(c, j, &intent);
 
 	j->state = JOB_INSTALL;
 	for (size_t i = 0; i < j->rows && c->problems > 0; i++)
@@ -177,7 +194,7 @@ install(struct core *c, struct job *j)
 	for (size_t i = 0; i < j->rows; i++)
 		looked[i] = (struct core_looked){ j->row[i].path, false };
 	a->job = (struct core_job){ .id = j->id, .single = j->sets == 0, .change = j->change, .changes = j->changes, .looked = looked,
-		.looks = j->rows, .origin = j->from == NULL ? NULL : &j->from->is };
+		.looks = j->rows, .intent = intent, .intents = intents, .origin = j->from == NULL ? NULL : &j->from->is };
 }
 
 static void

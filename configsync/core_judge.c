@@ -180,6 +180,16 @@ earlier(const struct version *a, const struct version *b)
 /* Versions as diff_make() gets them. */
 struct seen { const struct version *m, *t, *b; bool neither; };
 
+/* Mine stays for now. A FILE@NODE that is not here yet is shown all the same, as its FILE is each node's own already. */
+static void
+stay(const struct core *c, const struct row *r, struct seen *s)
+{
+	if (s->m == NULL && !is_directory(s->t) && core_is_variant(c, r->path))
+		s->b = s->t;
+	else
+		s->t = s->m;
+}
+
 static enum row_state
 view_alike(const struct core *c, const struct ext *x, struct seen *s)
 {
@@ -216,11 +226,15 @@ view(struct core *c, const struct row *r, struct seen *s, enum conflict_kind *re
 		s->neither = changed_m;
 		return ROW_OWN;
 	}
+	if (x->job == 0 && (core_unread(c, r, false) || core_unread(c, r, true))) {
+		s->neither = true;
+		return *ret_kind = CONFLICT_UNKNOWN, version_diff(x->m, x->t) == 0 ? ROW_ALIKE : ROW_DISPUTED;
+	}
 	if (version_diff(x->m, x->t) == 0)
 		return view_alike(c, x, s);
 	ordered = x->order != 0 && (x->order == x->st || x->order == x->sm);
 	if (x->job != 0 || x->sm == x->st || (x->wait_ms > c->now_ms && !changed_m)) {
-		s->t = x->m;
+		stay(c, r, s);
 		return x->job != 0 ? x->state : x->sm == x->st ? ROW_UNLIKE : ROW_HELD;
 	}
 	s->neither = true;
@@ -236,7 +250,7 @@ view(struct core *c, const struct row *r, struct seen *s, enum conflict_kind *re
 		return ROW_GIVE;
 	}
 	if (none && !ordered) {
-		s->t = x->m;
+		stay(c, r, s);
 		return ROW_WAITS;
 	}
 	return ROW_TAKES;
@@ -406,7 +420,7 @@ compare(struct core *c, struct item *item, size_t n, struct manifest side[3], bo
 
 /* What stands in a directory that is not made now waits with it. */
 static void
-wait_for_place(struct item *item, size_t n, struct seen *s)
+wait_for_place(const struct core *c, struct item *item, size_t n, struct seen *s)
 {
 	struct item *it = &item[n], *above;
 	char path[ENTRY_PATH_MAX + 1];
@@ -422,7 +436,7 @@ wait_for_place(struct item *item, size_t n, struct seen *s)
 		return;
 	it->hidden = is_directory(s->t) && !is_directory(s->m);
 	it->state = above->state == ROW_HELD ? ROW_HELD : ROW_WAITS;
-	s->t = s->m;
+	stay(c, it->row, s);
 }
 
 void
@@ -452,7 +466,7 @@ core_evaluate(struct core *c)
 			core_relate(c, r);	/* what it stood in can be read again, and it is gone */
 		item[n] = (struct item){ .row = r, .kind = CONFLICT_BOTH };
 		item[n].state = view(c, r, &s, &item[n].kind);
-		wait_for_place(item, n++, &s);
+		wait_for_place(c, item, n++, &s);
 		fill(side, r, &s);
 		open = open || r->ext != NULL || core_is_variant(c, r->path);	/* FILE may be otherwise though nothing differs */
 		busy = busy || (r->ext != NULL && r->ext->job != 0);

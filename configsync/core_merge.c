@@ -9,7 +9,8 @@
 
 #include "configsync/core_priv.h"
 
-struct side { const struct entry *is; uint8_t id[DIGEST_LEN], base[DIGEST_LEN]; uint64_t stamp; };
+/* unread: nothing follows from what it is, so it has not changed, until it is read. */
+struct side { const struct entry *is; uint8_t id[DIGEST_LEN], base[DIGEST_LEN]; uint64_t stamp; bool unread; };
 struct outcome { uint64_t sm, st, sb; uint8_t base[DIGEST_LEN]; };
 
 static bool
@@ -35,18 +36,21 @@ static void
 judge_alike(const struct side *m, const struct side *t, struct outcome *o)
 {
 	const struct side *high = t->stamp > m->stamp ? t : m;
-	bool is_base = (same(m->id, high->base) || same(t->id, high->base)) && (m->stamp != t->stamp || same_base(m, t));
+	bool one_base = m->stamp != t->stamp || same_base(m, t), unread = m->unread && t->unread;
+	bool is_base = (unread || same(m->id, high->base) || same(t->id, high->base)) && one_base;
 
 	o->sb = is_base ? high->stamp : stamp_after(high->stamp, 0);
 	o->sm = o->st = o->sb;
-	memcpy(o->base, m->id, DIGEST_LEN);
+	memcpy(o->base, !unread ? m->id : high->base, DIGEST_LEN);
+	if (unread && !one_base)
+		memset(o->base, 0, DIGEST_LEN);
 }
 
 /* s has what was common before, and nothing since: a power cut took it, or it never heard of more. */
 static bool
 behind(const struct side *s, const struct side *other)
 {
-	return s->stamp < other->stamp && same(s->id, s->base) && !same(s->id, other->base);
+	return !s->unread && s->stamp < other->stamp && same(s->id, s->base) && !same(s->id, other->base);
 }
 
 static void
@@ -69,8 +73,8 @@ judge_different(struct core *c, const struct side *m, const struct side *t, stru
 		memcpy(o->base, t->base, DIGEST_LEN);
 		o->sm = mine;
 	} else {
-		o->sm = same(m->id, m->stamp == high->stamp ? m->base : high->base) ? o->sb : mine;
-		o->st = same(t->id, t->stamp == high->stamp ? t->base : high->base) ? o->sb : theirs;
+		o->sm = m->unread || same(m->id, m->stamp == high->stamp ? m->base : high->base) ? o->sb : mine;
+		o->st = t->unread || same(t->id, t->stamp == high->stamp ? t->base : high->base) ? o->sb : theirs;
 	}
 }
 
@@ -90,12 +94,13 @@ apply(struct core *c, struct row *r, const struct side *m, const struct side *t,
 		version_drop(c, x->t);
 		x->t = version_ref(x->m);
 	}
+	x->unread = m->unread;
 	x->sm = o->sm;
 	x->st = o->st;
 	memcpy(x->base_id, o->base, DIGEST_LEN);
 	x->order = x->wait_ms = 0;
 	x->tries = x->refused = 0;
-	if (!known && o->sm == o->sb && (alike || same(m->id, o->base)))
+	if (!known && !m->unread && o->sm == o->sb && (alike || same(m->id, o->base)))
 		core_store(c, r, x->m, o->sb, true, true);
 	row_dirty(c, r);
 }
@@ -112,15 +117,24 @@ tell_owner(struct core *c, const char *path, const char *word, const struct entr
 	problem_set(c, note_word(NOTE_UNKNOWN_OWNER), path, text);
 }
 
-/* Hidden: it is not known on one of the nodes. */
 static void
-merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index, bool hidden)
+identify(struct side *s, bool hidden)
+{
+	s->unread = s->is == NULL ? hidden : s->is->type == ENTRY_OTHER;
+	entry_identity(s->is, s->id);
+}
+
+/* Hidden: it stands in what cannot be read. */
+struct hidden { bool mine, theirs; };
+
+static void
+merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index, struct hidden in)
 {
 	bool indexed = !id_none(c->hello.index);	/* or none of my stamps count: the other node does not know them */
 	struct side m = { .stamp = indexed ? r->stamp : 0 }, t = { 0 };
 	struct outcome o;
 	struct entry mine;
-	bool alike;
+	bool hidden = in.mine || in.theirs, alike;
 
 	m.is = version_entry(row_m(r), r->path, &mine);
 	t.is = same_tree ? m.is : theirs;
@@ -129,8 +143,6 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 		return;
 	if (indexed)
 		row_base_id(r, m.base);
-	entry_identity(m.is, m.id);
-	entry_identity(t.is, t.id);
 	if (same_index) {
 		t.stamp = m.stamp;
 		memcpy(t.base, m.base, DIGEST_LEN);
@@ -142,6 +154,8 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 		tell_owner(c, r->path, "user", &m.is->user, &t.is->user);
 		tell_owner(c, r->path, "group", &m.is->group, &t.is->group);
 	}
+	identify(&m, in.mine);
+	identify(&t, in.theirs);
 	if (alike)
 		judge_alike(&m, &t, &o);
 	else
@@ -188,13 +202,13 @@ core_merge(struct core *c)
 		const struct entry *theirs = NULL;
 		const struct index_row *index = NULL;
 		struct entry mine;
-		bool hidden = is_below(version_entry(row_m(r), r->path, &mine), r->path, &m_other);
+		struct hidden hidden = { .mine = is_below(version_entry(row_m(r), r->path, &mine), r->path, &m_other) };
 
 		if (c->their_tree != NULL && t < c->their_tree->len && strcmp(c->their_tree->at[t].path, r->path) == 0)
 			theirs = &c->their_tree->at[t++];
 		if (x < c->their_indexes && strcmp(c->their_index[x].path, r->path) == 0)
 			index = &c->their_index[x++];
-		hidden = is_below(same_tree ? version_entry(row_m(r), r->path, &mine) : theirs, r->path, &t_other) || hidden;
+		hidden.theirs = is_below(same_tree ? version_entry(row_m(r), r->path, &mine) : theirs, r->path, &t_other);
 		merge_row(c, r, theirs, index, same_tree, same_index, hidden);
 		if (core_is_variant(c, r->path))
 			row_dirty(c, r);

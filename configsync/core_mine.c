@@ -123,38 +123,79 @@ core_hidden(const struct core *c, const struct row *r, bool theirs)
 	return false;
 }
 
-/* What cannot be read is no version. */
-static bool
-unknown(const struct core *c, const struct row *r)
+bool
+core_unread(const struct core *c, const struct row *r, bool theirs)
 {
-	const struct version *m = row_m(r);
+	const struct version *v = theirs ? row_t(r) : row_m(r);
 
-	return m == NULL ? core_hidden(c, r, false) : m->type == ENTRY_OTHER;
+	return v == NULL ? core_hidden(c, r, theirs) : v->type == ENTRY_OTHER;
 }
 
-void
-core_edited(struct core *c, struct row *r, const struct entry *e)
+/* Could not be read, and is what it was before. */
+static bool
+is_back(const struct row *r, const struct entry *e)
 {
-	struct entry old;
-	struct ext *x;
+	const struct ext *x = r->ext;
+	bool base = x->sm == r->stamp;
+	uint8_t id[DIGEST_LEN];
 
-	if (e == NULL ? row_m(r) == NULL : (entry_diff(version_entry(row_m(r), r->path, &old), e) & ~ENTRY_DIFF_TIME) == 0) {
-		if (e != NULL)
-			touched(c, r, e);
-		return;
+	entry_identity(e, id);
+	return x->unread && (base || x->sm == x->before) && digest_equal(id, base ? x->base_id : x->before_id, DIGEST_LEN);
+}
+
+/* A reading that fails makes no version: what is found afterwards may be what was there before, and that is no edit then. */
+static void
+edited(struct core *c, struct row *r, const struct entry *e)
+{
+	struct ext *x = r->ext;
+	bool unread = e == NULL ? core_hidden(c, r, false) : e->type == ENTRY_OTHER, back = !unread && is_back(r, e);
+
+	if (unread && !x->unread) {
+		version_id(x->m, x->before_id);
+		x->before = x->sm;
 	}
-	x = row_open(c, r);
 	row_set_m(c, r, e);
-	if (version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
+	x->unread = unread;
+	if (unread)
+		return;
+	if (back) {
+		core_relate(c, r);
+	} else if (version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
 		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
 	} else {
 		x->sm = core_next(c);
 		row_from(c, r, c->now_from);
-		if (!unknown(c, r))
-			core_store(c, r, x->m, x->sm, false, true);
+		core_store(c, r, x->m, x->sm, false, true);
 	}
+}
+
+/* As it is known. What was unread and is gone was perhaps there before. */
+static bool
+as_known(const struct row *r, const struct entry *e)
+{
+	struct entry old;
+
+	if (e == NULL)
+		return row_m(r) == NULL && (r->ext == NULL || !r->ext->unread);
+	return (entry_diff(version_entry(row_m(r), r->path, &old), e) & ~ENTRY_DIFF_TIME) == 0;
+}
+
+void
+core_edited(struct core *c, struct row *r, const struct entry *e)
+{
+	struct ext *x;
+
+	if (core_found_intended(c, r, e))
+		return;
+	if (as_known(r, e)) {
+		if (e != NULL)
+			touched(c, r, e);
+		return;
+	}
+	x = row_open(c, r);
+	edited(c, r, e);
 	x->wait_ms = x->tries = 0;
 	core_note(c, r->path);
 	core_release(c, r);
@@ -194,6 +235,13 @@ may_take(struct core *c, const char *path, const struct row *r)
 	return true;
 }
 
+/* Or was, before it could not be read. */
+static bool
+is_there(const struct row *r)
+{
+	return row_m(r) != NULL || (r->ext != NULL && r->ext->unread);
+}
+
 /* The rows at path, and below it: what the manifest does not have is gone. */
 static void
 take_gone(struct core *c, const struct core_looked *looked, const struct manifest *there, struct row_list *gone)
@@ -205,7 +253,7 @@ take_gone(struct core *c, const struct core_looked *looked, const struct manifes
 	struct row *r;
 
 	while ((r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, looked->path) && (below || r->path[len] == '\0')) {
-		if (row_m(r) != NULL && manifest_find(there, r->path) == NULL && may_take(c, r->path, r))
+		if (is_there(r) && manifest_find(there, r->path) == NULL && may_take(c, r->path, r))
 			list_add(gone, r);
 	}
 }
@@ -301,11 +349,12 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 
 		while (at < mine->len && (order = entry_path_order(mine->at[at].path, r->path)) < 0)
 			at++;
-		if ((at == mine->len || order != 0) && row_m(r) != NULL && may_take(c, r->path, r))
+		if ((at == mine->len || order != 0) && is_there(r) && may_take(c, r->path, r))
 			list_add(&gone, r);
 	}
 	take_there(c, mine);
 	take_away(c, mine, &gone);
+	core_forget_intended(c);
 	c->scanned = true;
 	core_end(c);
 }

@@ -44,6 +44,8 @@ struct ext {
 	struct version	*m, *t;			/* NULL: it is not there */
 	uint64_t	 sm, st;
 	uint8_t		 base_id[DIGEST_LEN];	/* entry_identity() of the base */
+	uint8_t			 before_id[DIGEST_LEN];	/* unread: entry_identity() of what it was before ... */
+	uint64_t		 before;		/* ... and its stamp */
 	uint64_t	 order;			/* stamp of a version that is to be taken by an order, whoever may write */
 	uint64_t	 job;			/* 0: in none */
 	uint64_t	 wait_ms;		/* not to be tried before */
@@ -54,7 +56,7 @@ struct ext {
 	uint32_t	 tries, refused;	/* refused: id of the refusal */
 	enum row_state	 state;
 	enum conflict_kind kind;
-	bool		 say, disputed, told;	/* told: there is a problem "not-installed" or "content" */
+	bool		 say, disputed, told, unread;	/* unread: m cannot be, so it is no version; told: there is a problem "not-installed" or "content" */
 };
 
 struct row {
@@ -99,6 +101,9 @@ struct job {
 struct refusal { uint32_t id; struct set_id set; uint64_t until_ms; char *what; const char *kind; };
 struct problem { char kind[32]; char *path, *text; uint64_t since_ms; };
 
+/* Of theirs, that was about to be put in place when the program ended. */
+struct intended { char *path; struct version *v; uint64_t stamp; struct origin *from; };
+
 struct index_row { char *path; uint64_t stamp; uint8_t id[DIGEST_LEN]; };
 struct word { struct word *next; char text[]; };
 
@@ -113,6 +118,9 @@ struct core {
 	uint64_t	 clock;			/* highest stamp there is */
 	struct word	*word[256];
 	bool		 scanned, ever, first;	/* ever: there is an index */
+	struct intended	*intended;		/* until the first scan; by path once it is looked for */
+	size_t		 intendeds;
+	bool		 intended_sorted;
 
 	/* link */
 	enum core_link_state link;
@@ -228,6 +236,12 @@ void	core_again(struct core *, const char *path, bool below);
 void	core_edited(struct core *, struct row *, const struct entry *);	/* what is read at path, where nothing is being installed */
 void	core_note(struct core *, const char *path);
 bool	core_hidden(const struct core *, const struct row *, bool theirs);	/* it stands in what cannot be read on this node, or there */
+bool	core_unread(const struct core *, const struct row *, bool theirs);	/* it cannot be read itself, or stands in what cannot */
+
+/* ---------------------------------------------------------------- core_intent.c */
+
+bool	core_found_intended(struct core *, struct row *, const struct entry *);	/* it is one: common, and nothing else to do */
+void	core_forget_intended(struct core *);
 
 /* ---------------------------------------------------------------- core_doubt.c */
 

@@ -85,7 +85,7 @@ row_close(struct core *c, struct row *r)
 
 	if (x == NULL)
 		return r->v != NULL;
-	if (x->job != 0 || x->say || x->sm != x->st || x->sm != r->stamp || version_diff(x->m, x->t) != 0 || !version_time_same(x->m, x->t))
+	if (x->job != 0 || x->say || x->unread || x->sm != x->st || x->sm != r->stamp || version_diff(x->m, x->t) != 0 || !version_time_same(x->m, x->t))
 		return false;
 	if ((x->state == ROW_HELD && x->wait_ms > c->now_ms) || (x->state == ROW_DISPUTED && x->kind == CONFLICT_VARIANT))
 		return false;	/* there is a FILE@NODE that it should be like */
@@ -130,6 +130,7 @@ row_set_m(struct core *c, struct row *r, const struct entry *e)
 
 	core_names_changed(c, old, e);
 	x->m = e == NULL ? NULL : version_new(c, e);
+	x->unread = false;
 	c->mine += (size_t)(x->m != NULL);
 	c->mine -= (size_t)(old != NULL);
 	version_drop(c, old);

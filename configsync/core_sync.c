@@ -17,7 +17,7 @@ core_relate(struct core *c, struct row *r)
 
 	if (x == NULL || core_installing(c, r))
 		return;		/* what stands here is about to be another version: it is seen to afterwards */
-	if ((x->m == NULL && core_hidden(c, r, false)) || (x->t == NULL && core_hidden(c, r, true)))
+	if (core_unread(c, r, false) || core_unread(c, r, true))
 		return;		/* what is not known is not gone */
 	if (version_diff(x->m, x->t) == 0) {
 		if (x->st > x->sm) {
@@ -269,7 +269,9 @@ carry_out(struct core *c, const char *const *path, size_t paths, bool mine)
 
 		if (mine) {
 			decide(c, l.at[i], x->t, x->st);
-			x->sm = x->order = core_next(c);
+			x->order = core_next(c);
+			x->before = x->before == x->sm ? x->order : 0;
+			x->sm = x->order;
 			core_say(c, l.at[i]);
 		} else if (x->st > x->sm) {
 			decide(c, l.at[i], x->m, x->sm);

@@ -81,7 +81,7 @@ desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope 
 	o = core_options(d);
 	desk_keep_all(d);
 	core_rules(d->core, &o, clock_mono_ms());
-	desk_open_store(d);	/* what is carried again had a common version before; without it, it may be a conflict */
+	desk_load_common(d);	/* what is carried again had a common version before; without it, it may be a conflict */
 	core_link(d->core, false, clock_mono_ms());
 	if (!desk_answer(d, &err) || !desk_connect(d, &err)) {
 		log_err("%s", err.text);
@@ -157,6 +157,7 @@ end(struct desk *d)
 	if (d->store != NULL)
 		desk_keep_end(d);
 	store_close(d->store);
+	intent_close(d->intent);
 	spool_close(d->spool);
 	core_free(d->core);
 	names_free(d->names);

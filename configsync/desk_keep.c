@@ -33,25 +33,6 @@
 #define PRUNE_MS (600u * 1000)
 #define PRUNE_FIRST_MS 2000u	/* soon: the first one reads all that is kept */
 
-/* Rows of one origin. Texts and bytes are ours. */
-struct keeping {
-	struct keeping	*next;
-	struct core_origin origin;
-	bool		 dispute;
-	struct kept {
-		char		*path;
-		uint8_t		*entry, *theirs;
-		size_t		 entry_len, theirs_len;
-		uint8_t		 digest[DIGEST_LEN], theirs_digest[DIGEST_LEN];
-		uint64_t	 size;
-		bool		 file, theirs_file, added, mine, common, settles;
-		int		 kind;
-	}		*row;
-	size_t		 rows;
-	size_t		 done;		/* so many are in the store; a large one goes in pieces */
-	bool		 taken;		/* the bytes of small ones are in the store's memory, as far as they were to be had */
-};
-
 static void sync_soon(struct desk *);
 
 /* What was sent with the news: the file may be another one by now. */
@@ -313,6 +294,17 @@ keep_some(struct desk *d)
 	return false;
 }
 
+/* All that was put in place is in the store, on the disk. Not within desk_work(): the core may still be about to say what is to be kept. */
+static void
+forget_intent(struct desk *d)
+{
+	bool all = d->scanned && d->keeping == NULL && !d->keep_sync && !store_syncing(d->store);
+	struct err err;
+
+	if (all && !d->working && !intent_clear(d->intent, &err))
+		log_warnx("%s", err.text);
+}
+
 /* What came from the peer, and was put while another wait was under way, is waited for in its turn. */
 static void
 synced(void *arg, const struct err *err)
@@ -323,6 +315,8 @@ synced(void *arg, const struct err *err)
 		log_warnx("%s", err->text);
 	if (d->keep_sync && d->keeping == NULL)
 		sync_soon(d);
+	else if (err == NULL)
+		forget_intent(d);
 }
 
 static void
@@ -357,6 +351,7 @@ kept(struct desk *d)
 
 	if (d->keep_sync)
 		sync_soon(d);
+	forget_intent(d);
 	if (!store_tidy(d->store, &err))
 		log_warnx("%s", err.text);
 	if (d->rest_by_ms == 0)
@@ -397,6 +392,7 @@ desk_keep_all(struct desk *d)
 		;
 	if (!store_sync(d->store, &err))
 		log_warnx("%s", err.text);
+	forget_intent(d);
 }
 
 void
@@ -506,25 +502,6 @@ desk_kept_old(void *arg, struct err *err)
 
 /* ---------------------------------------------------------------- begin */
 
-struct loading { struct desk *d; struct manifest *m; size_t bad, n; };
-
-static bool
-load_one(void *arg, const struct store_version *v)
-{
-	struct loading *l = arg;
-	uint64_t stamp = 0;
-	struct err err;
-
-	l->n++;
-	if (v->entry == NULL)
-		core_base(l->d->core, v->path, NULL, 0);
-	else if (core_unstamped(l->m, v->entry, v->entry_len, &stamp, &err))
-		core_base(l->d->core, v->path, &l->m->at[l->m->len - 1], stamp);
-	else
-		l->bad++;
-	return true;
-}
-
 static void
 prune(void *arg)
 {
@@ -558,6 +535,10 @@ desk_open_store(struct desk *d)
 	}
 	if (news.text[0] != '\0')
 		log_warnx("%s", news.text);
+	if ((d->intent = intent_open(d->conf->state_dir, &err)) == NULL) {
+		log_err("%s", err.text);
+		return false;
+	}
 	d->keeping_end = &d->keeping;
 	d->keep_after_ms = AGAIN_MS;
 	d->keep_timer = loop_timer_new(d->loop, keep, d);
@@ -566,19 +547,4 @@ desk_open_store(struct desk *d)
 	d->prune_timer = loop_timer_new(d->loop, prune, d);
 	loop_timer_in(d->prune_timer, PRUNE_FIRST_MS);
 	return true;
-}
-
-bool
-desk_load_common(struct desk *d)
-{
-	struct loading l = { .d = d, .m = manifest_new() };
-	struct err err;
-	bool ok = store_common(d->store, load_one, &l, &err);
-	if (!ok)
-		log_err("the last common versions of files cannot be read: %s", err.text);
-	if (l.bad > 0)
-		log_warnx("%zu last common versions of files cannot be read; where the nodes differ there, it is shown as a conflict", l.bad);
-	manifest_free(l.m);
-	d->strange = l.n == 0;
-	return ok;
 }

@@ -10,6 +10,7 @@
  *	desk_tables.c	what tables say on both nodes
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
+ *	desk_common.c	and come from there at start
  *	desk_talk.c	messages to and from the peer
  *	desk_serve.c	contents that the peer wants
  *	desk_want.c	contents that are wanted from the peer
@@ -34,6 +35,7 @@
 #include "configsync/core.h"
 #include "configsync/ctl.h"
 #include "configsync/desk.h"
+#include "configsync/intent.h"
 #include "configsync/names.h"
 #include "configsync/net.h"
 #include "configsync/report.h"
@@ -46,6 +48,25 @@
 #include "configsync/watch.h"
 
 #define DESK_SENT 1024u
+
+/* Rows of one origin that wait for the store. Texts and bytes are ours. */
+struct keeping {
+	struct keeping	*next;
+	struct core_origin origin;
+	bool		 dispute;
+	struct kept {
+		char		*path;
+		uint8_t		*entry, *theirs;
+		size_t		 entry_len, theirs_len;
+		uint8_t		 digest[DIGEST_LEN], theirs_digest[DIGEST_LEN];
+		uint64_t	 size;
+		bool		 file, theirs_file, added, mine, common, settles;
+		int		 kind;
+	}		*row;
+	size_t		 rows;
+	size_t		 done;		/* so many are in the store; a large one goes in pieces */
+	bool		 taken;		/* the bytes of small ones are in the store's memory, as far as they were to be had */
+};
 
 struct desk {
 	const struct desk_setup	*how;
@@ -102,6 +123,7 @@ struct desk {
 
 	/* desk_keep.c */
 	struct store		*store;
+	struct intent		*intent;	/* what is put in place, until it is in the store */
 	struct keeping		*keeping, **keeping_end;
 	size_t			 keeping_rows;
 	struct fresh		*fresh;
@@ -193,7 +215,6 @@ void	desk_rebuild_forget(struct desk *);
 
 /* desk_keep.c */
 bool	desk_open_store(struct desk *);
-bool	desk_load_common(struct desk *);	/* the last common versions, to the core */
 void	desk_keep(struct desk *, const struct core_action *);
 /* Bytes of a small file that was just sent, malloc'd: they become the store's, where its version is kept. */
 void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len);
@@ -202,6 +223,9 @@ bool	desk_kept_old(void *desk, struct err *);		/* ... when this has said so: ins
 void	desk_keep_all(struct desk *);	/* now */
 /* As many as go in two seconds: who ends us may kill us otherwise. The others are as after a kill: on the disk, and what they replaced is in the store. */
 void	desk_keep_end(struct desk *);
+
+/* desk_common.c: the last common versions, to the core. */
+bool	desk_load_common(struct desk *);
 
 /* desk_talk.c */
 bool	desk_connect(struct desk *, struct err *);

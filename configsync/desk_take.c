@@ -333,7 +333,8 @@ desk_install(struct desk *d, const struct core_job *job)
 
 	origin.cause = STORE_APPLIED;
 	names_again(d->names);
-	done = desk_keep_old(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
+	done = desk_keep_old(d, job, &err) && intent_note(d->intent, &origin, job->intent, job->intents, &err) &&
+	    install_apply(d->root, job->change, job->changes, &o, &report, &err);
 	if (!done)
 		log_warnx("a change of the other node could not be put in place: %s", err.text);
 	there = desk_read(d, job->looked, job->looks);

@@ -33,6 +33,28 @@ w_store(struct world *w, struct node *n, const struct core_store_row *row, bool 
 		d->states |= 1ull << w_state(row->theirs);
 }
 
+static inline void
+w_forget_noted(struct node *n)
+{
+	while (n->noteds > 0)
+		free(n->noted[--n->noteds].kept.bytes);
+}
+
+/* As desk_install(): what will be theirs is written down before. */
+static inline void
+w_note(struct node *n, const struct core_job *job)
+{
+	for (size_t i = 0; i < job->intents; i++) {
+		const struct core_store_row *row = &job->intent[i];
+		struct noted *to = &n->noted[n->noteds++];
+
+		w_must(n->noteds < sizeof n->noted / sizeof n->noted[0]);
+		*to = (struct noted){ .path = w_at(row->path), .stamp = row->stamp };
+		if (row->entry != NULL)
+			to->kept.bytes = core_stamped(row->entry, row->stamp, &to->kept.len);
+	}
+}
+
 /* What waits is put in the store, if there is room. */
 static inline void
 w_flush(struct node *n)
@@ -52,13 +74,17 @@ w_flush(struct node *n)
 		n->based[d->path] = n->ever = true;
 	}
 	n->lates = 0;
+	if (n->core != NULL && n->core->scanned)
+		w_forget_noted(n);
 }
 
 static inline void
 w_forget_late(struct node *n)
 {
-	for (size_t i = 0; i < n->lates; i++)
+	for (size_t i = 0; i < n->lates; i++) {
+		n->set_back[n->late[i].path] = true;
 		free(n->late[i].kept.bytes);
+	}
 	n->lates = 0;
 }
 
@@ -279,20 +305,43 @@ w_options(struct world *w, const struct node *n)
 		.part_changes = w->epoch % 3 } };	/* 0: all at once, as there are so few paths */
 }
 
+/* As desk_load_common(): what waits for the store is newer than what is in it. */
 static inline void
 w_give_bases(struct node *n)
 {
 	struct manifest *m = manifest_new();
 
 	for (int i = 0; i < W_PATHS; i++) {
+		const struct kept *k = n->based[i] ? &n->base[i] : NULL;
 		uint64_t stamp = 0;
 
-		if (n->based[i] && n->base[i].bytes != NULL && !core_unstamped(m, n->base[i].bytes, n->base[i].len, &stamp, NULL))
+		for (size_t at = 0; at < n->lates; at++)
+			k = n->late[at].path == i && n->late[at].common ? &n->late[at].kept : k;
+		if (k != NULL && k->bytes != NULL && !core_unstamped(m, k->bytes, k->len, &stamp, NULL))
 			ck_abort_msg("the store has what cannot be read");
-		if (n->based[i])
-			core_base(n->core, w_path[i], n->base[i].bytes == NULL ? NULL : &m->at[m->len - 1], stamp);
+		if (k != NULL)
+			core_base(n->core, w_path[i], k->bytes == NULL ? NULL : &m->at[m->len - 1], stamp);
 	}
 	manifest_free(m);
+}
+
+static inline void
+w_give_noted(const struct world *w, struct node *n)
+{
+	struct core_origin o = w_origin(w, n);
+
+	for (size_t i = 0; i < n->noteds; i++) {
+		const struct noted *k = &n->noted[i];
+		struct manifest *m = manifest_new();
+		struct core_store_row row = { .path = w_path[k->path], .stamp = k->stamp };
+		uint64_t stamp;
+
+		if (k->kept.bytes != NULL && !core_unstamped(m, k->kept.bytes, k->kept.len, &stamp, NULL))
+			ck_abort_msg("what was noted cannot be read");
+		row.entry = k->kept.bytes == NULL ? NULL : &m->at[0];
+		core_intent(n->core, &row, &o);
+		manifest_free(m);
+	}
 }
 
 static inline void
@@ -302,6 +351,7 @@ w_start(struct world *w, struct node *n)
 
 	n->core = core_new(&o);
 	w_give_bases(n);
+	w_give_noted(w, n);
 	core_role(n->core, n->role, w->tenure, w->now);
 	n->wants_scan = true;
 	n->changed = 0;
@@ -321,6 +371,8 @@ w_crash(struct world *w, struct node *n)
 	core_free(n->core);
 	n->core = NULL;
 	memset(n->valid, 0, sizeof n->valid);
+	for (int i = 0; i < W_PATHS; i++)
+		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* may not be found when it starts */
 	n->todos = 0;
 	n->scanning = n->wants_scan = false;
 	w_forget_late(n);
@@ -330,17 +382,24 @@ w_crash(struct world *w, struct node *n)
 static inline void
 w_power_cut(struct world *w, struct node *n)
 {
+	bool lost;
+
 	if (n->core == NULL)
 		return;
 	w_crash(w, n);
+	lost = w_one_in(w, 2);
+	if (lost)
+		w_forget_noted(n);	/* it is never waited for */
 	for (int i = 0; i < W_PATHS; i++) {
 		int state = n->synced.at[i].state;
 
 		if (n->disk.at[i].state != state) {
+			n->set_back[i] = true;
 			n->lost[i] |= 1ull << n->disk.at[i].state;
 			w_put(w, n, i, state, n->synced.at[i].ino);
 		}
 		n->disk.at[i] = n->synced.at[i];
+		n->took[i] = lost ? -1 : n->took[i];
 	}
 }
 
@@ -519,6 +578,7 @@ w_install(struct world *w, struct node *n, const struct pending *p)
 	}
 	if (done) {
 		w_keep_old(w, n, &p->job);
+		w_note(n, &p->job);
 		alive = w_apply(w, n, &p->job, &report, &done);
 	}
 	w->failed += !done;
@@ -532,6 +592,8 @@ w_install(struct world *w, struct node *n, const struct pending *p)
 	for (size_t i = 0; i < p->job.looks; i++)
 		paths |= 1u << w_at(p->job.looked[i].path);
 	m = !w->quiet && w_one_in(w, 40) ? NULL : w_read(n, &n->disk, w_covered(n, paths));
+	for (int i = 0; i < W_PATHS && m == NULL; i++)
+		n->took[i] = (paths >> i & 1) != 0 ? -1 : n->took[i];	/* nobody knows what stands there, and it may be known too late */
 	core_installed(n->core, p->job.id, done, &report, done ? NULL : n->full ? "the disk is full" : "something failed", m, &o, w->now, w->now);
 	manifest_free(m);
 	report_free(&report);

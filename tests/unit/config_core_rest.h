@@ -105,6 +105,13 @@ shown(const struct node *n, int path)
 	return x != NULL && (x->state == ROW_DISPUTED || x->state == ROW_HELD || x->state == ROW_UNLIKE);
 }
 
+/* It changes with its other names. */
+static inline bool
+is_joined(const struct ext *x)
+{
+	return (x->m != NULL && x->m->text != NULL) || (x->t != NULL && x->t->text != NULL);
+}
+
 /* Here, or told by the other node. */
 static inline bool
 known(const struct node *n, int path)
@@ -141,6 +148,21 @@ is_as_variant(const struct node *n, int path)
 	return state < W_FIRST || n->disk.at[path].state == state;
 }
 
+/*
+ * What a node has only put in place, and nobody has edited there since, it has not changed: also where it was killed meanwhile. But an order
+ * says a version anew, and the node that had made it may have lost it, or not know that it was common.
+ */
+static inline void
+check_conflict(struct world *w, struct node *n, int path)
+{
+	const struct ext *x = ext_of(n, path);
+	bool installed = n->took[path] >= 0 && !n->joined[path] && w_variant(n, path) < 0 && n->ordered[path] != UINT64_MAX && w->orders == 0 &&
+	    !w_other(w, n)->set_back[path];
+
+	law(w, !installed || x == NULL || x->state != ROW_DISPUTED || x->kind != CONFLICT_BOTH, "a conflict is about what was only put in place", n->name,
+	    w_path[path]);
+}
+
 /* Both trees are the same, or what differs is shown. */
 static inline void
 check_trees(struct world *w, bool ret_equal[2])
@@ -162,6 +184,8 @@ check_trees(struct world *w, bool ret_equal[2])
 			continue;
 		ret_equal[0] = ret_equal[1] = false;
 		w->conflicts++;
+		check_conflict(w, &w->node[0], i);
+		check_conflict(w, &w->node[1], i);
 		law(w, shown(&w->node[0], i) || shown(&w->node[1], i), "a path differs, and neither node says so", "both", w_path[i]);
 		law(w, known(&w->node[0], i), "a path differs, and a node does not know it", w->node[0].name, w_path[i]);
 		law(w, known(&w->node[1], i), "a path differs, and a node does not know it", w->node[1].name, w_path[i]);
@@ -266,9 +290,8 @@ check_orders(struct world *w)
 	for (int i = 0; i < 2; i++) {
 		for (const struct row *r = w->node[i].core->open; r != NULL; r = r->ext->next) {
 			const struct ext *x = r->ext, *y = ext_of(&w->node[!i], w_at(r->path));
-			bool joined = (x->m != NULL && x->m->text != NULL) || (x->t != NULL && x->t->text != NULL);	/* changes with its other names */
 
-			w->undecided += !two && !joined && x->state == ROW_DISPUTED && x->kind <= CONFLICT_FIRST && (y == NULL || y->state != ROW_HELD);
+			w->undecided += !two && !is_joined(x) && x->state == ROW_DISPUTED && x->kind <= CONFLICT_FIRST && (y == NULL || y->state != ROW_HELD);
 		}
 	}
 	check_rest(w);

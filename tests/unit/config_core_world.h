@@ -38,6 +38,7 @@ struct disk { struct thing at[W_PATHS]; };
 struct message { uint8_t type; uint8_t *bytes; size_t len; };
 struct kept { uint8_t *bytes; size_t len; };		/* of core_stamped(); NULL: a deletion */
 struct deferred { int path; struct kept kept; uint64_t states; bool common; };
+struct noted { int path; struct kept kept; uint64_t stamp; };	/* about to be put in place; kept NULL: gone */
 struct pending { enum core_action_type type; struct core_job job; uint8_t digest[DIGEST_LEN]; bool may; };	/* may: the other node writes */
 
 struct node {
@@ -52,10 +53,14 @@ struct node {
 	uint64_t	 stored[W_PATHS], ordered[W_PATHS], held[W_PATHS];	/* held: states that it ever had */
 	uint64_t	 lost[W_PATHS];		/* of these, what a power cut took */
 	int		 took[W_PATHS];		/* what the last installation replaced, -1: it was edited since */
+	bool		 set_back[W_PATHS];	/* a crash took what it had there, or that it was common */
+	bool		 joined[W_PATHS];	/* since then it was a name of a file with others */
 	struct kept	 base[W_PATHS];
 	bool		 based[W_PATHS], ever;
 	struct deferred	 late[4096];
 	size_t		 lates;
+	struct noted	 noted[1024];
+	size_t		 noteds;
 	struct pending	 todo[256];
 	size_t		 todos;
 	struct message	 in[W_QUEUE];

@@ -102,6 +102,7 @@ odd(struct world *w, struct node *n)
 
 	if (n->disk.at[path].state != 0) {
 		n->disk.at[path].odd = !n->disk.at[path].odd;
+		w_say("%6lu %s: %s %s", (unsigned long)w->now, n->name, w_path[path], n->disk.at[path].odd ? "cannot be read" : "can be read again");
 		n->changed |= 1u << path;
 	}
 }
@@ -211,6 +212,7 @@ world_free(struct world *w)
 		core_free(n->core);
 		w_lose(n);
 		w_forget_late(n);
+		w_forget_noted(n);
 		for (int k = 0; k < W_PATHS; k++)
 			free(n->base[k].bytes);
 		scope_free(w->scope[i]);

@@ -213,3 +213,42 @@ def a_program_that_is_killed_in_a_long_transfer_goes_on_where_it_was(p):
     left = [n for d, _, f in os.walk(p.b.root) for n in f if n.startswith('.mailpair-new.')]
     if left:
         raise Broken('left over: %s' % left)
+
+
+@scenario('k08')
+def what_a_killed_node_had_put_in_place_is_no_edit_of_its_own(p):
+    """Killed between the rename and the moment in which the other node hears of it; which has gone on when it is back."""
+    turn, put = [0], []
+
+    def edit():
+        turn[0] += 1
+        p.a.write('k/one', b'version %d' % turn[0])
+
+    def killed_after(step):
+        """Had it been put in place?"""
+        p.until('it runs', lambda: p.b.part('main') is not None)
+        cut = Cut(p, p.b.part('main'), step)
+        edit()
+        p.until('the step, or the end', lambda: cut.came() or in_step(p))
+        came = cut.came()
+        cut.end()
+        there = p.b.read('k/one') == p.a.read('k/one')
+        if came:
+            p.b.stop(signal.SIGKILL)
+        edit()
+        if came:
+            p.b.start()
+        p.in_step('killed after step %d' % step)
+        put.append(there and came)
+        return there
+    edit()
+    p.in_step()
+    low, high = 0, 64           # the first step after which it is there
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if killed_after(middle) else (middle, high)
+    for step in range(high, high + p.steps) if p.steps else range(1, 64):
+        killed_after(step)
+    if sum(put) < 2:
+        raise Broken('killed only %d times after it was put in place' % sum(put))
+    p.said = 'killed %d times, %d of them after the rename' % (len(put), sum(put))

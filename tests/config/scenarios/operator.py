@@ -234,6 +234,27 @@ def mailpair_conf_counts_when_both_have_it_whoever_is_killed_meanwhile(p):
     p.in_step('both by the new one')
 
 
+@scenario('o09', writers='both', before=own_conf)
+def what_is_carried_again_is_what_both_had_before(p):
+    """Edited on one node meanwhile, removed on the other: neither is a conflict."""
+    for name in ('one', 'two'):
+        p.a.write(name, b'old')
+    p.in_step()
+    count = [said(n).count('the new configuration is in force') for n in (p.a, p.b)]
+
+    def in_force(times):
+        p.until('in force on both', lambda: all(said(n).count('the new configuration is in force') >= c + times for n, c in zip((p.a, p.b), count)))
+    carry_less(p.a, 'one', 'two')
+    in_force(1)
+    p.a.write('one', b'new')
+    os.unlink(p.b.path('two'))
+    carry_less(p.a, 'nothing')
+    in_force(2)
+    p.in_step('carried again')
+    if p.b.read('one') != b'new' or p.a.read('two') is not None:
+        raise Broken('one is %r, two %r' % (p.b.read('one'), p.a.read('two')))
+
+
 # ---------------------------------------------------------------- reloads
 
 def a_reload_that_may_fail(p):

@@ -1,0 +1,381 @@
+/*
+ * tests/unit/test_config_core_fault.c - what configsync/core.h says of nodes that were killed, lost what they had, could not read what they have, or are told of
+ * something while they are at work on it.
+ */
+#include "tests/unit/config_core_case.h"
+
+/*
+ * a becomes a name of c's file while c is being replaced: when that is done a stands alone again, and no watch tells, as nothing was done
+ * to a. (Seed 7445 of the model as it was then: equal trees that never came in step.)
+ */
+START_TEST(a_name_that_lost_its_mate_to_an_installation_is_read_again)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *old = letters("ac", (const uint64_t[]){ 1, 2 }, "xy"), *there = letters("c", (const uint64_t[]){ 9 }, "z");
+	const struct core_action *act;
+	uint64_t job = 0;
+	bool asked = false;
+
+	core_scan(a, old, core_moment(a), &somebody, 1);
+	core_scan(b, old, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
+	talk(a, b);
+	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL)
+		job = act->type == CORE_INSTALL ? act->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	read_into(b, "ac", (const uint64_t[]){ 2, 2 }, "yy");
+	talk(b, a);
+	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
+	while ((act = core_action_next(b)) != NULL) {
+		asked = asked || (act->type == CORE_RESCAN && act->looks == 1 && strcmp(act->looked[0].path, "a") == 0);
+	}
+	ck_assert(asked);
+	core_free(a);
+	core_free(b);
+	manifest_free(old);
+	manifest_free(there);
+}
+END_TEST
+
+/* Two nodes with one file c, and what each had for common. */
+static void
+meet(struct core *a, const char *mine, uint64_t stamp_a, struct core *b, const char *theirs, uint64_t stamp_b)
+{
+	struct manifest *m = letters("c", (const uint64_t[]){ 1 }, mine), *t = letters("c", (const uint64_t[]){ 1 }, theirs);
+
+	base(a, "c", mine, stamp_a);
+	base(b, "c", theirs, stamp_b);
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, t, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	manifest_free(m);
+	manifest_free(t);
+}
+
+START_TEST(a_node_that_a_power_cut_set_back_gets_back_what_it_had)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 2, b, "y", 5);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert(s.to_take == 1 && s.conflicts == 0);
+	core_status(b, &s);
+	ck_assert(s.to_give == 1 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+START_TEST(one_stamp_of_two_versions_is_a_conflict)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 4, b, "y", 4);
+	talk(a, b);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+/* While z is put in place on b, a goes back to y, which b still has for its own. */
+START_TEST(what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *there = letters("c", (const uint64_t[]){ 9 }, "z");
+	const struct core_action *act;
+	struct core_status s;
+	uint64_t job = 0;
+
+	meet(a, "y", 2, b, "y", 2);
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
+	talk(a, b);
+	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL)
+		job = act->type == CORE_INSTALL ? act->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	read_into(a, "c", (const uint64_t[]){ 8 }, "y");
+	talk(a, b);
+	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
+	talk(b, a);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_take, 1);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.to_take, 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(there);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- killed */
+
+/* As of alpha, which made them. */
+static void
+intended(struct core *c, const char *content, uint64_t stamp)
+{
+	struct manifest *m = letters("c", (const uint64_t[]){ 1 }, content != NULL ? content : "?");
+
+	core_intent(c, &(struct core_store_row){ .path = "c", .entry = content != NULL ? &m->at[0] : NULL, .stamp = stamp }, &somebody);
+	manifest_free(m);
+}
+
+static void
+scan(struct core *c, const char *content)
+{
+	struct manifest *m = content != NULL ? letters("c", (const uint64_t[]){ 1 }, content) : toy_sealed(manifest_new());
+
+	core_scan(c, m, core_moment(c), &somebody, 1);
+	manifest_free(m);
+}
+
+/* Both had x; beta was to get y, then z, was killed and finds something; alpha has gone on to w. */
+static const struct { const char *found; size_t takes, conflicts; } after[] = {
+	{ "x", 1, 0 },		/* none was put in place */
+	{ "y", 1, 0 }, { "z", 1, 0 },
+	{ NULL, 1, 0 },		/* the last of them: it was to go */
+	{ "e", 0, 1 },		/* edited since */
+};
+
+START_TEST(what_a_killed_node_had_put_in_place_is_no_edit)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	base(a, "c", "x", 2);
+	base(b, "c", "x", 2);
+	intended(b, "y", 4);
+	intended(b, "z", 6);
+	intended(b, NULL, 8);
+	scan(a, "w");
+	scan(b, after[_i].found);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_take, after[_i].takes);
+	ck_assert_uint_eq(s.conflicts, after[_i].conflicts);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, after[_i].conflicts);
+	ck_assert_uint_eq(b->intendeds, 0);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+START_TEST(an_installation_says_what_it_makes_common)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *y = letters("c", (const uint64_t[]){ 7 }, "y");
+	const struct core_action *act;
+	size_t intents = 0;
+
+	meet(a, "x", 2, b, "x", 2);
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
+	talk(a, b);
+	core_content(b, y->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL) {
+		if (act->type != CORE_INSTALL)
+			continue;
+		intents = act->job.intents;
+		ck_assert_uint_eq(intents, 1);
+		ck_assert_str_eq(act->job.intent->path, "c");
+		ck_assert_uint_eq(act->job.intent->stamp, row_sm(tree_find(&a->tree, "c", 1)));
+		ck_assert_uint_eq(act->job.intent->entry->digest[0], 'y');
+	}
+	ck_assert_uint_eq(intents, 1);
+	core_free(a);
+	core_free(b);
+	manifest_free(y);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- what cannot be read */
+
+static void
+cannot_read(struct core *c, const char *path)
+{
+	struct manifest *m = manifest_new();
+
+	manifest_add(m, &(struct entry){ .path = path, .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	core_slice(c, &(struct core_looked){ path, true }, 1, toy_sealed(m), core_moment(c), &somebody, 6);
+	manifest_free(m);
+}
+
+START_TEST(what_cannot_be_read_for_a_moment_is_no_edit)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 2, b, "x", 2);
+	talk(a, b);
+	cannot_read(b, "c");
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert(!s.in_step);
+	read_into(a, "c", (const uint64_t[]){ 7 }, _i == 0 ? "y" : "x");
+	if (_i != 0)
+		cannot_read(a, "c");
+	talk(a, b);
+	read_into(b, "c", (const uint64_t[]){ 1 }, "x");
+	if (_i != 0)
+		read_into(a, "c", (const uint64_t[]){ 8 }, "y");
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_take, 1);
+	ck_assert_uint_eq(s.conflicts, 0);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, 0);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+START_TEST(what_was_edited_while_it_could_not_be_read_is_an_edit)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	meet(a, "x", 2, b, "x", 2);
+	talk(a, b);
+	cannot_read(b, "c");
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
+	talk(a, b);
+	read_into(b, "c", (const uint64_t[]){ 1 }, "z");
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+/* A directory and a file in it, "" none. */
+static struct manifest *
+in_directory(const char *content)
+{
+	struct manifest *m = manifest_new();
+	struct entry e = { .path = "d/c", .type = ENTRY_FILE, .mode = 0644, .size = 1, .user.name = "root", .group.name = "root",
+		.local = { .dev = 1, .ino = 3, .links = 1 }, .digest = { (uint8_t)content[0] } };
+
+	manifest_add(m, &(struct entry){ .path = "d", .type = ENTRY_DIRECTORY, .mode = 0755, .user.name = "root", .group.name = "root" });
+	if (content[0] != '\0')
+		manifest_add(m, &e);
+	return toy_sealed(m);
+}
+
+/* The link begins while it cannot be read: to both it is unknown what is in it. */
+START_TEST(what_is_in_a_directory_that_cannot_be_read_when_a_link_begins_is_no_edit)
+{
+	static const struct { const char *found; size_t takes, conflicts; } then[] = { { "x", 1, 0 }, { "", 0, 1 }, { "z", 0, 1 } };
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = in_directory("x"), *y = in_directory("y"), *found = in_directory(then[_i].found);
+	const struct core_looked below = { "d", true };
+	struct core_status s;
+
+	core_base(a, "d", &x->at[0], 2);
+	core_base(b, "d", &x->at[0], 2);
+	core_base(a, "d/c", &x->at[1], 2);
+	core_base(b, "d/c", &x->at[1], 2);
+	core_scan(a, x, core_moment(a), &somebody, 1);
+	core_scan(b, x, core_moment(b), &somebody, 1);
+	cannot_read(b, "d");
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_slice(a, &below, 1, y, core_moment(a), &somebody, 6);
+	talk(a, b);
+	core_slice(b, &below, 1, found, core_moment(b), &somebody, 6);
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_take, then[_i].takes);
+	ck_assert_uint_eq(s.conflicts, then[_i].conflicts);
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(y);
+	manifest_free(found);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- each node's own */
+
+/* Nobody is active, so FILE@NODE has to wait; FILE is not taken meanwhile, as it is made of it. (Seed 17354 of the model as it was then.) */
+START_TEST(a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node)
+{
+	static const char *const trees[] = { "/t", NULL }, *const nodes[] = { "alpha", "beta", NULL };
+	struct scope *scope = scope_new(&(struct scope_rules){ .tree = trees, .node = nodes, .no_defaults = true }, NULL);
+	struct core_options o = { .self = "alpha", .peer = "beta", .epoch = 1, .scope = scope };
+	struct core *a = core_new(&o), *b;
+	struct manifest *m = manifest_new(), *t = manifest_new();
+	const struct core_action *act;
+	uint8_t digest[DIGEST_LEN];
+
+	o.self = "beta";
+	o.peer = "alpha";
+	b = core_new(&o);
+	for (int i = 0; i < 2; i++)
+		manifest_add(i == 0 ? m : t, &(struct entry){ .path = "t", .type = ENTRY_DIRECTORY, .mode = 0755, .user.name = "root", .group.name = "root" });
+	core_base(a, "t", &m->at[0], 2);
+	core_base(b, "t", &m->at[0], 2);
+	for (int i = 0; i < 2; i++)
+		manifest_add(t, &(struct entry){ .path = i == 0 ? "t/x" : "t/x@beta", .type = ENTRY_FILE, .mode = 0644, .size = 1, .digest = { 'x' },
+			.user.name = "root", .group.name = "root", .local = { .dev = 1, .ino = (uint64_t)(5 + i), .links = 1 } });
+	core_scan(a, toy_sealed(m), core_moment(a), &somebody, 1);
+	core_scan(b, toy_sealed(t), core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	ck_assert_uint_eq(a->jobs, 0);
+	core_role(b, WIRE_ROLE_ACTIVE, 1, 3);
+	talk(b, a);
+	memcpy(digest, t->at[1].digest, DIGEST_LEN);
+	core_content(a, digest, CORE_HAVE, NULL, 4);
+	while ((act = core_action_next(a)) != NULL) {
+		for (size_t i = 0; act->type == CORE_INSTALL && i < act->job.changes; i++)
+			ck_assert_str_eq(act->job.change[i].path, "t/x@beta");
+	}
+	ck_assert_uint_eq(a->jobs, 1);
+	core_free(a);
+	core_free(b);
+	scope_free(scope);
+	manifest_free(m);
+	manifest_free(t);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("config_core_fault");
+	TCase *tcase = tcase_create("faults");
+
+	tcase_add_test(tcase, a_name_that_lost_its_mate_to_an_installation_is_read_again);
+	tcase_add_test(tcase, a_node_that_a_power_cut_set_back_gets_back_what_it_had);
+	tcase_add_test(tcase, one_stamp_of_two_versions_is_a_conflict);
+	tcase_add_test(tcase, what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with);
+	tcase_add_loop_test(tcase, what_a_killed_node_had_put_in_place_is_no_edit, 0, (int)(sizeof after / sizeof after[0]));
+	tcase_add_test(tcase, an_installation_says_what_it_makes_common);
+	tcase_add_loop_test(tcase, what_cannot_be_read_for_a_moment_is_no_edit, 0, 2);
+	tcase_add_test(tcase, what_was_edited_while_it_could_not_be_read_is_an_edit);
+	tcase_add_loop_test(tcase, what_is_in_a_directory_that_cannot_be_read_when_a_link_begins_is_no_edit, 0, 3);
+	tcase_add_test(tcase, a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node);
+	suite_add_tcase(suite, tcase);
+	return unit_main(suite);
+}
