@@ -90,7 +90,9 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	bool is_taken = false;
 
 	x->job = 0;
-	if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */
+	if (is == NULL && core_hidden(c, r, false)) {	/* perhaps it is there */
+		core_edited(c, r, NULL);
+	} else if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */
 		core_edited(c, r, is);
 	} else if (jr->taken && from_theirs == 0) {
 		taken(c, r, jr, is);
@@ -158,6 +160,10 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 		return;
 	}
 	j->state = JOB_CONTENT;		/* what is read counts again */
+	for (size_t i = 0; there != NULL && i < there->len; i++) {	/* of what stands in it nothing is known */
+		if (there->at[i].type == ENTRY_OTHER && job_row(j, there->at[i].path) == NULL)
+			beside(c, &there->at[i]);
+	}
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
 		all = look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
 		    flawed(report, j->row[i].path)) && all;

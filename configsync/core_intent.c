@@ -48,7 +48,7 @@ find(const struct core *c, const struct row *r, const struct entry *e)
 
 		if (strcmp(i->path, r->path) != 0 || i->stamp <= r->stamp)
 			break;
-		if ((entry_diff(version_entry(i->v, r->path, &was), e) & ~ENTRY_DIFF_TIME) == 0)
+		if ((entry_diff(version_entry(i->v, r->path, &was), e) & ~(ENTRY_DIFF_TIME | ENTRY_DIFF_HARD)) == 0)	/* not all its names, perhaps */
 			return i;
 	}
 	return NULL;

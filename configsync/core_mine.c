@@ -128,6 +128,8 @@ core_unread(const struct core *c, const struct row *r, bool theirs)
 {
 	const struct version *v = theirs ? row_t(r) : row_m(r);
 
+	if (!theirs && r->ext != NULL && r->ext->unread)
+		return true;	/* what it stands in may be readable by now, and it was not read yet */
 	return v == NULL ? core_hidden(c, r, theirs) : v->type == ENTRY_OTHER;
 }
 
@@ -152,6 +154,7 @@ edited(struct core *c, struct row *r, const struct entry *e)
 
 	if (unread && !x->unread) {
 		version_id(x->m, x->before_id);
+		x->sm = x->sm == 0 ? core_next(c) : x->sm;	/* they may know of a deletion that is over here */
 		x->before = x->sm;
 	}
 	row_set_m(c, r, e);

@@ -372,7 +372,7 @@ w_crash(struct world *w, struct node *n)
 	n->core = NULL;
 	memset(n->valid, 0, sizeof n->valid);
 	for (int i = 0; i < W_PATHS; i++)
-		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* may not be found when it starts */
+		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* may not be found at the start */
 	n->todos = 0;
 	n->scanning = n->wants_scan = false;
 	w_forget_late(n);
@@ -416,6 +416,8 @@ w_new_rules(struct world *w, struct node *n, int rules)
 			return;
 	}
 	n->rules = rules;
+	for (int i = 0; i < W_PATHS; i++)
+		n->took[i] = w_carried(n, i) ? n->took[i] : -1;		/* it is not looked at */
 	n->scanning = false;
 	w_say("%6lu %s: new rules, %d", (unsigned long)w->now, n->name, rules);
 	if (n->core == NULL)

@@ -44,6 +44,7 @@ w_put(struct world *w, struct node *n, int path, int state, uint32_t ino)
 	w_part(n, ino);
 	n->disk.at[path] = (struct thing){ .state = (uint8_t)state, .ino = ino, .mtime = (uint32_t)(w->now / 8) };
 	n->changed |= 1u << path;
+	n->set_back[path] = n->set_back[path] || (n->held[path] >> state & 1) != 0;
 	n->held[path] |= 1ull << state;
 	n->lost[path] &= ~(1ull << state);
 	for (int i = 0; i < W_PATHS && state >= W_FIRST; i++) {
@@ -227,6 +228,19 @@ w_variant(const struct node *n, int path)
 	return -1;
 }
 
+/* Each node had its own FILE, and that one of them removed its own is not known when there is no FILE@NODE any more. */
+static inline bool
+w_was_own(const struct world *w, int path)
+{
+	const char *node;
+
+	for (int i = 0; i < W_PATHS; i++) {
+		if (w_file_of(i, &node) == path && ((w->node[0].held[i] | w->node[1].held[i]) & ~1ull) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* What FILE@NODE is made of may take the place of an older FILE@NODE, and of what both nodes had. */
 static inline bool
 w_may_replace(const struct world *w, const struct node *n, int path, int old, int state)
@@ -234,7 +248,7 @@ w_may_replace(const struct world *w, const struct node *n, int path, int old, in
 	int variant = w_variant(n, path);
 
 	if ((w->replaces[path][state] >> old & 1) != 0 || (n->ordered[path] >> old & 1) != 0 ||
-	    (old == 0 && (n->held[path] & ~n->lost[path] & (w->replaces[path][state] | 1ull << state) & ~1ull) == 0))
+	    (old == 0 && (w_was_own(w, path) || (n->held[path] & ~n->lost[path] & (w->replaces[path][state] | 1ull << state) & ~1ull) == 0)))
 		return true;	/* the last: nobody removed it here */
 	return variant >= 0 && ((w->node[0].held[variant] | w->node[1].held[variant]) & 1ull << state) != 0 &&
 	    (old == 0 || ((w->node[0].held[variant] | w->node[1].held[variant]) >> old & 1) != 0 || (w->node[0].held[path] & w->node[1].held[path] & 1ull << old) != 0);
