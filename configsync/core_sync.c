@@ -29,8 +29,9 @@ core_relate(struct core *c, struct row *r)
 			version_id(x->m, x->base_id);
 			core_store(c, r, x->m, x->sm, true, true);
 		}
-	} else if ((x->st & 1) == c->side && x->st < x->sm && x->st > r->stamp) {
-		r->stamp = x->st;	/* they have an older one of mine */
+	}
+	if ((x->st & 1) == c->side && x->st < x->sm && x->st > r->stamp) {
+		r->stamp = x->st;	/* they have an older one of mine, perhaps the same as the one of now */
 		version_id(x->t, x->base_id);
 		core_store(c, r, x->t, x->st, true, true);
 	} else if ((x->sm & 1) != c->side && x->sm < x->st && x->sm > r->stamp) {

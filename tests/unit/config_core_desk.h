@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_CONFIG_CORE_DESK_H
 #define TESTS_UNIT_CONFIG_CORE_DESK_H
 
-#include "tests/unit/config_core_disk.h"
+#include "tests/unit/config_core_store.h"
 
 static inline struct core_origin
 w_origin(const struct world *w, const struct node *n)
@@ -14,78 +14,6 @@ w_origin(const struct world *w, const struct node *n)
 
 	memcpy(o.node, n->name, strlen(n->name) + 1);
 	return o;
-}
-
-/* ---------------------------------------------------------------- the store */
-
-static inline void
-w_store(struct world *w, struct node *n, const struct core_store_row *row, bool common)
-{
-	struct deferred *d = &n->late[n->lates++];
-
-	law(w, n->lates < sizeof n->late / sizeof n->late[0], "versions are stored without an end", n->name, row->path);
-	if (w->broken[0] != '\0')
-		n->lates = 1;
-	*d = (struct deferred){ .path = w_at(row->path), .common = common, .states = 1ull << w_state(row->entry) };
-	if (row->entry != NULL)
-		d->kept.bytes = core_stamped(row->entry, row->stamp, &d->kept.len);
-	if (row->theirs != NULL)
-		d->states |= 1ull << w_state(row->theirs);
-}
-
-static inline void
-w_forget_noted(struct node *n)
-{
-	while (n->noteds > 0)
-		free(n->noted[--n->noteds].kept.bytes);
-}
-
-/* As desk_install(): what will be theirs is written down before. */
-static inline void
-w_note(struct node *n, const struct core_job *job)
-{
-	for (size_t i = 0; i < job->intents; i++) {
-		const struct core_store_row *row = &job->intent[i];
-		struct noted *to = &n->noted[n->noteds++];
-
-		w_must(n->noteds < sizeof n->noted / sizeof n->noted[0]);
-		*to = (struct noted){ .path = w_at(row->path), .stamp = row->stamp };
-		if (row->entry != NULL)
-			to->kept.bytes = core_stamped(row->entry, row->stamp, &to->kept.len);
-	}
-}
-
-/* What waits is put in the store, if there is room. */
-static inline void
-w_flush(struct node *n)
-{
-	if (n->full)
-		return;
-	for (size_t i = 0; i < n->lates; i++) {
-		struct deferred *d = &n->late[i];
-
-		n->stored[d->path] |= d->states;
-		if (!d->common) {
-			free(d->kept.bytes);
-			continue;
-		}
-		free(n->base[d->path].bytes);
-		n->base[d->path] = d->kept;
-		n->based[d->path] = n->ever = true;
-	}
-	n->lates = 0;
-	if (n->core != NULL && n->core->scanned)
-		w_forget_noted(n);
-}
-
-static inline void
-w_forget_late(struct node *n)
-{
-	for (size_t i = 0; i < n->lates; i++) {
-		n->set_back[n->late[i].path] = true;
-		free(n->late[i].kept.bytes);
-	}
-	n->lates = 0;
 }
 
 /* ---------------------------------------------------------------- the link */
@@ -490,8 +418,11 @@ w_act(struct world *w, struct node *n)
 			break;
 		case CORE_STORE:
 		case CORE_DISPUTE:
-			for (size_t i = 0; i < a->rows; i++)
+			for (size_t i = 0; i < a->rows; i++) {
 				w_store(w, n, &a->row[i], a->row[i].common);
+				law(w, a->type != CORE_DISPUTE || a->row[i].kind != CONFLICT_BOTH || (a->row[i].theirs_stamp & 1) != n->core->side,
+				    "a node is in conflict with what it made itself", n->name, a->row[i].path);
+			}
 			break;
 		case CORE_NEED:
 		case CORE_VERIFY:

@@ -120,6 +120,60 @@ START_TEST(what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_wi
 }
 END_TEST
 
+/* What one has to say is heard by the other, which says nothing yet. */
+static void
+deliver(struct core *from, struct core *to)
+{
+	const struct core_action *a;
+	struct wire w;
+	size_t len;
+
+	while ((a = core_action_next(from)) != NULL) {
+		uint8_t *bytes = a->type == CORE_SEND ? wire_encode(&a->wire, &len) : NULL;
+
+		if (bytes == NULL)
+			continue;
+		ck_assert(wire_parse(&w, (uint8_t)a->wire.type, bytes, len, NULL));
+		core_wire(to, &w, 8, 8);
+		wire_free(&w);
+		free(bytes);
+	}
+}
+
+/* a goes from y to z and back to y before it hears that b has the first y, and then on to w: a storm of renames does so, and nothing of it is a conflict. */
+START_TEST(what_the_other_node_has_is_common_also_where_mine_is_the_same_again)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *there = letters("c", (const uint64_t[]){ 9 }, "y");
+	const struct core_action *act;
+	struct core_status s;
+	uint64_t job = 0;
+
+	meet(a, "x", 2, b, "x", 2);
+	talk(a, b);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
+	deliver(a, b);
+	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL)
+		job = act->type == CORE_INSTALL ? act->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
+	read_into(a, "c", (const uint64_t[]){ 8 }, "z");
+	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
+	deliver(b, a);
+	read_into(a, "c", (const uint64_t[]){ 8 }, "w");
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, 0);
+	ck_assert_uint_eq(s.to_give, 1);
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert(s.to_take == 1 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(there);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- killed */
 
 /* As of alpha, which made them. */
@@ -370,6 +424,7 @@ main(void)
 	tcase_add_test(tcase, a_node_that_a_power_cut_set_back_gets_back_what_it_had);
 	tcase_add_test(tcase, one_stamp_of_two_versions_is_a_conflict);
 	tcase_add_test(tcase, what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with);
+	tcase_add_test(tcase, what_the_other_node_has_is_common_also_where_mine_is_the_same_again);
 	tcase_add_loop_test(tcase, what_a_killed_node_had_put_in_place_is_no_edit, 0, (int)(sizeof after / sizeof after[0]));
 	tcase_add_test(tcase, an_installation_says_what_it_makes_common);
 	tcase_add_loop_test(tcase, what_cannot_be_read_for_a_moment_is_no_edit, 0, 2);

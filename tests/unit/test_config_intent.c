@@ -136,16 +136,18 @@ START_TEST(what_has_no_room_leaves_the_others_as_they_are)
 {
 	struct rlimit limit = { 0 }, old;
 	struct stat st;
+	bool limited, noted;
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert(note(0));
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
 	limit = (struct rlimit){ (rlim_t)st.st_size + 20, old.rlim_max };
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert(!note(1));
+	limited = setrlimit(RLIMIT_FSIZE, &limit) == 0;		/* libcheck writes files as well: nothing is asserted meanwhile */
+	noted = note(1);
+	setrlimit(RLIMIT_FSIZE, &old);
+	ck_assert(limited && !noted);
 	ck_assert_ptr_nonnull(strstr(err.text, "config.intent"));
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
 	ck_assert(note(1));
 	ck_assert_uint_eq(records(), 2);
 }
