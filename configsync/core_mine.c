@@ -161,17 +161,16 @@ edited(struct core *c, struct row *r, const struct entry *e)
 	x->unread = unread;
 	if (unread)
 		return;
-	if (back) {
-		core_relate(c, r);
-	} else if (version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
+	if (!back && version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
 		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
-	} else {
+	} else if (!back) {
 		x->sm = core_next(c);
 		row_from(c, r, c->now_from);
 		core_store(c, r, x->m, x->sm, false, true);
 	}
+	core_relate(c, r);
 }
 
 /* As it is known. What was unread and is gone was perhaps there before. */

@@ -14,12 +14,14 @@ void
 core_relate(struct core *c, struct row *r)
 {
 	struct ext *x = r->ext;
+	bool unread;
 
 	if (x == NULL || core_installing(c, r))
 		return;		/* what stands here is about to be another version: it is seen to afterwards */
-	if (core_unread(c, r, false) || core_unread(c, r, true))
+	if (core_unread(c, r, true))
 		return;		/* what is not known is not gone */
-	if (version_diff(x->m, x->t) == 0) {
+	unread = core_unread(c, r, false);
+	if (!unread && version_diff(x->m, x->t) == 0) {
 		if (x->st > x->sm) {
 			x->sm = x->st;
 			core_say(c, r);
@@ -34,7 +36,7 @@ core_relate(struct core *c, struct row *r)
 		r->stamp = x->st;	/* they have an older one of mine, perhaps the same as the one of now */
 		version_id(x->t, x->base_id);
 		core_store(c, r, x->t, x->st, true, true);
-	} else if ((x->sm & 1) != c->side && x->sm < x->st && x->sm > r->stamp) {
+	} else if (!unread && (x->sm & 1) != c->side && x->sm < x->st && x->sm > r->stamp) {
 		r->stamp = x->sm;	/* here is an older one of theirs */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
