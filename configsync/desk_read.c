@@ -349,6 +349,17 @@ changed(void *arg, const char *path, bool below)
 	desk_changed(arg, path, below);
 }
 
+/* Single files are due at once, without a turn of the loop. */
+static void
+told(void *arg)
+{
+	struct desk *d = arg;
+	uint64_t due;
+
+	if (settle_due(d->settle, &due) && due <= clock_mono_ms())
+		look_at_settled(d);
+}
+
 static void
 all_changed(void *arg, const char *why)
 {
@@ -402,7 +413,7 @@ full(void *arg)
 bool
 desk_watch(struct desk *d)
 {
-	static const struct watch_calls calls = { changed, all_changed, watching, watch_ended };
+	static const struct watch_calls calls = { changed, told, all_changed, watching, watch_ended };
 	struct watch_setup setup = { .root = d->root, .scope = d->scope };
 	struct err err;
 

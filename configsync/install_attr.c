@@ -103,6 +103,14 @@ times_of(const struct entry *to, struct timespec times[2])
 	times[1] = (struct timespec){ .tv_sec = to->mtime_s, .tv_nsec = to->mtime_ns };
 }
 
+static bool
+is_of(int fd, const struct item *item)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == item->uid && st.st_gid == item->gid;
+}
+
 bool
 install_attributes(struct install *in, int fd, const struct item *item, const struct entry *was, const struct entry *to, const char *path,
     struct err *err)
@@ -113,7 +121,7 @@ install_attributes(struct install *in, int fd, const struct item *item, const st
 	times_of(to, times);
 	if (was != NULL && (was->mode & to->mode) != was->mode && fchmod(fd, was->mode & to->mode) == -1)
 		return err_set(err, errno, "cannot set the mode of %s", path);
-	if ((differs & ENTRY_DIFF_OWNER) != 0 && fchown(fd, item->uid, item->gid) == -1)
+	if ((differs & ENTRY_DIFF_OWNER) != 0 && !is_of(fd, item) && fchown(fd, item->uid, item->gid) == -1)
 		return err_set(err, errno, "cannot give %s to %s:%s", path, to->user.name, to->group.name);
 	if ((differs & (ENTRY_DIFF_XATTR | ENTRY_DIFF_OWNER | ENTRY_DIFF_MODE)) != 0 && !set_xattrs(in, fd, to))
 		return err_set(err, errno, "cannot set extended attributes of %s", path);

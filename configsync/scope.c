@@ -13,7 +13,9 @@
 struct scope {
 	struct arena	*arena;
 	const char	**tree, **node;		/* each ends with NULL */
-	struct glob	*include, *exclude, *defaults;	/* each ends with a pattern NULL */
+	struct glob	*include, *exclude;		/* each ends with a pattern NULL; exclude: the default ones too */
+	const char	**plain;			/* exclusions that are paths; sorted */
+	size_t		 plains;
 };
 
 /* Only what would break a node that has the other one's, and what nobody edits. */
@@ -64,6 +66,19 @@ copy_list(struct arena *arena, const char *const *list)
 	return to;
 }
 
+/* A path that only means itself. */
+static bool
+is_plain(const char *pattern)
+{
+	return strchr(pattern, '/') != NULL && strpbrk(pattern, "*?[\\") == NULL && entry_path_ok(pattern + (*pattern == '/'));
+}
+
+static int
+by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
 static struct glob *
 globs_of(struct arena *arena, const char *const *list)
 {
@@ -77,6 +92,33 @@ globs_of(struct arena *arena, const char *const *list)
 		to[i] = glob_of(arena_text(arena, list[i]));
 	to[len] = (struct glob){ NULL, false };
 	return to;
+}
+
+/* Each path is compared with all exclusions: those that are paths are looked up. */
+static void
+exclude(struct scope *s, const char *const *list, const char *const *more)
+{
+	const char *const *both[] = { list, more };
+	const char **others;
+	size_t len = 0, n = 0;
+
+	for (int i = 0; i < 2; i++)
+		for (const char *const *at = both[i]; at != NULL && *at != NULL; at++)
+			len++;
+	s->plain = arena_take(s->arena, (len + 1) * sizeof *s->plain);
+	others = need(calloc(len + 1, sizeof *others));
+	for (int i = 0; i < 2; i++) {
+		for (const char *const *at = both[i]; at != NULL && *at != NULL; at++) {
+			if (is_plain(*at))
+				s->plain[s->plains++] = arena_text(s->arena, *at + (**at == '/'));
+			else
+				others[n++] = *at;
+		}
+	}
+	if (s->plains > 1)
+		qsort(s->plain, s->plains, sizeof *s->plain, by_text);
+	s->exclude = globs_of(s->arena, others);
+	free(others);
 }
 
 /* A tree in another one says nothing that the other one does not say. */
@@ -104,8 +146,7 @@ scope_new(const struct scope_rules *rules, struct err *err)
 	s->arena = arena_new();
 	s->tree = copy_list(s->arena, rules->tree);
 	s->include = globs_of(s->arena, rules->include);
-	s->exclude = globs_of(s->arena, rules->exclude);
-	s->defaults = globs_of(s->arena, rules->no_defaults ? NULL : default_exclusions);
+	exclude(s, rules->exclude, rules->no_defaults ? NULL : default_exclusions);
 	s->node = copy_list(s->arena, rules->node);
 	for (size_t i = 0; s->tree[i] != NULL; i++) {
 		char *tree = arena_text(s->arena, s->tree[i]);
@@ -182,7 +223,8 @@ excluded(const struct scope *s, const char *path)
 
 	if (name[0] == '.' && (being_written(name) || being_made(name)))
 		return true;
-	return (listed(s->exclude, path, name) || listed(s->defaults, path, name)) && !listed(s->include, path, name);
+	return ((s->plains > 0 && bsearch(&path, s->plain, s->plains, sizeof *s->plain, by_text) != NULL) || listed(s->exclude, path, name)) &&
+	    !listed(s->include, path, name);
 }
 
 enum scope_place

@@ -154,6 +154,8 @@ readable(int fd, unsigned int ready, void *arg)
 	(void)ready;
 	w->calling++;
 	hear_packets(w, PACKETS_A_TURN);
+	if (!w->freed && w->calls.told != NULL)
+		w->calls.told(w->arg);
 	w->calling--;
 	settle(w);
 }

@@ -22,7 +22,8 @@ struct bed {
 	struct watch		*watch;
 	struct scan_path	*told;		/* texts are malloc'd */
 	size_t			 len, room;
-	unsigned int		 alls, states, ends, tolds;
+	unsigned int		 alls, states, ends, tolds, turns;	/* turns: ends of what is told at once */
+	size_t			 said;		/* len at the last of them */
 	size_t			 directories;
 	char			 why[WATCH_TEXT_MAX], blind[WATCH_TEXT_MAX], end[WATCH_TEXT_MAX];
 	const char		*wait;		/* for this path; or */
@@ -53,6 +54,15 @@ bed_changed(void *arg, const char *path, bool below)
 	}
 	b->tolds++;
 	bed_check(b);
+}
+
+static inline void
+bed_turn(void *arg)
+{
+	struct bed *b = arg;
+
+	b->turns++;
+	b->said = b->len;
 }
 
 static inline void
@@ -171,7 +181,7 @@ bed_told(const struct bed *b, const char *path, bool below)
 static inline void
 bed_watch(struct bed *b, struct watch_setup setup)
 {
-	static const struct watch_calls calls = { bed_changed, bed_all, bed_watching, bed_ended };
+	static const struct watch_calls calls = { bed_changed, bed_turn, bed_all, bed_watching, bed_ended };
 	struct err err;
 
 	setup.root = b->box.root;
