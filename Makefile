@@ -238,7 +238,7 @@ bench-takeover: deps ## outages with a full queue against an empty one, in one r
 
 bench-queue: deps ## what a check of a queue costs, beside find, a bare reader and the mail program's own lister (RUNS=5, SIZES, BIG, MTA)
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_read $(O)/bench/cost
-	@tests/bench/queue --runs $(or $(RUNS),5) $(if $(SIZES),--sizes $(SIZES)) --big $(or $(BIG),1000000) \
+	@unshare -m tests/bench/queue --runs $(or $(RUNS),5) $(if $(SIZES),--sizes $(SIZES)) --big $(or $(BIG),1000000) \
 	    $(if $(MTA),--mta $(MTA)) --build $(O)
 
 bench-config: deps ## how soon an edit is on the other node, what many files cost; beside a floor program, rsync, lsyncd, csync2 and incron (EDITS=200)
