@@ -1,6 +1,5 @@
 """l: many files, full disks, wrong clocks, accounts that differ."""
 import os
-import signal
 import subprocess
 import time
 
@@ -11,7 +10,6 @@ from .play import collector
 SCENARIOS, scenario = collector()
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 HOUR = 3600
-MORE = 4000
 LONG = 120
 PROMPT = 10     # seconds, on a machine that is busy; two are meant
 
@@ -42,23 +40,13 @@ def a_tree_of_20000_files_is_carried_one_edit_in_it_is_one_edit_and_an_end_is_pr
     moving = time.monotonic()
     p.in_step('moved', LONG)
     p.said = 'moved in %.1f s' % (time.monotonic() - moving)
-    for i in range(MORE):               # their versions are written for a while yet
-        p.a.write('more/%d' % i, b'%d' % i)
-    p.until('read', lambda: p.a.status().get('files', 0) > 20000 + MORE)
-    for n in (p.a, p.b):
+    for n in (p.a, p.b):                # versions of 20,000 files may be written for a while yet
         ending = time.monotonic()
         n.stop()
         ending = time.monotonic() - ending
         p.said += ', %s ended in %.1f s' % (n.name, ending)
         if ending > PROMPT:
             raise Broken('%s took %.1f s to end' % (n.name, ending))
-    p.a.start()
-    p.b.start()
-    found = time.monotonic()
-    p.in_step('found again', LONG)
-    p.said += ', found again in %.1f s' % (time.monotonic() - found)
-    for n in (p.a, p.b):
-        n.stop()
 
 
 # ---------------------------------------------------------------- full disks
