@@ -229,6 +229,26 @@ START_TEST(what_a_killed_node_had_put_in_place_is_no_edit)
 }
 END_TEST
 
+START_TEST(what_was_put_in_place_before_the_last_common_version_counts_no_more)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct core_status s;
+
+	base(a, "c", "x", 6);
+	base(b, "c", "x", 6);
+	intended(b, "y", 4);
+	scan(a, "w");
+	scan(b, "y");		/* somebody has brought it back */
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.conflicts, 1);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
 START_TEST(an_installation_says_what_it_makes_common)
 {
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
@@ -368,6 +388,104 @@ START_TEST(what_is_in_a_directory_that_cannot_be_read_when_a_link_begins_is_no_e
 }
 END_TEST
 
+/* b does not know of any common version of d/c, and not what is there: it cannot be said that a power cut has set it back. */
+START_TEST(what_cannot_be_read_when_a_link_begins_was_not_set_back)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = in_directory("x"), *y = in_directory("y"), *unread = manifest_new();
+	struct core_status s;
+
+	core_base(a, "d", &x->at[0], 2);
+	core_base(b, "d", &x->at[0], 2);
+	core_base(a, "d/c", &x->at[1], 4);
+	core_scan(a, x, core_moment(a), &somebody, 1);
+	manifest_add(unread, &(struct entry){ .path = "d", .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	core_scan(b, toy_sealed(unread), core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_slice(b, &(struct core_looked){ "d", true }, 1, y, core_moment(b), &somebody, 6);
+	talk(b, a);
+	core_status(a, &s);
+	ck_assert(s.to_take == 1 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(unread);
+	manifest_free(y);
+}
+END_TEST
+
+static uint64_t
+installation(struct core *c)
+{
+	const struct core_action *a;
+	uint64_t job = 0;
+
+	while ((a = core_action_next(c)) != NULL)
+		job = a->type == CORE_INSTALL ? a->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	return job;
+}
+
+/* b has removed c, and forgotten it, when something that it cannot read stands there. a has gone on, and knows of the deletion. */
+START_TEST(what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *none = toy_sealed(manifest_new());
+	struct core_status s;
+
+	meet(a, "x", 2, b, "x", 2);
+	talk(a, b);
+	core_slice(a, &(struct core_looked){ "c", false }, 1, none, core_moment(a), &somebody, 6);
+	deliver(a, b);
+	core_installed(b, installation(b), true, NULL, NULL, none, &somebody, 7, 7);
+	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
+	deliver(b, a);
+	cannot_read(b, "c");
+	talk(b, a);
+	core_status(a, &s);
+	ck_assert_int_eq(s.link, CORE_LINKED);
+	core_free(a);
+	core_free(b);
+	manifest_free(none);
+}
+END_TEST
+
+/* What was to be removed was not, and cannot be looked at. */
+START_TEST(what_cannot_be_read_after_an_installation_is_not_gone)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = in_directory("x"), *gone = in_directory(""), *there = manifest_new();
+	const struct core_looked below = { "d", true };
+	struct core_status s;
+
+	for (size_t i = 0; i < x->len; i++) {
+		core_base(a, x->at[i].path, &x->at[i], 2);
+		core_base(b, x->at[i].path, &x->at[i], 2);
+	}
+	core_scan(a, x, core_moment(a), &somebody, 1);
+	core_scan(b, x, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_slice(a, &below, 1, gone, core_moment(a), &somebody, 6);
+	deliver(a, b);
+	manifest_add(there, &(struct entry){ .path = "d", .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	core_installed(b, installation(b), false, NULL, "d cannot be opened", toy_sealed(there), &somebody, 7, 7);
+	talk(b, a);
+	core_slice(b, &below, 1, x, core_moment(b), &somebody, 8);
+	talk(b, a);
+	core_status(a, &s);
+	ck_assert(s.to_give == 1 && s.to_take == 0 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(gone);
+	manifest_free(there);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- each node's own */
 
 /* Nobody is active, so FILE@NODE has to wait; FILE is not taken meanwhile, as it is made of it. (Seed 17354 of the model as it was then.) */
@@ -426,10 +544,14 @@ main(void)
 	tcase_add_test(tcase, what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with);
 	tcase_add_test(tcase, what_the_other_node_has_is_common_also_where_mine_is_the_same_again);
 	tcase_add_loop_test(tcase, what_a_killed_node_had_put_in_place_is_no_edit, 0, (int)(sizeof after / sizeof after[0]));
+	tcase_add_test(tcase, what_was_put_in_place_before_the_last_common_version_counts_no_more);
 	tcase_add_test(tcase, an_installation_says_what_it_makes_common);
 	tcase_add_loop_test(tcase, what_cannot_be_read_for_a_moment_is_no_edit, 0, 2);
 	tcase_add_test(tcase, what_was_edited_while_it_could_not_be_read_is_an_edit);
 	tcase_add_loop_test(tcase, what_is_in_a_directory_that_cannot_be_read_when_a_link_begins_is_no_edit, 0, 3);
+	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_was_not_set_back);
+	tcase_add_test(tcase, what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there);
+	tcase_add_test(tcase, what_cannot_be_read_after_an_installation_is_not_gone);
 	tcase_add_test(tcase, a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
