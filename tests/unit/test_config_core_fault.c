@@ -416,6 +416,35 @@ START_TEST(what_cannot_be_read_when_a_link_begins_was_not_set_back)
 }
 END_TEST
 
+/* a has removed it; b lacks it as well, as far as can be seen: that is no deletion that both have made. */
+START_TEST(what_cannot_be_read_when_a_link_begins_is_not_gone_on_both)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = in_directory("x"), *gone = in_directory(""), *unread = manifest_new();
+	struct core_status s;
+
+	for (size_t i = 0; i < x->len; i++) {
+		core_base(a, x->at[i].path, &x->at[i], 2);
+		core_base(b, x->at[i].path, &x->at[i], 2);
+	}
+	core_scan(a, gone, core_moment(a), &somebody, 1);
+	manifest_add(unread, &(struct entry){ .path = "d", .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	core_scan(b, toy_sealed(unread), core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	core_slice(b, &(struct core_looked){ "d", true }, 1, x, core_moment(b), &somebody, 6);
+	talk(b, a);
+	core_status(a, &s);
+	ck_assert(s.to_give == 1 && s.to_take == 0 && s.conflicts == 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(gone);
+	manifest_free(unread);
+}
+END_TEST
+
 static uint64_t
 installation(struct core *c)
 {
@@ -550,6 +579,7 @@ main(void)
 	tcase_add_test(tcase, what_was_edited_while_it_could_not_be_read_is_an_edit);
 	tcase_add_loop_test(tcase, what_is_in_a_directory_that_cannot_be_read_when_a_link_begins_is_no_edit, 0, 3);
 	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_was_not_set_back);
+	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_is_not_gone_on_both);
 	tcase_add_test(tcase, what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there);
 	tcase_add_test(tcase, what_cannot_be_read_after_an_installation_is_not_gone);
 	tcase_add_test(tcase, a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node);
