@@ -43,6 +43,12 @@ clock_wall_ms(void)
 	return clock_us(CLOCK_REALTIME) / 1000;
 }
 
+uint64_t
+clock_wall_coarse_ms(void)
+{
+	return clock_us(CLOCK_REALTIME_COARSE) / 1000;
+}
+
 /* Days since 1970-01-01 into a date. Years begin in March here: the leap day is then the last. */
 static void
 clock_date(uint64_t days, unsigned int *ret_year, unsigned int *ret_month, unsigned int *ret_day)

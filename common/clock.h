@@ -14,6 +14,7 @@ uint64_t	clock_mono_us(void);	/* CLOCK_MONOTONIC, microseconds: stands still whi
 uint64_t	clock_mono_ms(void);
 uint64_t	clock_boot_ms(void);	/* CLOCK_BOOTTIME: goes on while the machine is suspended */
 uint64_t	clock_wall_ms(void);	/* milliseconds since 1970, UTC */
+uint64_t	clock_wall_coarse_ms(void);	/* the same, as of the kernel's last step: what files are stamped with */
 
 #define CLOCK_RFC3339_MAX 32
 /* "2026-11-21T18:00:31Z" (ms: "...31.250Z") for a wall time; returns buf. */

@@ -48,6 +48,12 @@ desk_along_add(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *
 }
 
 bool
+desk_along_room(const struct desk *d, uint64_t bytes)
+{
+	return (d->along == NULL ? 0 : d->along->bytes) + bytes <= BYTES_MAX;
+}
+
+bool
 desk_along_has(const struct desk *d, const uint8_t digest[DIGEST_LEN])
 {
 	return d->along != NULL && *find(d->along, digest) != NULL;

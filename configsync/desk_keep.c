@@ -20,6 +20,8 @@
 #define TAKE_MS 2		/* then the bytes of small files are taken: not while the peer's processes want to run */
 #define AFTER_MS 20		/* of quiet, then the store is written ... */
 #define AFTER_MOST_MS 1000	/* ... and without quiet */
+#define BUSY_MS 100		/* while many files are on their way it is looked at again after this ... */
+#define BUSY_MOST_MS 5000	/* ... and written all the same after this */
 #define REST_MS 1000		/* of quiet, then it is brought to the disk */
 #define REST_MOST_MS 10000	/* without quiet: it is much at once, and the next edit's file waits for the same disk */
 #define AGAIN_MS 1000		/* after an error, doubled ... */
@@ -298,7 +300,7 @@ keep_some(struct desk *d)
 static void
 forget_intent(struct desk *d)
 {
-	bool all = d->scanned && d->keeping == NULL && !d->keep_sync && !store_syncing(d->store);
+	bool all = d->scanned && d->placing == NULL && d->keeping == NULL && !d->keep_sync && !store_syncing(d->store);
 	struct err err;
 
 	if (all && !d->working && !intent_clear(d->intent, &err))
@@ -359,12 +361,26 @@ kept(struct desk *d)
 	loop_timer_at(d->rest_timer, now + REST_MS < d->rest_by_ms ? now + REST_MS : d->rest_by_ms);
 }
 
+/* The store takes as much of the processors and of the disk as the files themselves: it comes after them. */
+static bool
+puts_off(struct desk *d)
+{
+	bool busy = d->keep_after_ms <= AGAIN_MS && d->keeping_rows < ROWS_MAX / 4 && (d->placing != NULL || d->sending != NULL || desk_wants(d));
+
+	if (!busy || d->busy_by_ms == 0)
+		d->busy_by_ms = busy ? clock_mono_ms() + BUSY_MOST_MS : 0;
+	if (clock_mono_ms() >= d->busy_by_ms)
+		return false;
+	loop_timer_in(d->keep_timer, BUSY_MS);
+	return true;
+}
+
 static void
 keep(void *arg)
 {
 	struct desk *d = arg;
 
-	if (d->keeping == NULL)
+	if (d->keeping == NULL || puts_off(d))
 		return;
 	take(d);
 	d->keep_by_ms = 0;

@@ -6,7 +6,8 @@
  *	desk_read.c	what the watch tells is read and given to the core
  *	desk_busy.c	what somebody is writing
  *	desk_work.c	the core's actions, one after the other
- *	desk_take.c	a set is staged, verified and installed
+ *	desk_take.c	a set is staged and verified
+ *	desk_place.c	it is put in place, by a worker where it is large
  *	desk_tables.c	what tables say on both nodes
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
@@ -109,8 +110,9 @@ struct desk {
 	size_t			 busies;
 	struct loop_timer	*busy_timer;
 
-	/* desk_take.c */
+	/* desk_take.c, desk_place.c */
 	struct taking		*taking;	/* verifications under way */
+	struct placing		*placing;	/* installations in a worker: the first one, and what waits for it */
 	struct tables		*tables;	/* desk_tables.c */
 
 	/* desk_rebuild.c */
@@ -131,6 +133,7 @@ struct desk {
 	struct loop_timer	*take_timer, *keep_timer, *rest_timer, *prune_timer;
 	uint32_t		 keep_after_ms;
 	uint64_t		 keep_by_ms;	/* what waits is put in the store then, whatever else comes; 0: not decided */
+	uint64_t		 busy_by_ms;	/* it is not put off any longer; 0: it is not */
 	uint64_t		 rest_by_ms;	/* what is in the store is on the disk then; 0: it is */
 	bool			 keep_sync;	/* with the next ones that are put */
 	bool			 strange;	/* the store knows of no common version yet */
@@ -170,8 +173,8 @@ bool	desk_watch(struct desk *);
 void	desk_unwatch(struct desk *);
 void	desk_scan(struct desk *);
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
-/* For core_installed(); NULL: it could not be read. */
-struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n);
+/* For core_installed(); NULL: it could not be read. placed: see scan_options. */
+struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed);
 void	desk_notes(struct desk *, struct report *, bool whole);
 void	desk_changed(struct desk *, const char *path, bool below);	/* it is looked at, when its set has settled */
 
@@ -191,7 +194,6 @@ void	desk_busy_forget(struct desk *);
 typedef void desk_checked_f(struct desk *, uint64_t id, const struct set_id *, enum validity, const char *why);
 void	desk_check(struct desk *, uint64_t id, const struct set_id *, const struct change *, size_t changes, desk_checked_f *);
 void	desk_verify(struct desk *, const struct core_job *);
-void	desk_install(struct desk *, const struct core_job *);
 void	desk_cancel(struct desk *, uint64_t job);
 void	desk_cancel_all(struct desk *);
 
@@ -205,6 +207,9 @@ void	desk_tables_forget(struct desk *);	/* what the other node has asked */
 void	desk_tables_begin(struct desk *);
 void	desk_tables_end(struct desk *);
 bool	desk_digest(const char *path, uint8_t ret[DIGEST_LEN]);	/* of a file, through links */
+/* desk_place.c */
+void	desk_install(struct desk *, const struct core_job *);	/* core_installed() is called, now or later */
+void	desk_place_forget(struct desk *);	/* what is under way is ended where it stands, as by a crash; core_installed() is not called */
 
 /* desk_rebuild.c */
 void	desk_dumps(struct desk *, uint64_t job, const struct verify_dump *, size_t n);	/* what is to be made of a set that was found valid */
@@ -244,6 +249,7 @@ bool	desk_read_small(struct desk *, const char *path, const uint8_t digest[DIGES
 
 /* desk_want.c */
 void	desk_need(struct desk *, const struct entry *);
+bool	desk_wants(const struct desk *);	/* anything */
 void	desk_want_ask(struct desk *);	/* for all that is needed since the last time, in as few messages as it takes */
 void	desk_content_came(struct desk *, const struct wire_content *);
 void	desk_small_came(struct desk *, const struct wire_small *);
@@ -252,10 +258,13 @@ void	desk_want_forget(struct desk *);
 void	desk_unneed(struct desk *, const uint8_t digest[DIGEST_LEN]);
 void	desk_sweep(struct desk *);	/* contents that nobody wants any more */
 int	desk_content(void *desk, const struct entry *, struct err *);	/* install_content_f */
+bool	desk_content_here(struct desk *, const uint8_t digest[DIGEST_LEN]);	/* desk_content() and desk_bytes() need not ask the store */
+bool	desk_spool_again(struct desk *, struct err *);	/* in a worker, which has none of our descriptors */
 const uint8_t *desk_bytes(void *desk, const struct entry *);		/* install_bytes_f */
 
 /* desk_along.c */
 void	desk_along_add(struct desk *, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len);	/* where it is what it says, and has room */
+bool	desk_along_room(const struct desk *, uint64_t bytes);
 bool	desk_along_has(const struct desk *, const uint8_t digest[DIGEST_LEN]);
 int	desk_along_fd(const struct desk *, const uint8_t digest[DIGEST_LEN], struct err *);	/* of one that is there */
 const uint8_t *desk_along_bytes(const struct desk *, const uint8_t digest[DIGEST_LEN]);	/* NULL: it is not there */

@@ -21,7 +21,7 @@
 static struct scan_options
 options(struct desk *d, const struct manifest *known)
 {
-	return (struct scan_options){ .scope = d->scope, .names = d->names, .known = known, .margin_ms = SCAN_MARGIN_MS };
+	return (struct scan_options){ .scope = d->scope, .names = d->names, .known = known, .margin_ms = SCAN_MARGIN_MS, .fine_ms = SCAN_FINE_MS };
 }
 
 static const enum note_kind of_readings[] = { NOTE_UNREADABLE, NOTE_UNSETTLED, NOTE_NOT_CARRIED };
@@ -153,7 +153,7 @@ mates(const struct desk *d, const struct manifest *slice, struct scan_path **ret
 
 /* Reads them into a slice, and all names of files among them. False: said. */
 static bool
-read_slice(struct desk *d, const struct scan_path *look, size_t n, struct scan_slice *slice, struct report *report)
+read_slice(struct desk *d, const struct scan_path *look, size_t n, const struct manifest *placed, struct scan_slice *slice, struct report *report)
 {
 	const char **path = desk_alloc((n + 1) * sizeof *path);
 	struct manifest *known, *all;
@@ -167,6 +167,7 @@ read_slice(struct desk *d, const struct scan_path *look, size_t n, struct scan_s
 		path[i] = look[i].path;
 	known = core_known(d->core, path, n);
 	so = options(d, known);
+	so.placed = placed;
 	ok = scan_paths(d->root, &so, look, n, slice, report, NULL, &err);
 	if (ok && (extra = mates(d, slice->manifest, &more, &all)) > 0) {
 		both = desk_alloc((n + extra) * sizeof *both);
@@ -200,7 +201,7 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 	struct report report = { 0 };
 	struct core_looked *looked;
 
-	if (read_slice(d, look, n, &slice, &report)) {
+	if (read_slice(d, look, n, NULL, &slice, &report)) {
 		slice.manifest = desk_busy(d, look, n, slice.manifest, &report);
 		looked = desk_alloc((slice.len + 1) * sizeof *looked);
 		for (size_t i = 0; i < slice.len; i++)
@@ -215,19 +216,22 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 }
 
 struct manifest *
-desk_read(struct desk *d, const struct core_looked *looked, size_t n)
+desk_read(struct desk *d, const struct core_looked *looked, size_t n, const struct manifest *placed)
 {
 	struct scan_path *look = desk_alloc((n + 1) * sizeof *look);
 	struct scan_slice slice = { 0 };
 	struct report report = { 0 };
+	struct manifest *there;
 
 	for (size_t i = 0; i < n; i++)
 		look[i] = (struct scan_path){ looked[i].path, looked[i].below };
-	read_slice(d, look, n, &slice, &report);
-	free(slice.looked);
+	read_slice(d, look, n, placed, &slice, &report);
+	there = slice.manifest;
+	slice.manifest = NULL;
+	scan_slice_free(&slice);
 	report_free(&report);
 	free(look);
-	return slice.manifest;
+	return there;
 }
 
 void
@@ -242,8 +246,8 @@ desk_scan(struct desk *d)
 
 	names_again(d->names);
 	mine = scan_trees(d->root, &so, &report, NULL, &err);
-	/* what a crash of ours has left: nobody else makes such names */
-	if (mine != NULL && report_has(&report, NOTE_LEFTOVER, NULL) && install_clean(d->root, d->scope, &report, &err)) {
+	/* what a crash of ours has left: nobody else makes such names; but for an installation under way */
+	if (mine != NULL && d->placing == NULL && report_has(&report, NOTE_LEFTOVER, NULL) && install_clean(d->root, d->scope, &report, &err)) {
 		manifest_free(mine);
 		report_free(&report);
 		report = (struct report){ 0 };

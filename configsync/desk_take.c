@@ -1,5 +1,5 @@
 /*
- * configsync/desk_take.c - what the peer changed is staged for the program that has to judge it, and installed. A job is the core's
+ * configsync/desk_take.c - what the peer changed is staged for the program that has to judge it. A job is the core's
  * (struct core_job), and so is what it points to until it is answered.
  */
 #include "configsync/desk_priv.h"
@@ -14,7 +14,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "configsync/install.h"
 #include "configsync/verify.h"
 #include "configsync/view.h"
 
@@ -284,66 +283,5 @@ void
 desk_cancel_all(struct desk *d)
 {
 	desk_cancel(d, 0);
-}
-
-/* ---------------------------------------------------------------- put in place */
-
-/* Contents of this job are in the store with its versions; the spool keeps them no longer than that takes. */
-static void
-forget_contents(struct desk *d, const struct core_job *job)
-{
-	for (size_t i = 0; i < job->changes; i++)
-		if (job->change[i].kind == CHANGE_FILE && job->change[i].from == NULL && job->change[i].to->size > 0)
-			desk_unneed(d, job->change[i].to->digest);
-}
-
-/* Owners that this node does not know, and those it did not know before. */
-static void
-tell_owners(struct desk *d, const struct core_job *job, const struct report *report)
-{
-	struct core_status st;
-
-	core_status(d->core, &st);
-	if (st.problems == 0 && !report_has(report, NOTE_UNKNOWN_OWNER, NULL))
-		return;
-	for (size_t i = 0; i < job->changes; i++) {
-		const struct change *c = &job->change[i];
-		const char *text = NULL;
-
-		for (size_t k = 0; k < report->len && text == NULL; k++)
-			if (report->at[k].kind == NOTE_UNKNOWN_OWNER && strcmp(report->at[k].path, c->path) == 0)
-				text = report->at[k].text;
-		core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->path, text, clock_wall_ms());
-		if (c->kind == CHANGE_RENAME)
-			core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->from, NULL, clock_wall_ms());
-	}
-}
-
-void
-desk_install(struct desk *d, const struct core_job *job)
-{
-	struct install_options o = { .scope = d->scope, .names = d->names, .bytes = desk_bytes, .content = desk_content, .ready = desk_kept_old, .arg = d, .setuid = d->conf->sync.setuid,
-		.partial = true };
-	struct core_origin origin = job->origin != NULL ? *job->origin : desk_origin(d, STORE_APPLIED, "");
-	struct report report = { 0 };
-	struct manifest *there;
-	uint64_t id = job->id;
-	struct err err;
-	bool done;
-
-	origin.cause = STORE_APPLIED;
-	names_again(d->names);
-	done = desk_keep_old(d, job, &err) && intent_note(d->intent, &origin, job->intent, job->intents, &err) &&
-	    install_apply(d->root, job->change, job->changes, &o, &report, &err);
-	if (!done)
-		log_warnx("a change of the other node could not be put in place: %s", err.text);
-	there = desk_read(d, job->looked, job->looks);
-	if (done) {
-		forget_contents(d, job);
-		tell_owners(d, job, &report);
-		desk_rebuild(d, id, job->change, job->changes);
-	}
-	core_installed(d->core, id, done, &report, done ? NULL : err.text, there, &origin, clock_mono_ms(), clock_wall_ms());
-	manifest_free(there);
-	report_free(&report);
+	desk_place_forget(d);
 }

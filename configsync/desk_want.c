@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/zstd.h"
@@ -16,13 +17,14 @@
 #define BUCKETS 4096u
 #define MESSAGE_MOST (WIRE_MAX / 2)
 
-/* elsewhere: path is newer than the question; to_ask: not asked for yet. */
-struct wanted { struct wanted *next; uint8_t digest[DIGEST_LEN]; uint64_t size, have; char *path; bool elsewhere, to_ask; };
+/* elsewhere: path is newer than the question; to_ask: not asked for yet; coming: it was, and is to have room in memory. */
+struct wanted { struct wanted *next; uint8_t digest[DIGEST_LEN]; uint64_t size, have; char *path; bool elsewhere, to_ask, coming; };
 
 struct wants {
 	struct wanted	*bucket[BUCKETS];
 	uint8_t		(*ask)[DIGEST_LEN];	/* those that are to be asked for, in order; some may be gone */
-	size_t		 asks, room;
+	size_t		 asks, room, len;	/* len: in the table */
+	uint64_t	 coming;		/* bytes */
 };
 
 /* ---------------------------------------------------------------- the table */
@@ -40,13 +42,21 @@ find(struct desk *d, const uint8_t digest[DIGEST_LEN])
 	return at;
 }
 
+bool
+desk_wants(const struct desk *d)
+{
+	return d->wants != NULL && d->wants->len > 0;
+}
+
 static void
-drop(struct wanted **at)
+drop(struct desk *d, struct wanted **at)
 {
 	struct wanted *w = *at;
 
 	if (w != NULL) {
 		*at = w->next;
+		d->wants->len--;
+		d->wants->coming -= w->coming ? w->size : 0;
 		free(w->path);
 		free(w);
 	}
@@ -57,7 +67,7 @@ desk_want_forget(struct desk *d)
 {
 	for (size_t b = 0; d->wants != NULL && b < BUCKETS; b++)
 		while (d->wants->bucket[b] != NULL)
-			drop(&d->wants->bucket[b]);
+			drop(d, &d->wants->bucket[b]);
 	if (d->wants != NULL)
 		free(d->wants->ask);
 	free(d->wants);
@@ -79,27 +89,53 @@ ask(struct desk *d, struct wanted *w, uint64_t have)
 			abort();
 	}
 	memcpy(all->ask[all->asks++], w->digest, DIGEST_LEN);
+	if (all->asks % WIRE_ROWS_MAX == 0)
+		desk_want_ask(d);	/* the peer has something to do meanwhile */
 }
 
+/*
+ * While an installation holds the memory of its contents those of the next ones come as far as there is room; else what does not have
+ * any goes to the spool.
+ */
+static bool
+waits_for_room(struct desk *d, const struct wanted *w)
+{
+	return w->size <= WIRE_INLINE_MAX && d->placing != NULL && !desk_along_room(d, d->wants->coming + w->size);
+}
+
+static void
+note_asked(struct desk *d, struct wanted *w)
+{
+	w->to_ask = false;
+	if (w->size > WIRE_INLINE_MAX || w->coming)
+		return;
+	w->coming = true;
+	d->wants->coming += w->size;
+}
+
+/* In order. What has to wait for room is asked for when an installation has ended. */
 void
 desk_want_ask(struct desk *d)
 {
 	struct wire_want_row *row;
-	size_t asks = d->wants == NULL ? 0 : d->wants->asks;
+	size_t asks = d->wants == NULL ? 0 : d->wants->asks, asked = 0;
+	bool full = false;
 
 	if (asks == 0)
 		return;
 	row = desk_alloc((asks < WIRE_ROWS_MAX ? asks : WIRE_ROWS_MAX) * sizeof *row);
-	for (size_t i = 0; i < asks;) {
+	while (asked < asks && !full) {
 		struct wire wire = { .type = WIRE_WANT, .want = { .row = row } };
 		size_t bytes = 0;
 
-		for (; i < asks && wire.want.rows < WIRE_ROWS_MAX && bytes < MESSAGE_MOST; i++) {
-			struct wanted *w = *find(d, d->wants->ask[i]);
+		for (; asked < asks && wire.want.rows < WIRE_ROWS_MAX && bytes < MESSAGE_MOST; asked++) {
+			struct wanted *w = *find(d, d->wants->ask[asked]);
 
 			if (w == NULL || !w->to_ask)
 				continue;
-			w->to_ask = false;
+			if ((full = waits_for_room(d, w)))
+				break;
+			note_asked(d, w);
 			row[wire.want.rows] = (struct wire_want_row){ .offset = w->have, .size = w->size, .path = w->path };
 			memcpy(row[wire.want.rows].digest, w->digest, DIGEST_LEN);
 			bytes += wire_want_row_size(&row[wire.want.rows++]);
@@ -108,7 +144,8 @@ desk_want_ask(struct desk *d)
 			desk_send(d, &wire);
 	}
 	free(row);
-	d->wants->asks = 0;
+	d->wants->asks -= asked;
+	memmove(d->wants->ask, d->wants->ask + asked, d->wants->asks * sizeof *d->wants->ask);
 }
 
 static void
@@ -145,6 +182,7 @@ desk_need(struct desk *d, const struct entry *e)
 		*w = (struct wanted){ .next = *at, .size = e->size, .path = strdup(e->path) };
 		memcpy(w->digest, e->digest, DIGEST_LEN);
 		*at = w;
+		d->wants->len++;
 		ask(d, w, have);
 	}
 }
@@ -152,7 +190,7 @@ desk_need(struct desk *d, const struct entry *e)
 void
 desk_unneed(struct desk *d, const uint8_t digest[DIGEST_LEN])
 {
-	drop(find(d, digest));
+	drop(d, find(d, digest));
 	desk_along_remove(d, digest);
 	spool_remove(d->spool, digest);
 }
@@ -161,6 +199,28 @@ const uint8_t *
 desk_bytes(void *arg, const struct entry *e)
 {
 	return desk_along_bytes(arg, e->digest);
+}
+
+bool
+desk_content_here(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct err err;
+	int fd;
+
+	if (desk_along_has(d, digest))
+		return true;
+	if ((fd = spool_fd(d->spool, digest, &err)) != -1)
+		close(fd);
+	return fd != -1;
+}
+
+bool
+desk_spool_again(struct desk *d, struct err *err)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof dir, "%s/config.parts", d->conf->state_dir);
+	return spool_again(d->spool, dir, err);
 }
 
 int
@@ -202,7 +262,7 @@ spool(struct desk *d, const uint8_t digest[DIGEST_LEN], uint64_t offset, const u
 
 	if (spool_append(d->spool, digest, offset, bytes, len, ret_whole, &err))
 		return true;
-	drop(find(d, digest));
+	drop(d, find(d, digest));
 	tell(d, digest, CORE_ABSENT, err.text);
 	return false;
 }
@@ -210,7 +270,7 @@ spool(struct desk *d, const uint8_t digest[DIGEST_LEN], uint64_t offset, const u
 static void
 whole(struct desk *d, const uint8_t digest[DIGEST_LEN])
 {
-	drop(find(d, digest));
+	drop(d, find(d, digest));
 	tell(d, digest, CORE_HAVE, NULL);
 }
 
@@ -241,7 +301,7 @@ one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *
 	if (desk_along_has(d, digest)) {
 		whole(d, digest);
 	} else if (!spool_begin(d->spool, digest, len, &have, &err)) {
-		drop(find(d, digest));
+		drop(d, find(d, digest));
 		tell(d, digest, CORE_ABSENT, err.text);
 	} else if (have == len || (spool(d, digest, have, bytes + have, len - (uint32_t)have, &all) && all)) {
 		whole(d, digest);
@@ -272,7 +332,7 @@ desk_content_absent(struct desk *d, const uint8_t digest[DIGEST_LEN])
 		ask(d, w, have);
 		return;
 	}
-	drop(at);
+	drop(d, at);
 	tell(d, digest, CORE_ABSENT, "the other node has it no more");
 }
 

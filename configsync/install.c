@@ -260,6 +260,19 @@ commit_all(struct install *in, struct err *err)
 	return ok;
 }
 
+static void
+add_placed(struct manifest *placed, const struct entry *to, const struct stat *st)
+{
+	struct entry e = *to;
+
+	e.hard = NULL;
+	e.mode = st->st_mode & 07777;
+	e.sparse = (uint64_t)st->st_blocks * 512 < e.size;
+	e.local = (struct entry_local){ .dev = st->st_dev, .ino = st->st_ino, .ctime_s = st->st_ctim.tv_sec, .ctime_ns = (uint32_t)st->st_ctim.tv_nsec,
+		.links = (uint32_t)st->st_nlink, .steady = true };
+	manifest_add(placed, &e);
+}
+
 bool
 install_apply(int root, const struct change *change, size_t changes, const struct install_options *o, struct report *report, struct err *err)
 {
@@ -275,6 +288,10 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 	install_sync_staged(&in, NULL);		/* closes what a failure left */
 	if (!settle_directories(&in, &settled) && ok)
 		ok = err_set(err, settled.sys, "%s", settled.text);
+	for (size_t i = 0; i < changes; i++) {
+		if (in.item[i].done && in.item[i].plain)
+			add_placed(o->placed, change[i].to, &in.item[i].st);
+	}
 	if (in.dir != -1)
 		close(in.dir);
 	for (size_t i = 0; i < in.touched_len; i++)

@@ -64,10 +64,14 @@ wanted(const struct entry *to, const char *name)
 static bool
 remove_unwanted(int fd, const struct entry *to)
 {
-	char *names = malloc(ENTRY_XATTR_MAX);
-	ssize_t len = names == NULL ? -1 : flistxattr(fd, names, ENTRY_XATTR_MAX);
+	ssize_t len = flistxattr(fd, NULL, 0);
+	char *names = len > 0 ? malloc(ENTRY_XATTR_MAX) : NULL;
 	bool ok = len != -1 || errno == ENOTSUP;
 
+	if (len <= 0)		/* as most often */
+		return ok;
+	len = names == NULL ? -1 : flistxattr(fd, names, ENTRY_XATTR_MAX);
+	ok = len != -1;
 	for (const char *name = names; ok && len > 0 && name < names + len; name += strlen(name) + 1) {
 		if ((strncmp(name, "user.", 5) == 0 || acl_is_name(name)) && !wanted(to, name))
 			ok = fremovexattr(fd, name) == 0 || errno == ENODATA;

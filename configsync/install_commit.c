@@ -54,6 +54,19 @@ remove_old(struct install *in, int dir, const char *name, const struct change *c
 	return err_set(err, errno, "%s cannot be removed", c->path);
 }
 
+/* A rename is a change of the file; what else is new since it was staged is not ours. */
+static void
+look_again(struct item *item, int dir, const char *name)
+{
+	struct stat st, *was = &item->st;
+
+	item->plain = item->plain && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == was->st_dev && st.st_ino == was->st_ino &&
+	    st.st_mode == was->st_mode && st.st_uid == was->st_uid && st.st_gid == was->st_gid && st.st_size == was->st_size &&
+	    st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+	if (item->plain)
+		*was = st;
+}
+
 static bool
 place(struct install *in, size_t i, struct err *err)
 {
@@ -88,6 +101,8 @@ place(struct install *in, size_t i, struct err *err)
 		ok = true;
 		in->item[i].staged = false;
 	}
+	if (ok)
+		look_again(&in->item[i], to, name);
 	close(to);
 	return ok;
 }

@@ -17,9 +17,11 @@ struct item {
 	bool		 skip;		/* refused, or needs what is */
 	bool		 staged;	/* its staging name exists */
 	bool		 done;
+	bool		 plain;		/* without extended attributes, and st is what was staged, or put in place */
 	uid_t		 uid;
 	gid_t		 gid;
 	size_t		 in;		/* the change that makes the directory which it is staged in, under its own name; or IN_NONE */
+	struct stat	 st;
 	size_t		 staging_dir;	/* IN_NONE: length of the part of its path that is the directory of its staging name */
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "configsync/beneath.h"
@@ -160,6 +161,7 @@ stage_file(struct install *in, size_t i, int dir, const char *name, struct err *
 	ok = fill(in, c, fd, err) && install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
 	if (ok && !install_sync(in, fd))
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
+	in->item[i].plain = ok && in->o->placed != NULL && c->to->xattrs == 0 && flistxattr(fd, NULL, 0) == 0 && fstat(fd, &in->item[i].st) == 0;
 	close(fd);
 	return ok;
 }

@@ -20,6 +20,7 @@
 #include "configsync/scope.h"
 
 #define SCAN_MARGIN_MS 2000u	/* the coarsest clock of a file system (FAT), and more than a step of the kernel's */
+#define SCAN_FINE_MS 20u	/* more than a step of the kernel's */
 #define SCAN_TRIES 3u
 
 struct scan_options {
@@ -30,7 +31,10 @@ struct scan_options {
 	 * ctime now is not read again.
 	 */
 	const struct manifest	*known;
+	/* Likewise, or NULL: files that an installation has just put in place, as they were then. */
+	const struct manifest	*placed;
 	unsigned int		 margin_ms;	/* a file whose mtime or ctime is younger when it is read is not steady */
+	unsigned int		 fine_ms;	/* or than this, where the kernel stamps it with its own clock and all of its digits; 0: margin_ms */
 	bool			 trusted;	/* carry trusted.* attributes */
 	/* For tests, or NULL: called when the bytes of a file, or the names of a directory, have been read. */
 	void			(*at_read)(void *arg, const char *path);

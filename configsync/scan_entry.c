@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "common/clock.h"
@@ -20,18 +21,35 @@ scan_stat_same(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Older than the margin; what is from the future is not. */
+/* What is from the future is not. */
 static bool
-older(const struct timespec *t, uint64_t now_ms, unsigned int margin_ms)
+older(const struct stat *st, uint64_t now_ms, unsigned int margin_ms)
 {
-	return t->tv_sec < 0 || (uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_nsec / 1000000 + margin_ms < now_ms;
+	const struct timespec *of[2] = { &st->st_mtim, &st->st_ctim };
+	bool all = true;
+
+	for (int i = 0; i < 2; i++)
+		all = all && (of[i]->tv_sec < 0 || (uint64_t)of[i]->tv_sec * 1000 + (uint64_t)of[i]->tv_nsec / 1000000 + margin_ms < now_ms);
+	return all;
+}
+
+/* A disk's file system takes the time from the kernel's clock, and this one (not FAT, nor one with small inodes) keeps more than milliseconds. */
+static bool
+is_fine(const struct stat *st)
+{
+	return major(st->st_dev) != 0 && st->st_ctim.tv_nsec % 1000000 != 0;
+}
+
+bool
+scan_is_steady(const struct stat *st, const struct scan_options *o)
+{
+	return older(st, clock_wall_coarse_ms(), o->fine_ms != 0 && is_fine(st) ? o->fine_ms : o->margin_ms);
 }
 
 void
 scan_entry_stat(struct scan_entry *s, const char *path, const struct stat *st, const struct scan_options *o)
 {
 	struct entry *e = &s->entry;
-	uint64_t now = clock_wall_ms();
 
 	*e = (struct entry){ .path = path, .user = { "", 0 }, .group = { "", 0 }, .type = ENTRY_OTHER };
 	e->type = S_ISREG(st->st_mode) ? ENTRY_FILE : S_ISDIR(st->st_mode) ? ENTRY_DIRECTORY :
@@ -49,7 +67,8 @@ scan_entry_stat(struct scan_entry *s, const char *path, const struct stat *st, c
 	}
 	e->local = (struct entry_local){ .dev = st->st_dev, .ino = st->st_ino, .ctime_s = st->st_ctim.tv_sec,
 		.ctime_ns = (uint32_t)st->st_ctim.tv_nsec, .links = (uint32_t)st->st_nlink,
-		.steady = older(&st->st_mtim, now, o->margin_ms) && older(&st->st_ctim, now, o->margin_ms) };
+		.steady = scan_is_steady(st, o) };
+	s->lately = !older(st, clock_wall_ms(), o->margin_ms);
 }
 
 /* ---------------------------------------------------------------- extended attributes */

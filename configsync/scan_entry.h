@@ -11,6 +11,7 @@
 /* Buffers of one entry while it is read; large, so on the heap. */
 struct scan_entry {
 	struct entry		 entry;
+	bool			 lately;	/* it was changed within the margin */
 	struct entry_xattr	 xattr[ENTRY_XATTRS_MAX];
 	char			 names[65536];
 	char			 target[ENTRY_TARGET_MAX + 2];
@@ -26,6 +27,8 @@ void	scan_entry_stat(struct scan_entry *, const char *path, const struct stat *,
  * errno; E2BIG: more than are carried.
  */
 bool	scan_entry_xattrs(struct scan_entry *, int fd, const char *path, const struct scan_options *, struct report *);
+/* Will whoever changes it from now on leave another time on it? */
+bool	scan_is_steady(const struct stat *, const struct scan_options *);
 bool	scan_stat_same(const struct stat *, const struct stat *);
 
 #endif

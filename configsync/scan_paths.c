@@ -343,7 +343,9 @@ scan_paths(int root, const struct scan_options *o, const struct scan_path *path,
 	if (m != NULL) {
 		if (ret_count != NULL)
 			*ret_count = w->count;
-		*ret = (struct scan_slice){ m, s.looked.at, s.looked.len };
+		*ret = (struct scan_slice){ m, s.looked.at, s.looked.len, arena_new() };
+		for (size_t i = 0; i < ret->len; i++)	/* the manifest may be replaced by what is made of it */
+			ret->looked[i].path = arena_text(ret->texts, ret->looked[i].path);
 	} else {
 		free(s.looked.at);
 	}
@@ -358,6 +360,7 @@ scan_slice_free(struct scan_slice *s)
 {
 	manifest_free(s->manifest);
 	free(s->looked);
+	arena_free(s->texts);
 	*s = (struct scan_slice){ 0 };
 }
 

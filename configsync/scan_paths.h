@@ -27,10 +27,11 @@ struct scan_slice {
 	struct manifest		*manifest;	/* sealed */
 	/*
 	 * Sorted by entry_path_order(), each once, none below another with "below". Where path is no directory, below is always true:
-	 * nothing is below it. The texts live as long as manifest and scope.
+	 * nothing is below it.
 	 */
 	struct scan_path	*looked;
 	size_t			 len;
+	struct arena		*texts;		/* of looked */
 };
 
 /* False with *err only where root itself fails. ret_count may be NULL, and is not set then. Free *ret with scan_slice_free(). */

@@ -29,9 +29,9 @@ add_other(struct walk *w, const char *path)
 /* ---------------------------------------------------------------- files */
 
 static bool
-reuse(struct walk *w, const struct stat *st)
+reuse_of(struct walk *w, const struct manifest *known, const struct stat *st)
 {
-	const struct entry *k = w->o->known == NULL ? NULL : manifest_find(w->o->known, w->path);
+	const struct entry *k = known == NULL ? NULL : manifest_find(known, w->path);
 	struct entry e;
 
 	if (k == NULL || k->type != ENTRY_FILE || !k->local.steady || !S_ISREG(st->st_mode) || k->local.dev != st->st_dev ||
@@ -44,9 +44,16 @@ reuse(struct walk *w, const struct stat *st)
 	e.group = (struct entry_owner){ names_of(w->o->names, true, st->st_gid), st->st_gid };
 	e.hard = NULL;
 	e.local.links = (uint32_t)st->st_nlink;
+	e.local.steady = known != w->o->placed || scan_is_steady(st, w->o);
 	manifest_add(w->m, &e);
 	w->count.reused++;
 	return true;
+}
+
+static bool
+reuse(struct walk *w, const struct stat *st)
+{
+	return reuse_of(w, w->o->placed, st) || reuse_of(w, w->o->known, st);
 }
 
 static int
@@ -90,7 +97,7 @@ read_file(struct walk *w, int dir, const char *name)
 	}
 	scan_entry_stat(w->s, w->path, &before, w->o);
 	/* one that has been left alone for a while is taken: some programs never close what they write */
-	if (!w->s->entry.local.steady && being_written(fd)) {
+	if (w->s->lately && being_written(fd)) {
 		outcome = BUSY;
 		goto out;
 	}

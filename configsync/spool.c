@@ -245,6 +245,13 @@ spool_open(const char *dir, const struct spool_limits *limits, struct spool **re
 	return true;
 }
 
+bool
+spool_again(struct spool *s, const char *dir, struct err *err)
+{
+	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return s->dir != -1 || err_set(err, errno, "%s cannot be opened", dir);
+}
+
 void
 spool_close(struct spool *s)
 {

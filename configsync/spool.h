@@ -33,6 +33,8 @@ struct spool;
 
 /* Makes the directory where there is none (0700), and finds what an earlier run left in it. */
 bool	spool_open(const char *dir, const struct spool_limits *, struct spool **ret, struct err *);
+/* For a worker, which has none of its parent's descriptors: only spool_fd() is of use to it. */
+bool	spool_again(struct spool *, const char *dir, struct err *);
 void	spool_close(struct spool *);		/* files stay; NULL is allowed */
 
 /*

@@ -149,7 +149,7 @@ class Node:
             self.process = None
 
     def part(self, which):
-        """Process id of "main", "network" or "watch"; None while there is none."""
+        """Process id of "main", "network", "watch", or of a "worker"; None while there is none."""
         if which == 'main':
             return self.process.pid
         with open('/proc/%d/task/%d/children' % (self.process.pid, self.process.pid), encoding='ascii') as f:
@@ -161,7 +161,7 @@ class Node:
                 inotify = any('inotify' in os.readlink('/proc/%d/fd/%s' % (pid, fd)) for fd in os.listdir('/proc/%d/fd' % pid))
             except OSError:
                 continue
-            if network if which == 'network' else inotify:
+            if {'network': network, 'watch': inotify, 'worker': not network and not inotify}[which]:
                 return pid
         return None
 

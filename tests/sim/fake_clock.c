@@ -33,6 +33,12 @@ clock_wall_ms(void)
 	return WALL_BEGIN + (uint64_t)((int64_t)(sim->now / 1000) + sim->cur->wall_ms);
 }
 
+uint64_t
+clock_wall_coarse_ms(void)
+{
+	return clock_wall_ms();
+}
+
 /* The day of the year does not matter to anybody here. */
 static const char *
 print(uint64_t wall_ms, const char *fraction, char buf[CLOCK_RFC3339_MAX])

@@ -17,6 +17,7 @@
 #include "configsync/scan.h"
 
 #define MARGIN_NONE 0u
+#define MARGIN_HOUR 3600000u
 
 struct config_box {
 	char		 dir[64];

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 
@@ -353,6 +354,31 @@ START_TEST(only_what_was_steady_and_has_not_moved_is_not_read_again)
 }
 END_TEST
 
+START_TEST(where_the_clock_of_the_files_is_fine_a_moment_is_enough)
+{
+	struct config_box b;
+	struct stat st;
+	struct manifest *m;
+	bool fine;
+
+	box_open(&b, NULL);
+	box_write(&b, "t/a", "hello");
+	ck_assert_int_eq(fstatat(b.root, "t/a", &st, 0), 0);
+	fine = major(st.st_dev) != 0 && st.st_ctim.tv_nsec % 1000000 != 0;	/* not in memory */
+	m = box_scan_with(&b, (struct scan_options){ .margin_ms = MARGIN_HOUR, .fine_ms = SCAN_FINE_MS });
+	while (fine && !steady(m, "t/a")) {
+		manifest_free(m);
+		m = box_scan_with(&b, (struct scan_options){ .margin_ms = MARGIN_HOUR, .fine_ms = SCAN_FINE_MS });
+	}
+	ck_assert_int_eq(steady(m, "t/a"), fine);
+	manifest_free(m);
+	m = box_scan_with(&b, (struct scan_options){ .margin_ms = MARGIN_HOUR });
+	ck_assert(!steady(m, "t/a"));
+	manifest_free(m);
+	box_close(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -369,6 +395,7 @@ main(void)
 	tcase_add_test(tc, a_file_that_is_moved_behind_the_reader_is_not_taken_for_gone);
 	tcase_add_test(tc, a_directory_that_changes_at_every_reading_is_unknown_with_all_below_it);
 	tcase_add_test(tc, only_what_was_steady_and_has_not_moved_is_not_read_again);
+	tcase_add_test(tc, where_the_clock_of_the_files_is_fine_a_moment_is_enough);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }

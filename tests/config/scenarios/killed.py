@@ -252,3 +252,21 @@ def what_a_killed_node_had_put_in_place_is_no_edit_of_its_own(p):
     if sum(put) < 2:
         raise Broken('killed only %d times after it was put in place' % sum(put))
     p.said = 'killed %d times, %d of them after the rename' % (len(put), sum(put))
+
+
+@scenario('k09')
+def a_worker_that_is_killed_while_it_puts_many_files_in_place_leaves_nothing_behind(p):
+    p.b.stop()
+    for i in range(3000):
+        p.a.write('many/%d/%d' % (i % 30, i), b'%d\n' % i)
+    p.b.start()
+    for i in range(3):
+        p.until('a worker', lambda: in_step(p) or p.b.part('worker') is not None)
+        worker = p.b.part('worker')
+        if worker is not None:
+            os.kill(worker, signal.SIGKILL)
+            p.said = 'killed %d times' % (i + 1)
+    p.in_step('killed')
+    left = [n for d, s, f in os.walk(p.b.root) for n in s + f if n.startswith('.mailpair-')]
+    if left or not p.said:
+        raise Broken('left over: %s' % left if left else 'there was no worker to kill')

@@ -1,0 +1,322 @@
+/*
+ * configsync/desk_place.c - what the peer changed is put in place. An installation of many files is a worker's: meanwhile the contents of the next one
+ * come, and single edits go on. One worker at a time; what it has done stands in memory that both have.
+ */
+#include "configsync/desk_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "configsync/install.h"
+#include "configsync/intent.h"
+
+#define MANY 64u			/* changes that are worth a process */
+#define DEADLINE_MS (3600u * 1000)	/* of a disk that hangs; then the worker is ended, and it is tried again */
+#define NOTES_MAX (32u << 20)		/* bytes; what is never written takes no memory */
+
+/* A file that was put in place: scan_options.placed. */
+struct told_row { uint32_t change; uint16_t mode; bool sparse; struct entry_local local; };
+
+/* What a worker has done. Behind the rows its notes: kind (1), path and text, each with a NUL behind it. */
+struct told {
+	bool		ended, done;
+	size_t		rows, notes, note_bytes;
+	struct told_row	row[];
+};
+
+struct placing {
+	struct placing	*next;
+	struct desk	*d;
+	struct core_job	 job;		/* what it points to is the core's, until it is answered */
+	struct spawn	*spawn;		/* NULL: it waits for the one before it */
+	struct told	*told;
+	size_t		 size;
+};
+
+/* ---------------------------------------------------------------- the end of each */
+
+/* Contents of this job are in the store with its versions; the spool keeps them no longer than that takes. */
+static void
+forget_contents(struct desk *d, const struct core_job *job)
+{
+	for (size_t i = 0; i < job->changes; i++)
+		if (job->change[i].kind == CHANGE_FILE && job->change[i].from == NULL && job->change[i].to->size > 0)
+			desk_unneed(d, job->change[i].to->digest);
+}
+
+/* Owners that this node does not know, and those it did not know before. */
+static void
+tell_owners(struct desk *d, const struct core_job *job, const struct report *report)
+{
+	struct core_status st;
+
+	core_status(d->core, &st);
+	if (st.problems == 0 && !report_has(report, NOTE_UNKNOWN_OWNER, NULL))
+		return;
+	for (size_t i = 0; i < job->changes; i++) {
+		const struct change *c = &job->change[i];
+		const char *text = NULL;
+
+		for (size_t k = 0; k < report->len && text == NULL; k++)
+			if (report->at[k].kind == NOTE_UNKNOWN_OWNER && strcmp(report->at[k].path, c->path) == 0)
+				text = report->at[k].text;
+		core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->path, text, clock_wall_ms());
+		if (c->kind == CHANGE_RENAME)
+			core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->from, NULL, clock_wall_ms());
+	}
+}
+
+static struct core_origin
+origin_of(struct desk *d, const struct core_job *job)
+{
+	struct core_origin origin = job->origin != NULL ? *job->origin : desk_origin(d, STORE_APPLIED, "");
+
+	origin.cause = STORE_APPLIED;
+	return origin;
+}
+
+/* What is replaced is kept, and what is to be put there is written down. */
+static bool
+prepare(struct desk *d, const struct core_job *job, struct err *err)
+{
+	struct core_origin origin = origin_of(d, job);
+
+	return desk_keep_old(d, job, err) && intent_note(d->intent, &origin, job->intent, job->intents, err);
+}
+
+/* Takes placed and report. */
+static void
+answer(struct desk *d, const struct core_job *job, bool done, struct manifest *placed, struct report *report, const char *why)
+{
+	struct core_origin origin = origin_of(d, job);
+	struct manifest *there;
+
+	if (!done)
+		log_warnx("a change of the other node could not be put in place: %s", why);
+	there = desk_read(d, job->looked, job->looks, manifest_seal(placed, NULL) ? placed : NULL);
+	if (done) {
+		forget_contents(d, job);
+		tell_owners(d, job, report);
+		desk_rebuild(d, job->id, job->change, job->changes);
+	}
+	core_installed(d->core, job->id, done, report, done ? NULL : why, there, &origin, clock_mono_ms(), clock_wall_ms());
+	manifest_free(placed);
+	manifest_free(there);
+	report_free(report);
+}
+
+static struct install_options
+options(struct desk *d, struct manifest *placed)
+{
+	return (struct install_options){ .scope = d->scope, .names = d->names, .bytes = desk_bytes, .content = desk_content, .arg = d,
+		.setuid = d->conf->sync.setuid, .placed = placed, .partial = true };
+}
+
+static void
+at_once(struct desk *d, const struct core_job *job)
+{
+	struct manifest *placed = manifest_new();
+	struct install_options o = options(d, placed);
+	struct report report = { 0 };
+	struct err err;
+	bool done;
+
+	o.ready = desk_kept_old;
+	done = prepare(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
+
+	answer(d, job, done, placed, &report, err.text);
+}
+
+/* ---------------------------------------------------------------- in the worker */
+
+static char *
+notes_of(const struct placing *p)
+{
+	return (char *)p->told + p->size - NOTES_MAX;
+}
+
+static void
+tell(const struct placing *p, const struct manifest *placed, const struct report *report)
+{
+	struct told *told = p->told;
+	char *note = notes_of(p);
+	size_t at = 0;
+
+	for (size_t i = 0; i < placed->len; i++, at++) {	/* in the order of the changes */
+		while (strcmp(p->job.change[at].path, placed->at[i].path) != 0)
+			at++;
+		told->row[told->rows++] = (struct told_row){ (uint32_t)at, placed->at[i].mode, placed->at[i].sparse, placed->at[i].local };
+	}
+	for (size_t i = 0; i < report->len; i++) {
+		const struct note *n = &report->at[i];
+		size_t path = strlen(n->path) + 1, text = strlen(n->text) + 1;
+
+		if (told->note_bytes + 1 + path + text > NOTES_MAX)
+			break;		/* what is not told is looked at all the same */
+		note[told->note_bytes] = (char)n->kind;
+		memcpy(note + told->note_bytes + 1, n->path, path);
+		memcpy(note + told->note_bytes + 1 + path, n->text, text);
+		told->note_bytes += 1 + path + text;
+		told->notes++;
+	}
+}
+
+static bool
+work(const void *ctx, struct spawn_out *out, struct err *err)
+{
+	const struct placing *p = ctx;
+	struct desk *d = p->d;
+	struct manifest *placed = manifest_new();
+	struct install_options o = options(d, placed);
+	struct report report = { 0 };
+	int root = open(d->root_path[0] != '\0' ? d->root_path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)out;
+	umask(077);
+	if (root == -1 || !desk_spool_again(d, err))
+		return root != -1 || err_set(err, errno, "%s/ cannot be opened", d->root_path);
+	p->told->done = install_apply(root, p->job.change, p->job.changes, &o, &report, err);
+	tell(p, placed, &report);
+	p->told->ended = true;
+	return p->told->done;
+}
+
+/* ---------------------------------------------------------------- begin and end of it */
+
+static void
+placing_free(struct placing *p)
+{
+	if (p->told != NULL)
+		munmap(p->told, p->size);
+	free(p);
+}
+
+static void
+take_told(const struct placing *p, struct manifest *placed, struct report *report)
+{
+	const struct told *told = p->told;
+	const char *note = notes_of(p);
+
+	for (size_t i = 0; i < told->rows; i++) {
+		const struct told_row *row = &told->row[i];
+		struct entry e = *p->job.change[row->change].to;
+
+		e.hard = NULL;
+		e.mode = row->mode;
+		e.sparse = row->sparse;
+		e.local = row->local;
+		manifest_add(placed, &e);
+	}
+	for (size_t i = 0; i < told->notes; i++) {
+		const char *path = note + 1, *text = path + strlen(path) + 1;
+
+		report_add(report, (enum note_kind)note[0], path, "%s", text);
+		note = text + strlen(text) + 1;
+	}
+}
+
+static void begin_next(struct desk *);
+
+static void
+ended(void *arg, const struct spawn_result *r)
+{
+	struct placing *p = arg;
+	struct desk *d = p->d;
+	struct manifest *placed = manifest_new();
+	struct report report = { 0 };
+	bool whole = p->told->ended;
+
+	d->placing = p->next;
+	if (whole)
+		take_told(p, placed, &report);
+	else
+		sync();		/* what it has put in place is said to the peer */
+	answer(d, &p->job, whole && p->told->done, placed, &report,
+	    r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
+	placing_free(p);
+	if (!whole)
+		desk_scan(d);	/* it may have left what it had staged */
+	begin_next(d);
+	desk_work(d);
+}
+
+static void
+begin_next(struct desk *d)
+{
+	struct placing *p = d->placing;
+
+	if (p == NULL || p->spawn != NULL)
+		return;
+	p->spawn = spawn_work_alone(d->loop, "installation", work, p, DEADLINE_MS, ended, p);
+}
+
+/* Everything that it takes is here, and can be had by another process. */
+static bool
+is_for_worker(struct desk *d, const struct core_job *job)
+{
+	bool all = job->changes >= MANY;
+
+	for (size_t i = 0; i < job->changes && all; i++) {
+		const struct change *c = &job->change[i];
+
+		all = c->kind != CHANGE_FILE || c->from != NULL || c->to->size == 0 || desk_content_here(d, c->to->digest);
+	}
+	return all;
+}
+
+static struct placing *
+placing_new(struct desk *d, const struct core_job *job)
+{
+	struct placing *p = desk_alloc(sizeof *p);
+
+	*p = (struct placing){ .d = d, .job = *job, .size = sizeof *p->told + job->changes * sizeof *p->told->row + NOTES_MAX };
+	p->told = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p->told == MAP_FAILED)
+		abort();
+	return p;
+}
+
+void
+desk_install(struct desk *d, const struct core_job *job)
+{
+	struct placing *p, **at = &d->placing;
+	struct report report = { 0 };
+	struct err err;
+
+	names_again(d->names);
+	if (!is_for_worker(d, job)) {
+		at_once(d, job);
+		return;
+	}
+	if (!prepare(d, job, &err) || !desk_kept_old(d, &err)) {
+		answer(d, job, false, manifest_new(), &report, err.text);
+		return;
+	}
+	p = placing_new(d, job);
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = p;
+	begin_next(d);
+}
+
+void
+desk_place_forget(struct desk *d)
+{
+	while (d->placing != NULL) {
+		struct placing *p = d->placing;
+
+		d->placing = p->next;
+		if (p->spawn != NULL)
+			spawn_forget(p->spawn);
+		placing_free(p);
+	}
+}
