@@ -122,6 +122,7 @@ def killed_at_every_step(p, node, part):
         p.until('the step, or the end', lambda: cut.came() or (in_step(p) and rounds.kept(node)))
         came = cut.came()
         cut.end()
+        came = came or node.process.poll() is not None      # in the moment in which it was let go
         rounds.whole()
         if came:
             killed += 1
@@ -232,6 +233,7 @@ def what_a_killed_node_had_put_in_place_is_no_edit_of_its_own(p):
         p.until('the step, or the end', lambda: cut.came() or in_step(p))
         came = cut.came()
         cut.end()
+        came = came or p.b.process.poll() is not None       # in the moment in which it was let go
         there = p.b.read('k/one') == p.a.read('k/one')
         if came:
             p.b.stop(signal.SIGKILL)
