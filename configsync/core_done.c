@@ -92,6 +92,7 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	x->job = 0;
 	if (is == NULL && core_hidden(c, r, false)) {	/* perhaps it is there */
 		core_edited(c, r, NULL);
+		failed(c, r, not_done != NULL ? not_done : "it cannot be read what stands there now");
 	} else if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */
 		core_edited(c, r, is);
 	} else if (jr->taken && from_theirs == 0) {
