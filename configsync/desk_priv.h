@@ -103,6 +103,7 @@ struct desk {
 	char			**below;	/* paths that wait in settle and are meant with all below */
 	size_t			 belows;
 	bool			 scanned;	/* at least once; then edits are edits */
+	uint64_t		 scanned_at;	/* all of it, for the last time */
 	char			 blind[WATCH_TEXT_MAX];
 
 	/* desk_busy.c */
@@ -172,6 +173,7 @@ void	*desk_alloc(size_t);		/* zeroed; the process ends where memory does */
 bool	desk_watch(struct desk *);
 void	desk_unwatch(struct desk *);
 void	desk_scan(struct desk *);
+void	desk_scan_to_meet(struct desk *);	/* what no event has told is to be known when both compare */
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
 /* For core_installed(); NULL: it could not be read. placed: see scan_options. */
 struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed);

@@ -1,6 +1,6 @@
 /*
  * configsync/desk_read.c - what the watch tells waits until it is settled, is read, and goes to the core; and the full scan at the
- * start, after a loss of events, and every hour.
+ * start, after a loss of events, when the nodes meet again, and every hour.
  */
 #include "configsync/desk_priv.h"
 
@@ -16,6 +16,7 @@
 #include "configsync/install.h"
 
 #define FULL_MS (3600u * 1000)
+#define MEET_MS 2000		/* between two of them when a cable comes and goes */
 #define AGAIN_MS 2000		/* after a watch that ended */
 
 static struct scan_options
@@ -265,7 +266,15 @@ desk_scan(struct desk *d)
 	manifest_free(mine);
 	manifest_free(known);
 	report_free(&report);
+	d->scanned_at = clock_mono_ms();
 	loop_timer_in(d->full_timer, FULL_MS);
+}
+
+void
+desk_scan_to_meet(struct desk *d)
+{
+	if (d->scanned && clock_mono_ms() - d->scanned_at >= MEET_MS)
+		desk_scan(d);
 }
 
 /* ---------------------------------------------------------------- what the watch tells */

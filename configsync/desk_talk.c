@@ -191,6 +191,7 @@ up(void *arg)
 {
 	struct desk *d = arg;
 
+	desk_scan_to_meet(d);
 	d->linked = true;
 	d->full = false;
 	core_problem(d->core, "network", "", NULL, clock_wall_ms());

@@ -197,3 +197,20 @@ def after_a_takeover_what_the_dead_node_had_not_passed_on_is_a_conflict(p):
         raise Broken('a side was touched')
     p.b.call('resolve', '/etc/t', '--take', 'mx2')
     p.in_step('resolved')
+
+
+@scenario('a11')
+def when_the_nodes_meet_again_what_no_event_has_told_is_seen(p):
+    """Written through a name outside of the trees, of which the kernel tells nothing there."""
+    outside = p.a.root + '/outside'
+    p.a.write('n', b'common')
+    os.link(p.a.path('n'), outside)
+    p.in_step()
+    tell_apart(p)
+    with open(outside, 'r+b') as f:
+        f.write(b'edited')
+    p.cable.join()
+    p.in_step('met')
+    if p.b.read('n') != b'edited':
+        raise Broken('%r' % p.b.read('n'))
+    os.unlink(outside)
