@@ -181,6 +181,8 @@ stage_link(struct install *in, size_t i, int dir, const char *name, struct err *
 {
 	const struct change *c = &in->change[i];
 
+	if (c->to->type != ENTRY_LINK)
+		return err_set(err, 0, "%s is no symbolic link, and is not made one", c->path);
 	if (symlinkat(c->to->target, dir, name) == -1)
 		return err_set(err, errno, "symbolic link %s cannot be made", c->path);
 	in->item[i].staged = true;
