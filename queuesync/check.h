@@ -143,6 +143,8 @@ struct rules {
 		    const struct queue_content *);
 	/* Everything is known. */
 	void	(*end)(struct check *);
+	/* Holds this place logs alone, which no message needs? A start does not wait for them. NULL: none does. */
+	bool	(*log)(const struct queue_place *);
 };
 
 extern const struct rules rules_qmail, rules_postfix, rules_exim;

@@ -32,7 +32,7 @@ struct known {
 	_Atomic(struct inode_table *) table;
 	bool			   tried;	/* under the lock */
 	atomic_bool		   wrong;
-	atomic_uint_fast64_t	   met, told, unknown;
+	atomic_uint_fast64_t	   met, told, unknown;	/* told: in steps of KNOWN_SAMPLE for each thread */
 };
 
 /* As /proc/self/mountinfo writes paths: "\\040" is a blank. */
@@ -160,17 +160,23 @@ is_so(int directory, const struct queue_file *file)
 bool
 known_file(struct known *k, int directory, struct queue_file *file)
 {
+	static _Thread_local unsigned int told_here;
 	struct queue_file told = *file;
 	struct inode_table *t;
 
-	if (atomic_fetch_add(&k->met, 1) < KNOWN_FIRST || (t = table_of(k)) == NULL || atomic_load(&k->wrong))
+	/* What all threads write for each file goes to and fro between the processors; so they write seldom. */
+	if ((atomic_load(&k->met) < KNOWN_FIRST && atomic_fetch_add(&k->met, 1) < KNOWN_FIRST) || (t = table_of(k)) == NULL ||
+	    atomic_load(&k->wrong))
 		return false;
 	if (!inode_table_tell(t, file->ino, &told)) {
 		atomic_fetch_add(&k->unknown, 1);
 		return false;
 	}
-	if (atomic_fetch_add(&k->told, 1) % KNOWN_SAMPLE == 0 && !is_so(directory, &told))
-		atomic_store(&k->wrong, true);
+	if (++told_here % KNOWN_SAMPLE == 0 || atomic_load(&k->told) == 0) {
+		atomic_fetch_add(&k->told, KNOWN_SAMPLE);
+		if (!is_so(directory, &told))
+			atomic_store(&k->wrong, true);
+	}
 	if (!check_plain(k->rules, k->layout, &k->options, &told))
 		return false;
 	*file = told;

@@ -82,15 +82,16 @@ names_first(const struct target *t, uint64_t until_us, struct scan_options *scan
 }
 
 /*
- * A whole scan that asks only about what is not right by the inode tables. NULL: they cannot be had of this file system, or tell
- * too little, or the queue cannot be looked at; nothing has come of it.
+ * A scan that asks only about what is not right by the inode tables, of all places but those without. NULL: they cannot be had of
+ * this file system, or tell too little, or the queue cannot be looked at; nothing has come of it.
  */
 static struct check *
-begin_known(const struct target *t, const struct look_options *options, struct queue_note *note, struct scan_seen *seen)
+begin_known(const struct target *t, const struct look_options *options, bool (*without)(const struct queue_place *),
+    struct queue_note *note, struct scan_seen *seen)
 {
 	int root = open(t->layout.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct known *known = root == -1 ? NULL : known_new(t->rules, &t->layout, root, (int64_t)(clock_wall_ms() / 1000));
-	struct scan_options scanning = { .threads = SCAN_THREADS, .note = note, .known = known };
+	struct scan_options scanning = { .threads = SCAN_THREADS, .note = note, .known = known, .without = without };
 	struct check *check = known == NULL ? NULL : begin(t, false, options->mending, &scanning, seen, NULL);
 
 	if (check != NULL && !known_good(known)) {
@@ -105,10 +106,21 @@ begin_known(const struct target *t, const struct look_options *options, struct q
 	return check;
 }
 
+static bool
+has_damage(const struct findings *f)
+{
+	for (size_t i = 0; i < f->len; i++)
+		if (f->at[i].class != CLASS_REPORT)
+			return true;
+	return false;
+}
+
 /* at_once: a deep look may read each file as soon as it is met. */
 static bool
 look_once(const struct target *t, const struct look_options *options, bool at_once, struct look *ret, struct err *err)
 {
+	/* Before a start nobody waits for logs; where something is found they are looked at all the same, since they may tell more of it. */
+	bool (*without)(const struct queue_place *) = options->names_ms != 0 ? t->rules->log : NULL;
 	struct scan_options scanning = { .threads = SCAN_THREADS };
 	struct read_options reading = { .threads = READ_THREADS, .per_second = options->per_second };
 	struct scan_seen seen;
@@ -122,7 +134,9 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 		reading.until_us = began_us + options->limit_ms * UINT64_C(1000);
 	progress_stage("files looked at", 0);
 	if (options->at_rest && !options->deep)
-		check = begin_known(t, options, &note, &seen);
+		check = begin_known(t, options, without, &note, &seen);
+	if (check == NULL)
+		without = NULL;
 	if (check == NULL && options->names_ms != 0 && names_first(t, began_us + options->names_ms * UINT64_C(1000), &scanning, &note, ret))
 		return true;
 	/* what the names were judged by is older, and so it is what a change since would show against */
@@ -139,11 +153,18 @@ look_once(const struct target *t, const struct look_options *options, bool at_on
 		memset(ret, 0, sizeof *ret);
 		check_end(check, &ret->findings, &ret->messages, &ret->files);
 		ret->live = seen.moved || seen.vanished > 0 || read.vanished > 0;
-		ret->cut = seen.cut || read.cut;
+		ret->cut = seen.cut || read.cut || without != NULL;
 		leave_note(t, ret, &note);
 	}
 	queue_note_free(&note);
 	check_free(check);
+	if (ok && without != NULL && has_damage(&ret->findings)) {
+		struct look_options whole = *options;
+
+		whole.names_ms = 0;
+		findings_free(&ret->findings);
+		return look_once(t, &whole, at_once, ret, err);
+	}
 	return ok;
 }
 

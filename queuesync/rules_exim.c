@@ -415,14 +415,14 @@ named(const struct queue_layout *layout, const struct queue_file *file, int64_t 
 }
 
 static bool
-named_later(const struct queue_place *place)
+holds_logs(const struct queue_place *place)
 {
 	return exim_holds(place->kind) == EXIM_HOLDS_LOGS;
 }
 
 /* A body alone is a reception that was cut off, unless its log says that the message was taken. */
 static const struct named_whole named_whole = {
-	.message = NAMED_HEADER, .lone = NAMED_DATA, .later = named_later, .bad_bits = EXIM_READ_OTHER | EXIM_READ_NUL | EXIM_READ_OPEN };
+	.message = NAMED_HEADER, .lone = NAMED_DATA, .later = holds_logs, .bad_bits = EXIM_READ_OTHER | EXIM_READ_NUL | EXIM_READ_OPEN };
 
 const struct rules rules_exim = {
 	.mta = "exim",
@@ -430,6 +430,7 @@ const struct rules rules_exim = {
 	.unread_bits = EXIM_ALL(EXIM_PART_LOG) | EXIM_BIT_LEFT | EXIM_BIT_HINTS,
 	.named = named,
 	.named_whole = &named_whole,
+	.log = holds_logs,
 	.name = know_name,
 	.odd = know_odd,
 	.place = is_right_place,

@@ -15,33 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "queuesync/ahead.h"
 #include "queuesync/by_inode.h"
+#include "queuesync/listing.h"
 #include "queuesync/scan_stat.h"
 
-#define BUFFER_BYTES (1u << 20)
 /* Sorted at once, 24 MiB at most: what comes at another time is no neighbour on the disk any more. */
 #define ENTRIES_MAX (1u << 19)
 #define NAMES_MAX (16u << 20)
-#define ENTRIES_KNOWN (1u << 17)	/* who reads no file but the tables has work beside the listing so */
 #define SEAL ".mailpair"		/* where the supervisor keeps who owns the spool */
 
 static_assert((int)QUEUE_REGULAR == S_IFREG && (int)QUEUE_DIRECTORY == S_IFDIR && (int)QUEUE_SYMLINK == S_IFLNK &&
     (int)QUEUE_FIFO == S_IFIFO && (int)QUEUE_SOCKET == S_IFSOCK && (int)QUEUE_CHAR_DEVICE == S_IFCHR &&
     (int)QUEUE_BLOCK_DEVICE == S_IFBLK, "the types of mta/queue.h are the kernel's");
-
-/* As the kernel writes it: getdents64(2). */
-struct dirent_raw {
-	uint64_t	ino;
-	int64_t		off;
-	uint16_t	reclen;
-	uint8_t		type;
-	char		name[];
-};
 
 /* A directory whose time of change tells at the end whether somebody works on the queue. */
 struct seen { char *path; struct timespec changed; };
@@ -52,13 +41,14 @@ struct scan {
 	struct scan_seen	*seen;
 	struct queue_note	*note;
 	struct known		*known;
+	bool			(*without)(const struct queue_place *);
 	uint64_t		 until_us;
 	struct scan_stat	*stat;
 	bool			 reads;		/* each file: nobody can begin before the directory is known */
 	struct err		*err;
 	int			 root;
 	dev_t			 device;
-	char			*buffer;	/* of getdents64 */
+	char			*buffer;	/* of a listing */
 	struct seen		*directory;
 	size_t			 directories;
 };
@@ -114,7 +104,7 @@ list_free(struct list *l)
 }
 
 static void
-list_add(struct list *l, const struct dirent_raw *d)
+list_add(struct list *l, const struct listing_entry *d)
 {
 	size_t len = strlen(d->name) + 1;
 
@@ -192,19 +182,23 @@ static void
 look_into_lost_found(struct scan *s, int fd)
 {
 	int sub = open_directory(fd, "lost+found");
+	struct listing *l;
 	uint64_t files = 0;
+	const char *bytes;
 	ssize_t got;
 
 	if (sub == -1)
 		return;
-	while ((got = syscall(SYS_getdents64, sub, s->buffer, BUFFER_BYTES)) > 0) {
+	l = listing_begin(sub, 0, s->buffer);
+	while ((got = listing_next(l, &bytes)) > 0) {
 		for (ssize_t at = 0; at < got;) {
-			const struct dirent_raw *d = (const struct dirent_raw *)(void *)(s->buffer + at);
+			const struct listing_entry *d = (const struct listing_entry *)(const void *)(bytes + at);
 
 			files += strcmp(d->name, ".") != 0 && strcmp(d->name, "..") != 0;
 			at += d->reclen;
 		}
 	}
+	listing_end(l);
 	close(sub);
 	if (files > 0)
 		check_lost_found(s->check, "lost+found", files);
@@ -214,21 +208,27 @@ look_into_lost_found(struct scan *s, int fd)
 struct at { uint16_t place; uint32_t level; const char *sub; char path[CHECK_PATH_MAX]; };
 
 static void
+hand_over_one(struct scan *s, const struct at *at, struct scan_directory *directory, const char *name, uint64_t ino, bool regular)
+{
+	if (s->seen->entries++ % 64 == 0)
+		s->seen->cut = s->seen->cut || (s->until_us != 0 && clock_mono_us() >= s->until_us) ||
+		    (s->known != NULL && !known_good(s->known));
+	if (!s->seen->cut)
+		scan_stat_add(s->stat, directory, at->place, name, ino, regular);
+}
+
+static void
 hand_over(struct scan *s, const struct at *at, struct scan_directory *directory, struct list *files)
 {
 	by_inode_sort(files->entry, files->entries);
-	for (size_t i = 0; i < files->entries && !s->seen->cut; i++) {
-		scan_stat_add(s->stat, directory, at->place, files->names + files->entry[i].ref, files->entry[i].ino, files->entry[i].bit == DT_REG);
-		s->seen->cut = i % 64 == 0 && ((s->until_us != 0 && clock_mono_us() >= s->until_us) ||
-		    (s->known != NULL && !known_good(s->known)));
-	}
-	s->seen->entries += files->entries;
+	for (size_t i = 0; i < files->entries; i++)
+		hand_over_one(s, at, directory, files->names + files->entry[i].ref, files->entry[i].ino, files->entry[i].bit == DT_REG);
 	files->entries = files->len = 0;
 }
 
 /* mailpair's own directories, below the root of a queue or of a spool; a link with such a name is no directory. */
 static bool
-is_ours(const struct dirent_raw *d)
+is_ours(const struct listing_entry *d)
 {
 	return (d->type == DT_DIR || d->type == DT_UNKNOWN) &&
 	    (strcmp(d->name, SEAL) == 0 || strcmp(d->name, QUEUE_QUARANTINE) == 0);
@@ -236,17 +236,19 @@ is_ours(const struct dirent_raw *d)
 
 /* Sorts the entries of one directory into files and sub-directories to walk. */
 static bool
-list_directory(struct scan *s, const struct at *at, struct scan_directory *directory, int fd, struct list *subs)
+list_directory(struct scan *s, const struct at *at, struct scan_directory *directory, struct listing *entries, struct list *subs)
 {
 	const struct queue_place *place = &s->layout->place[at->place];
 	bool places_below = has_places_below(s->layout, at->path);
 	struct list files = { 0 };
+	const char *bytes;
 	ssize_t got = 0;
+	int sys;
 
 	/* after the end of the time only directories are wanted */
-	while ((!s->seen->cut || at->level < place->depth) && (got = syscall(SYS_getdents64, fd, s->buffer, BUFFER_BYTES)) > 0) {
+	while ((!s->seen->cut || at->level < place->depth) && (got = listing_next(entries, &bytes)) > 0) {
 		for (ssize_t n = 0; n < got;) {
-			const struct dirent_raw *d = (const struct dirent_raw *)(void *)(s->buffer + n);
+			const struct listing_entry *d = (const struct listing_entry *)(const void *)(bytes + n);
 
 			n += d->reclen;
 			if (d->name[0] == '.' && (d->name[1] == '\0' || (d->name[1] == '.' && d->name[2] == '\0')))
@@ -259,15 +261,18 @@ list_directory(struct scan *s, const struct at *at, struct scan_directory *direc
 				list_add(subs, d);
 			else if (scan_is_sub(s->layout, place, at->level, d->name, d->type))
 				list_add(subs, d);
+			else if (s->known != NULL)	/* read whole tables at a time, in whatever order */
+				hand_over_one(s, at, directory, d->name, d->ino, d->type == DT_REG);
 			else
 				list_add(&files, d);
 		}
-		if (files.entries >= (s->known != NULL ? ENTRIES_KNOWN : ENTRIES_MAX) || files.len >= NAMES_MAX)
+		if (files.entries >= ENTRIES_MAX || files.len >= NAMES_MAX)
 			hand_over(s, at, directory, &files);
 	}
+	sys = errno;
 	hand_over(s, at, directory, &files);
 	list_free(&files);
-	return got == 0 || refused(s, at->path, errno);
+	return got >= 0 || refused(s, at->path, sys);
 }
 
 static bool walk(struct scan *, int parent, const char *name, const struct at *);
@@ -308,6 +313,7 @@ static bool
 walk_opened(struct scan *s, int fd, const struct at *at)
 {
 	struct scan_directory *directory;
+	struct listing *entries;
 	struct list subs = { 0 };
 	struct queue_file self;
 	struct ahead *ahead;
@@ -329,6 +335,11 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 	}
 	check_directory(s->check, at->path, at->place, &self);
 	remember(s, at->path, &st);
+	if (s->without != NULL && s->without(&s->layout->place[at->place])) {
+		s->seen->directories++;
+		close(fd);
+		return true;
+	}
 	if (s->known != NULL)
 		known_directory(s->known, st.st_ino, (uint64_t)st.st_size);
 	if (s->note != NULL)
@@ -336,7 +347,9 @@ walk_opened(struct scan *s, int fd, const struct at *at)
 	s->seen->directories++;
 	directory = scan_stat_directory(s->stat, fd, at->sub);
 	ahead = s->reads ? ahead_begin(fd, st.st_size) : NULL;
-	ok = list_directory(s, at, directory, fd, &subs);
+	entries = listing_begin(fd, st.st_size, s->buffer);
+	ok = list_directory(s, at, directory, entries, &subs);
+	listing_end(entries);
 	ahead_end(ahead);
 	ok = ok && walk_subs(s, at, fd, &subs);
 	scan_stat_directory_done(directory);
@@ -429,7 +442,7 @@ scan_queue(const struct queue_layout *layout, struct check *check, const struct 
 {
 	struct scan_seen seen = { 0 };
 	struct scan s = { .layout = layout, .check = check, .seen = &seen, .note = options->note, .known = options->known,
-		.until_us = options->until_us, .reads = options->reading != NULL, .err = err };
+		.without = options->without, .until_us = options->until_us, .reads = options->reading != NULL, .err = err };
 	struct stat st;
 	bool ok = true;
 
@@ -441,7 +454,7 @@ scan_queue(const struct queue_layout *layout, struct check *check, const struct 
 		return ok;
 	}
 	s.device = st.st_dev;
-	s.buffer = need(malloc(BUFFER_BYTES));
+	s.buffer = need(malloc(LISTING_BYTES));
 	seen.cut = s.until_us != 0 && clock_mono_us() >= s.until_us;
 	s.stat = scan_stat_new(check, layout, st.st_dev, options);
 	for (size_t i = 0; ok && i < layout->places; i++)

@@ -27,6 +27,7 @@ struct scan_options {
 	const struct rules *reading;
 	/* Regular files that are right by the inode tables are not asked about; the scan is cut where those turn out to be no good. NULL: all are asked. */
 	struct known	   *known;
+	bool		   (*without)(const struct queue_place *);	/* places of which the first directory alone is looked at; NULL: none */
 };
 
 struct scan_seen {

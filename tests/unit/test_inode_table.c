@@ -456,6 +456,8 @@ START_TEST(who_goes_by_the_table_finds_what_one_finds_who_asks_about_each_file)
 		const struct finding *a = &asked.at[i], *b = &by_table.at[i];
 
 		ck_assert(a->rule == b->rule && a->class == b->class && a->problem == b->problem && a->count == b->count);
+		if (a->count > 1)
+			continue;	/* of many alike any one is named */
 		ck_assert_str_eq(a->path, b->path);
 		ck_assert_str_eq(a->detail, b->detail);
 	}

@@ -368,6 +368,31 @@ START_TEST(a_change_during_the_scan_is_noticed)
 }
 END_TEST
 
+static bool
+holds_logs(const struct queue_place *place)
+{
+	return place->kind == TOY_LOG;
+}
+
+START_TEST(places_that_nobody_waits_for_are_passed_over_and_no_others)
+{
+	tree(3);
+	write_file(in("log/stray"), "good");
+	write_file(in("cur/0/stray"), "good");
+	look();
+	ck_assert_uint_eq(findings.len, 2);
+	finish();
+	scan_without = holds_logs;
+	look();
+	ck_assert_uint_eq(findings.len, 1);
+	ck_assert_str_eq(findings.at[0].path, "cur/0/stray");
+	ck_assert_uint_eq(messages, 3);
+	finish();
+	scan_without = NULL;
+	untree();
+}
+END_TEST
+
 START_TEST(what_cannot_be_looked_into_is_an_error_that_says_where)
 {
 	struct err err = { 0 };
@@ -482,6 +507,7 @@ hostile_trees(const char *name)
 	tcase_add_test(tc, a_mount_inside_of_the_queue_is_not_entered);
 	tcase_add_test(tc, files_that_come_and_go_neither_stop_nor_mislead_the_scan);
 	tcase_add_test(tc, a_change_during_the_scan_is_noticed);
+	tcase_add_test(tc, places_that_nobody_waits_for_are_passed_over_and_no_others);
 	tcase_add_test(tc, what_cannot_be_looked_into_is_an_error_that_says_where);
 	tcase_add_test(tc, nothing_is_written_not_even_times_of_access);
 	return tc;

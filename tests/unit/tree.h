@@ -76,11 +76,14 @@ untree(void)
 }
 
 /* Up to the joint. scan_reads makes it deep. */
+static bool (*scan_without)(const struct queue_place *);
+
 static inline bool
 scan_with(unsigned int threads, bool with_root, bool deep, struct err *err)
 {
 	struct check_options options = { .deep = deep || scan_reads, .now = INT64_C(4000000000), .slack = 60 };
-	struct scan_options scanning = { .threads = threads, .reading = scan_reads ? scan_rules : NULL };
+	struct scan_options scanning = { .threads = threads, .reading = scan_reads ? scan_rules : NULL,
+		.without = scan_without };
 	bool ok;
 
 	toy_layout(&layout, root);
