@@ -187,7 +187,7 @@ main(int argc, char **argv)
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
 			if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
 				info.op = PTRACE_SYSCALL_INFO_NONE;
-			if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->changing && !info.exit.is_error && ++seen == limit) {
+			if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->changing && (talk_counts || !info.exit.is_error) && ++seen == limit) {
 				kill(main_pid, SIGKILL);
 				/* one that stopped once more before the signal came has to be let go */
 				while ((pid = waitpid(-1, &status, __WALL)) > 0) {
