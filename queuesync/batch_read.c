@@ -1,6 +1,7 @@
 /*
  * queuesync/batch_read.c - see batch_read.h. By liburing: the kernel keeps what one submission asks of the disk together until
- * all of it is asked. Nothing but reads of files that are open already goes through it.
+ * all of it is asked. Nothing but reads of files that are open already goes through it. To make and to end a ring costs
+ * milliseconds: none is made as long as all that is asked for is in memory.
  */
 #include "queuesync/batch_read.h"
 
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "queuesync/open.h"
 
@@ -19,7 +21,9 @@
 
 struct batch_reader {
 	struct io_uring	 uring;
+	bool		 ready;			/* the ring is made */
 	char		*room;			/* NULL: given up */
+	size_t		 used;			/* of it, by this batch */
 	struct batch_reader *next;
 };
 
@@ -52,22 +56,33 @@ batch_pool_new(void)
 	return pool;
 }
 
-/* Whatever there is against it: it is asked once. */
 static struct batch_reader *
 reader_new(void)
 {
 	struct batch_reader *r = calloc(1, sizeof *r);
 	struct rlimit files = { 0 };
 
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur <= READERS * BATCH_FILES) {
+		batch_forbid();
+		free(r);
+		return NULL;
+	}
 	if (r == NULL || (r->room = malloc(ROOM)) == NULL)
 		abort();
-	getrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur > READERS * BATCH_FILES && io_uring_queue_init(BATCH_FILES, &r->uring, 0) == 0)
-		return r;
-	batch_forbid();
-	free(r->room);
-	free(r);
-	return NULL;
+	return r;
+}
+
+/* Whatever there is against it: it is asked once. */
+static bool
+ring_ready(struct batch_reader *r)
+{
+	if (!r->ready && !batch_forbidden()) {
+		r->ready = io_uring_queue_init(BATCH_FILES, &r->uring, 0) == 0;
+		if (!r->ready)
+			batch_forbid();
+	}
+	return r->ready;
 }
 
 struct batch_reader *
@@ -88,7 +103,8 @@ batch_reader_take(struct batch_pool *pool)
 static void
 reader_free(struct batch_reader *r)
 {
-	io_uring_queue_exit(&r->uring);
+	if (r->ready)
+		io_uring_queue_exit(&r->uring);
 	free(r->room);
 	free(r);
 }
@@ -123,23 +139,61 @@ batch_pool_free(struct batch_pool *pool)
 
 /* ---------------------------------------------------------------- reading */
 
+/* Where its beginning goes; NULL: nothing of it is to be read, or there is no more room. */
+static char *
+place(const struct batch_reader *r, const struct batch_file *file, size_t *ret_want)
+{
+	*ret_want = file->size < READ_WINDOW ? (size_t)file->size : READ_WINDOW;
+	return file->fd != -1 && *ret_want > 0 && r->used + *ret_want <= ROOM ? r->room + r->used : NULL;
+}
+
+static void
+placed(struct batch_reader *r, struct batch_file *file, char *head, size_t want)
+{
+	file->head = head;
+	r->used += ALIGNED(want);
+}
+
+/* Reads what is in memory, as far as the first that is not (or of which the kernel does not say so); how far that is. */
+static unsigned int
+read_present(struct batch_reader *r, struct batch_file *file, unsigned int len)
+{
+	unsigned int i;
+
+	for (i = 0; i < len; i++) {
+		size_t want;
+		char *head = place(r, &file[i], &want);
+		ssize_t got;
+
+		if (head == NULL)
+			continue;
+		got = preadv2(file[i].fd, &(struct iovec){ head, want }, 1, 0, RWF_NOWAIT);
+		if (got == -1 && (errno == EAGAIN || errno == EOPNOTSUPP))
+			break;
+		if (got <= 0)
+			continue;
+		file[i].len = (size_t)got;
+		placed(r, &file[i], head, want);
+	}
+	return i;
+}
+
 /* Puts down what is to be read; how many that is. */
 static unsigned int
 put_down(struct batch_reader *r, struct batch_file *file, unsigned int len)
 {
 	unsigned int asked = 0;
-	size_t used = 0;
 
 	for (unsigned int i = 0; i < len; i++) {
-		size_t want = file[i].size < READ_WINDOW ? (size_t)file[i].size : READ_WINDOW;
+		size_t want;
+		char *head = place(r, &file[i], &want);
 		struct io_uring_sqe *sqe;
 
-		if (file[i].fd == -1 || want == 0 || used + want > ROOM || (sqe = io_uring_get_sqe(&r->uring)) == NULL)
+		if (head == NULL || (sqe = io_uring_get_sqe(&r->uring)) == NULL)
 			continue;
-		io_uring_prep_read(sqe, file[i].fd, r->room + used, (unsigned int)want, 0);
+		io_uring_prep_read(sqe, file[i].fd, head, (unsigned int)want, 0);
 		io_uring_sqe_set_data(sqe, &file[i]);
-		file[i].head = r->room + used;
-		used += ALIGNED(want);
+		placed(r, &file[i], head, want);
 		asked++;
 	}
 	return asked;
@@ -201,7 +255,7 @@ batch_len(const struct batch_reader *r, unsigned int left)
 void
 batch_read(struct batch_reader *r, struct batch_file *file, unsigned int len)
 {
-	unsigned int worth = 0;
+	unsigned int worth = 0, present;
 	bool whole = true;
 
 	for (unsigned int i = 0; i < len; i++) {
@@ -211,9 +265,12 @@ batch_read(struct batch_reader *r, struct batch_file *file, unsigned int len)
 	}
 	if (r == NULL || r->room == NULL || worth < 2)
 		return;
-	whole = fetch(r, put_down(r, file, len));
+	r->used = 0;
+	present = read_present(r, file, len);
+	if (present < len && ring_ready(r))
+		whole = fetch(r, put_down(r, file + present, len - present));
 	for (unsigned int i = 0; i < len; i++) {
-		if (!whole || file[i].len == 0) {
+		if ((!whole && i >= present) || file[i].len == 0) {
 			file[i].head = NULL;
 			file[i].len = 0;
 		}
