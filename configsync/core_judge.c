@@ -80,6 +80,13 @@ variant_of(const struct core *c, const char *path, const char *node)
 	return tree_find(&c->tree, name, len + 1 + node_len);
 }
 
+/* A directory of such a name is one like any other. */
+static bool
+makes_own(const struct version *v)
+{
+	return v != NULL && v->type != ENTRY_DIRECTORY;
+}
+
 bool
 core_is_variant(const struct core *c, const char *path)
 {
@@ -165,7 +172,7 @@ is_own(const struct core *c, const struct row *r)
 	for (; node != NULL && *node != NULL; node++) {
 		const struct row *v = variant_of(c, r->path, *node);
 
-		if (v != NULL && (row_m(v) != NULL || row_t(v) != NULL))
+		if (v != NULL && (makes_own(row_m(v)) || makes_own(row_t(v))))
 			return true;
 	}
 	return false;
@@ -184,7 +191,7 @@ struct seen { const struct version *m, *t, *b; bool neither; };
 static void
 stay(const struct core *c, const struct row *r, struct seen *s)
 {
-	if (s->m == NULL && !is_directory(s->t) && core_is_variant(c, r->path))
+	if (!makes_own(s->m) && makes_own(s->t) && core_is_variant(c, r->path))
 		s->b = s->t;
 	else
 		s->t = s->m;
@@ -450,8 +457,11 @@ core_evaluate(struct core *c)
 
 	if (c->dirty.len == 0)
 		return;
-	for (size_t i = 0; i < c->dirty.len; i++)
+	for (size_t i = 0; i < c->dirty.len; i++) {
+		if (c->dirty.at[i]->ext != NULL)
+			core_tell_owner(c, c->dirty.at[i]);
 		row_close(c, c->dirty.at[i]);
+	}
 	l = slice_of(c);
 	for (size_t i = 0; i < 3; i++)
 		side[i].at = need(calloc(l.len + 1, sizeof *side[i].at));

@@ -78,6 +78,14 @@ judge_different(struct core *c, const struct side *m, const struct side *t, stru
 	}
 }
 
+/* Also in what decides nothing: times, and the name of an owner that one of the nodes does not know. */
+static bool
+one_entry(const struct entry *a, const struct entry *b)
+{
+	return a == NULL || b == NULL || (((entry_diff(a, b) & ENTRY_DIFF_TIME) == 0 || b->type == ENTRY_DIRECTORY) &&
+	    strcmp(a->user.name, b->user.name) == 0 && strcmp(a->group.name, b->group.name) == 0);
+}
+
 static void
 apply(struct core *c, struct row *r, const struct side *m, const struct side *t, const struct outcome *o, bool alike)
 {
@@ -88,7 +96,7 @@ apply(struct core *c, struct row *r, const struct side *m, const struct side *t,
 	c->clock = o->st > c->clock ? o->st : c->clock;
 	r->stamp = o->sb;
 	x = row_open(c, r);
-	if (!alike || (t->is != NULL && (entry_diff(m->is, t->is) & ENTRY_DIFF_TIME) != 0 && t->is->type != ENTRY_DIRECTORY)) {
+	if (!alike || !one_entry(m->is, t->is)) {
 		row_set_t(c, r, t->is);
 	} else {
 		version_drop(c, x->t);
@@ -103,18 +111,6 @@ apply(struct core *c, struct row *r, const struct side *m, const struct side *t,
 	if (!known && !m->unread && o->sm == o->sb && (alike || same(m->id, o->base)))
 		core_store(c, r, x->m, o->sb, true, true);
 	row_dirty(c, r);
-}
-
-/* The file is in place with a number that has no name here. It was told when it was put there, perhaps by a program that has ended since. */
-static void
-tell_owner(struct core *c, const char *path, const char *word, const struct entry_owner *mine, const struct entry_owner *theirs)
-{
-	char text[WIRE_TEXT_MAX];
-
-	if (mine->name[0] != '\0' || theirs->name[0] == '\0')
-		return;
-	snprintf(text, sizeof text, "%s %.255s is unknown here: its number %u is used", word, theirs->name, theirs->id);
-	problem_set(c, note_word(NOTE_UNKNOWN_OWNER), path, text);
 }
 
 static void
@@ -149,10 +145,6 @@ merge_row(struct core *c, struct row *r, const struct entry *theirs, const struc
 	} else if (index != NULL) {
 		t.stamp = index->stamp;
 		memcpy(t.base, index->id, DIGEST_LEN);
-	}
-	if (alike && m.is != NULL) {
-		tell_owner(c, r->path, "user", &m.is->user, &t.is->user);
-		tell_owner(c, r->path, "group", &m.is->group, &t.is->group);
 	}
 	identify(&m, in.mine);
 	identify(&t, in.theirs);

@@ -294,6 +294,7 @@ void	core_reconsider(struct core *);		/* everything, as another node may write n
 void	problem_set(struct core *, const char *kind, const char *path, const char *text);
 void	problem_free(struct problem *);
 void	problem_clear(struct core *, const char *kind, const char *path);	/* path NULL: all of this kind */
+void	core_tell_owner(struct core *, const struct row *);	/* that it is unknown here, or is no more; of a row that is open */
 void	core_send_report(struct core *);
 
 static inline bool

@@ -78,6 +78,31 @@ problem_clear(struct core *c, const char *kind, const char *path)
 	}
 }
 
+/*
+ * It is in place with a number that has a name on the other node, and none here. Of what is known to have no name on either node nothing follows: theirs may
+ * be as it was taken for granted when both were in step.
+ */
+void
+core_tell_owner(struct core *c, const struct row *r)
+{
+	const struct version *m = row_m(r), *t = row_t(r);
+	bool user = m != NULL && m->user[0] == '\0', group = m != NULL && m->group[0] == '\0';
+	char text[WIRE_TEXT_MAX];
+
+	if (m != NULL && m->type == ENTRY_OTHER)
+		return;
+	if (user && t != NULL && t->user[0] != '\0' && t->uid == m->uid)
+		snprintf(text, sizeof text, "user %.255s is unknown here: its number %u is used", t->user, t->uid);
+	else if (group && t != NULL && t->group[0] != '\0' && t->gid == m->gid)
+		snprintf(text, sizeof text, "group %.255s is unknown here: its number %u is used", t->group, t->gid);
+	else
+		text[0] = '\0';
+	if (text[0] != '\0')
+		problem_set(c, note_word(NOTE_UNKNOWN_OWNER), r->path, text);
+	else if (!user && !group && c->problems > 0)
+		problem_clear(c, note_word(NOTE_UNKNOWN_OWNER), r->path);
+}
+
 void
 core_problem(struct core *c, const char *kind, const char *path, const char *text, uint64_t wall_ms)
 {

@@ -53,28 +53,6 @@ forget_contents(struct desk *d, const struct core_job *job)
 			desk_unneed(d, job->change[i].to->digest);
 }
 
-/* Owners that this node does not know, and those it did not know before. */
-static void
-tell_owners(struct desk *d, const struct core_job *job, const struct report *report)
-{
-	struct core_status st;
-
-	core_status(d->core, &st);
-	if (st.problems == 0 && !report_has(report, NOTE_UNKNOWN_OWNER, NULL))
-		return;
-	for (size_t i = 0; i < job->changes; i++) {
-		const struct change *c = &job->change[i];
-		const char *text = NULL;
-
-		for (size_t k = 0; k < report->len && text == NULL; k++)
-			if (report->at[k].kind == NOTE_UNKNOWN_OWNER && strcmp(report->at[k].path, c->path) == 0)
-				text = report->at[k].text;
-		core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->path, text, clock_wall_ms());
-		if (c->kind == CHANGE_RENAME)
-			core_problem(d->core, note_word(NOTE_UNKNOWN_OWNER), c->from, NULL, clock_wall_ms());
-	}
-}
-
 static struct core_origin
 origin_of(struct desk *d, const struct core_job *job)
 {
@@ -105,7 +83,6 @@ answer(struct desk *d, const struct core_job *job, bool done, struct manifest *p
 	there = desk_read(d, job->looked, job->looks, manifest_seal(placed, NULL) ? placed : NULL);
 	if (done) {
 		forget_contents(d, job);
-		tell_owners(d, job, report);
 		desk_rebuild(d, job->id, job->change, job->changes);
 	}
 	core_installed(d->core, job->id, done, report, done ? NULL : why, there, &origin, clock_mono_ms(), clock_wall_ms());

@@ -232,6 +232,13 @@ judge_hard_links(const struct rows *rows)
 	return changed;
 }
 
+/* A directory of such a name is one like any other. */
+static bool
+makes_own(const struct entry *variant)
+{
+	return variant != NULL && variant->type != ENTRY_DIRECTORY;
+}
+
 /* FILE of every FILE@NODE that one of the nodes has. */
 static void
 mark_own(const struct diff_input *in, const struct rows *rows)
@@ -241,7 +248,7 @@ mark_own(const struct diff_input *in, const struct rows *rows)
 	for (size_t i = 0; in->scope != NULL && i < rows->len; i++) {
 		const struct row *r = &rows->at[i];
 		size_t len = scope_variant(in->scope, r->path, &node);
-		struct row *file = len == 0 || (r->m == NULL && r->t == NULL) ? NULL : rows_find(rows, r->path, len);
+		struct row *file = len == 0 || (!makes_own(r->m) && !makes_own(r->t)) ? NULL : rows_find(rows, r->path, len);
 
 		if (file != NULL)
 			file->own = true;

@@ -38,7 +38,9 @@ untouched(const struct row *variant, const struct row *file)
 {
 	if (file == NULL || file->m == NULL)
 		return true;
-	return variant->b != NULL ? same(file->m, variant->b) : file->b != NULL && same(file->m, file->b);
+	if (variant->b != NULL && variant->b->type != ENTRY_DIRECTORY)
+		return same(file->m, variant->b);
+	return file->b != NULL && same(file->m, file->b);
 }
 
 void

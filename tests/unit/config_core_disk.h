@@ -235,7 +235,7 @@ w_was_own(const struct world *w, int path)
 	const char *node;
 
 	for (int i = 0; i < W_PATHS; i++) {
-		if (w_file_of(i, &node) == path && ((w->node[0].held[i] | w->node[1].held[i]) & ~1ull) != 0)
+		if (w_file_of(i, &node) == path && ((w->node[0].held[i] | w->node[1].held[i]) >> W_FIRST) != 0)
 			return true;
 	}
 	return false;

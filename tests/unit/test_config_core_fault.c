@@ -515,52 +515,6 @@ START_TEST(what_cannot_be_read_after_an_installation_is_not_gone)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- each node's own */
-
-/* Nobody is active, so FILE@NODE has to wait; FILE is not taken meanwhile, as it is made of it. (Seed 17354 of the model as it was then.) */
-START_TEST(a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node)
-{
-	static const char *const trees[] = { "/t", NULL }, *const nodes[] = { "alpha", "beta", NULL };
-	struct scope *scope = scope_new(&(struct scope_rules){ .tree = trees, .node = nodes, .no_defaults = true }, NULL);
-	struct core_options o = { .self = "alpha", .peer = "beta", .epoch = 1, .scope = scope };
-	struct core *a = core_new(&o), *b;
-	struct manifest *m = manifest_new(), *t = manifest_new();
-	const struct core_action *act;
-	uint8_t digest[DIGEST_LEN];
-
-	o.self = "beta";
-	o.peer = "alpha";
-	b = core_new(&o);
-	for (int i = 0; i < 2; i++)
-		manifest_add(i == 0 ? m : t, &(struct entry){ .path = "t", .type = ENTRY_DIRECTORY, .mode = 0755, .user.name = "root", .group.name = "root" });
-	core_base(a, "t", &m->at[0], 2);
-	core_base(b, "t", &m->at[0], 2);
-	for (int i = 0; i < 2; i++)
-		manifest_add(t, &(struct entry){ .path = i == 0 ? "t/x" : "t/x@beta", .type = ENTRY_FILE, .mode = 0644, .size = 1, .digest = { 'x' },
-			.user.name = "root", .group.name = "root", .local = { .dev = 1, .ino = (uint64_t)(5 + i), .links = 1 } });
-	core_scan(a, toy_sealed(m), core_moment(a), &somebody, 1);
-	core_scan(b, toy_sealed(t), core_moment(b), &somebody, 1);
-	core_link(a, true, 2);
-	core_link(b, true, 2);
-	talk(a, b);
-	ck_assert_uint_eq(a->jobs, 0);
-	core_role(b, WIRE_ROLE_ACTIVE, 1, 3);
-	talk(b, a);
-	memcpy(digest, t->at[1].digest, DIGEST_LEN);
-	core_content(a, digest, CORE_HAVE, NULL, 4);
-	while ((act = core_action_next(a)) != NULL) {
-		for (size_t i = 0; act->type == CORE_INSTALL && i < act->job.changes; i++)
-			ck_assert_str_eq(act->job.change[i].path, "t/x@beta");
-	}
-	ck_assert_uint_eq(a->jobs, 1);
-	core_free(a);
-	core_free(b);
-	scope_free(scope);
-	manifest_free(m);
-	manifest_free(t);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -582,7 +536,6 @@ main(void)
 	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_is_not_gone_on_both);
 	tcase_add_test(tcase, what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there);
 	tcase_add_test(tcase, what_cannot_be_read_after_an_installation_is_not_gone);
-	tcase_add_test(tcase, a_file_with_a_variant_that_waits_is_not_taken_from_the_other_node);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
 }

@@ -329,6 +329,8 @@ static const struct single {
 	{ "f=1 f@mx1=2", "f=2 f@mx1=3", "f=9 f@mx1=2", WRITERS_BOTH, "file f<f@mx1 " },
 	{ "f=1 f@mx1=2", "f=5 f@mx1=2", "f=9 f@mx1=2", WRITERS_BOTH, "!variant f " },
 	{ "f@mx1=2", "f=2 f@mx1=2", "", WRITERS_BOTH, "remove f@mx1 " },
+	{ "f=1 f@mx1/", "f=1 f@mx1/", "f=2 f@mx1/", WRITERS_BOTH, "file f " },
+	{ "f=1 f@mx1/", "f=1 f@mx1/", "f=1 f@mx1=2", WRITERS_BOTH, "file f file f@mx1 " },
 };
 
 START_TEST(what_is_done_and_what_is_not_in_single_cases)
