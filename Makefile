@@ -243,7 +243,7 @@ bench-queue: deps ## what a check of a queue costs, beside find, a bare reader a
 
 bench-config: deps ## how soon an edit is on the other node, what many files cost; beside a floor program, rsync, lsyncd, csync2 and incron (EDITS=200)
 	@$(MAKE) --no-print-directory -j2 all $(O)/bench/floor_copy
-	@tests/bench/config --build $(O) --edits $(or $(EDITS),200)
+	@unshare -m tests/bench/config --build $(O) --edits $(or $(EDITS),200)
 
 bench-peers: deps ## the same beside keepalived and Pacemaker where installed
 	@$(MAKE) --no-print-directory -j2 all tools

@@ -319,7 +319,7 @@ channel_bound(struct channel_limits *l)
 	limit(&l->keepalive_ms, 2000);
 	limit(&l->idle_ms, 10000);
 	limit(&l->retry_min_ms, 100);
-	limit(&l->retry_max_ms, 5000);
+	limit(&l->retry_max_ms, 500);
 	limit(&l->key_records, 1u << 20);
 	/* half of it gone must mean that any message fits */
 	if (l->queue_max / 2 < l->message_max + CHANNEL_HEAD)

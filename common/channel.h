@@ -62,7 +62,7 @@ struct channel_limits {
 	uint32_t	keepalive_ms;	/* a sign of life after so long without a message: 2 s */
 	uint32_t	idle_ms;	/* silence that ends a stream: 10 s */
 	uint32_t	retry_min_ms;	/* connecting again: 100 ms, doubled up to ... */
-	uint32_t	retry_max_ms;	/* ... 5 s; from the beginning after a stream that lasted so long */
+	uint32_t	retry_max_ms;	/* ... 500 ms, as a peer that comes back has changes waiting; from the beginning after a stream that lasted so long */
 	uint32_t	key_records;	/* new traffic keys after so many messages and blocks of 16 KiB sent: 2^20 (RFC 8446 5.5: before 2^24.5) */
 };
 

@@ -1,0 +1,39 @@
+"""A file system of its own for a measurement: ext4 with a journal, as servers have, on a loop device with direct I/O. A cold cache
+is then a fresh mount, nothing else on the machine is touched, and what the machine's own root is does not show."""
+import os
+import subprocess
+import tempfile
+
+
+class Disk:
+    def __init__(self, work, inodes, size):
+        """Sparse, and gone at the end. inodes: a number; size: bytes."""
+        self.work, self.loop = tempfile.mkdtemp(prefix='mailpair-disk.', dir=work), None
+        os.chmod(self.work, 0o711)      # a mail program's own account reads there
+        self.image, self.mount = self.work + '/image', self.work + '/disk'
+        with open(self.image, 'wb') as f:
+            f.truncate(int(size))
+        os.mkdir(self.mount)
+        subprocess.run(['mkfs.ext4', '-q', '-N', str(int(inodes)), '-E', 'lazy_itable_init=0,lazy_journal_init=0', self.image],
+                       check=True)
+        self.loop = subprocess.run(['losetup', '--direct-io=on', '--show', '-f', self.image], check=True, text=True,
+                                   stdout=subprocess.PIPE).stdout.strip()
+        self.up()
+
+    def up(self):
+        subprocess.run(['mount', '-t', 'ext4', '-o', 'noatime', self.loop, self.mount], check=True)
+
+    def down(self):
+        subprocess.run(['umount', self.mount], check=True)
+
+    def cold(self):
+        self.down()
+        self.up()
+
+    def end(self):
+        if self.loop:
+            subprocess.run(['umount', self.mount], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(['losetup', '-d', self.loop], check=False)
+        os.rmdir(self.mount)
+        os.unlink(self.image)
+        os.rmdir(self.work)
