@@ -15,6 +15,7 @@
 #include <sys/time.h>
 
 #include "common/clock.h"
+#include "common/need.h"
 
 struct loop {
 	struct event_base	*base;
@@ -44,27 +45,18 @@ struct loop_signal {
 	void		*arg;
 };
 
-/* Without memory for an event there is nothing sensible left to do: die, and be taken over. */
-static void *
-loop_need(void *object)
-{
-	if (object == NULL)
-		abort();
-	return object;
-}
-
 struct loop *
 loop_new(void)
 {
-	struct loop *loop = loop_need(calloc(1, sizeof(*loop)));
-	struct event_config *cf = loop_need(event_config_new());
+	struct loop *loop = need(calloc(1, sizeof(*loop)));
+	struct event_config *cf = need(event_config_new());
 
 	/* No variable of the environment may choose another poller; no coarse and no cached clock. */
 	event_config_set_flag(cf, EVENT_BASE_FLAG_IGNORE_ENV);
 	event_config_set_flag(cf, EVENT_BASE_FLAG_PRECISE_TIMER);
 	event_config_set_flag(cf, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	event_config_set_flag(cf, EVENT_BASE_FLAG_NOLOCK);
-	loop->base = loop_need(event_base_new_with_config(cf));
+	loop->base = need(event_base_new_with_config(cf));
 	event_config_free(cf);
 	return loop;
 }
@@ -128,13 +120,13 @@ loop_io_ready(evutil_socket_t fd, short events, void *arg)
 struct loop_io *
 loop_io_new(struct loop *loop, int fd, unsigned int want, loop_io_f *ready, void *arg)
 {
-	struct loop_io *io = loop_need(calloc(1, sizeof(*io)));
+	struct loop_io *io = need(calloc(1, sizeof(*io)));
 
 	io->loop = loop;
 	io->fd = fd;
 	io->ready = ready;
 	io->arg = arg;
-	io->ev = loop_need(event_new(loop->base, fd, EV_PERSIST, loop_io_ready, io));
+	io->ev = need(event_new(loop->base, fd, EV_PERSIST, loop_io_ready, io));
 	loop_io_want(io, want);
 	return io;
 }
@@ -176,12 +168,12 @@ loop_timer_fired(evutil_socket_t fd, short events, void *arg)
 struct loop_timer *
 loop_timer_new(struct loop *loop, loop_timer_f *fired, void *arg)
 {
-	struct loop_timer *timer = loop_need(calloc(1, sizeof(*timer)));
+	struct loop_timer *timer = need(calloc(1, sizeof(*timer)));
 
 	timer->loop = loop;
 	timer->fired = fired;
 	timer->arg = arg;
-	timer->ev = loop_need(event_new(loop->base, -1, 0, loop_timer_fired, timer));
+	timer->ev = need(event_new(loop->base, -1, 0, loop_timer_fired, timer));
 	return timer;
 }
 
@@ -243,12 +235,12 @@ loop_signal_caught(evutil_socket_t signo, short events, void *arg)
 struct loop_signal *
 loop_signal_new(struct loop *loop, int signo, loop_signal_f *caught, void *arg)
 {
-	struct loop_signal *sig = loop_need(calloc(1, sizeof(*sig)));
+	struct loop_signal *sig = need(calloc(1, sizeof(*sig)));
 
 	sig->loop = loop;
 	sig->caught = caught;
 	sig->arg = arg;
-	sig->ev = loop_need(event_new(loop->base, signo, EV_SIGNAL | EV_PERSIST, loop_signal_caught, sig));
+	sig->ev = need(event_new(loop->base, signo, EV_SIGNAL | EV_PERSIST, loop_signal_caught, sig));
 	if (!loop->forked && event_add(sig->ev, NULL) == -1)
 		abort();
 	return sig;

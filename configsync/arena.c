@@ -22,14 +22,6 @@ struct arena {
 	unsigned int	 words;		/* ever added; the oldest gives way */
 };
 
-void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();
-	return memory;
-}
-
 struct arena *
 arena_new(void)
 {

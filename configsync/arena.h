@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "common/need.h"
+
 struct arena;
 
 struct arena *arena_new(void);
@@ -14,7 +16,5 @@ void	*arena_take(struct arena *, size_t);	/* aligned for anything; not cleared *
 char	*arena_text(struct arena *, const char *);
 /* The same pointer for the same text, where it was among the last few: owners' names repeat in every entry. */
 const char *arena_word(struct arena *, const char *);
-
-void	*need(void *memory);	/* abort() for NULL */
 
 #endif

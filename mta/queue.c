@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/durable.h"
+#include "common/need.h"
 
 #define OWNERS_BYTES_MAX 65536
 #define ENTRY_BYTES 16384	/* a line of passwd or group with all its members */
@@ -171,15 +172,6 @@ queue_gid(const struct queue_owners *owners, const char *group, uint32_t *ret)
 }
 
 /* ---------------------------------------------------------------- layouts */
-
-/* Memory that ends while a queue is judged ends the program: half a judgement is none. */
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();
-	return memory;
-}
 
 struct queue_place *
 queue_place_add(struct queue_layout *layout, const char *path, uint8_t kind)

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 
+#include "common/need.h"
 #include "queuesync/open.h"
 
 #define ROOM (1u << 20)		/* of it only what was read into is memory */
@@ -48,10 +49,8 @@ batch_forbidden(void)
 struct batch_pool *
 batch_pool_new(void)
 {
-	struct batch_pool *pool = calloc(1, sizeof *pool);
+	struct batch_pool *pool = need(calloc(1, sizeof *pool));
 
-	if (pool == NULL)
-		abort();
 	pthread_mutex_init(&pool->lock, NULL);
 	return pool;
 }
@@ -59,17 +58,16 @@ batch_pool_new(void)
 static struct batch_reader *
 reader_new(void)
 {
-	struct batch_reader *r = calloc(1, sizeof *r);
+	struct batch_reader *r;
 	struct rlimit files = { 0 };
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	if (files.rlim_cur <= READERS * BATCH_FILES) {
 		batch_forbid();
-		free(r);
 		return NULL;
 	}
-	if (r == NULL || (r->room = malloc(ROOM)) == NULL)
-		abort();
+	r = need(calloc(1, sizeof *r));
+	r->room = need(malloc(ROOM));
 	return r;
 }
 

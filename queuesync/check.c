@@ -14,26 +14,18 @@
 #define ASKED_ODD_MAX 65536u
 #define DETAIL_MAX 600
 
-void *
-check_need(void *memory)
-{
-	if (memory == NULL)
-		abort();	/* half a judgement is none */
-	return memory;
-}
-
 struct check *
 check_new(const struct rules *rules, const struct queue_layout *layout, const struct check_options *options)
 {
-	struct check *c = check_need(calloc(1, sizeof *c));
+	struct check *c = need(calloc(1, sizeof *c));
 
 	c->rules = rules;
 	c->layout = layout;
 	c->options = *options;
 	c->table = table_new(options->seed);
 	c->directories = table_new(options->seed);
-	c->place_seen = check_need(calloc(layout->places + 1, sizeof *c->place_seen));
-	c->odd_head = check_need(calloc(ODD_HEADS, sizeof *c->odd_head));
+	c->place_seen = need(calloc(layout->places + 1, sizeof *c->place_seen));
+	c->odd_head = need(calloc(ODD_HEADS, sizeof *c->odd_head));
 	return c;
 }
 
@@ -73,7 +65,7 @@ void *
 check_own(struct check *c, size_t size)
 {
 	if (c->own == NULL)
-		c->own = check_need(calloc(1, size));
+		c->own = need(calloc(1, size));
 	return c->own;
 }
 
@@ -146,7 +138,7 @@ static struct odd *
 odd_new(const struct queue_file *file, struct queue_key key, uint32_t bit)
 {
 	size_t name = strlen(file->name) + 1, sub = strlen(file->sub) + 1;
-	struct odd *odd = check_need(calloc(1, sizeof *odd + name + sub));
+	struct odd *odd = need(calloc(1, sizeof *odd + name + sub));
 	char *text = (char *)(odd + 1);
 
 	odd->file = *file;
@@ -186,7 +178,7 @@ check_odd(struct check *c, const struct queue_file *file, struct queue_key key, 
 		return NULL;
 	if (c->odds == c->odd_room) {
 		c->odd_room = c->odd_room == 0 ? 64 : 2 * c->odd_room;
-		c->odd = check_need(reallocarray(c->odd, c->odd_room, sizeof(struct odd *)));
+		c->odd = need(reallocarray(c->odd, c->odd_room, sizeof(struct odd *)));
 	}
 	odd = c->odd[c->odds++] = odd_new(file, key, bit);
 	odd->whys = kept;
@@ -237,7 +229,7 @@ group_of(struct check *c, unsigned int rule, enum finding_class class, enum prob
 		if (c->group[i].rule == rule && c->group[i].class == class && c->group[i].problem == problem)
 			return &c->group[i];
 	if ((c->groups & (c->groups - 1)) == 0)
-		c->group = check_need(reallocarray(c->group, c->groups == 0 ? 1 : 2 * c->groups, sizeof *c->group));
+		c->group = need(reallocarray(c->group, c->groups == 0 ? 1 : 2 * c->groups, sizeof *c->group));
 	c->group[c->groups] = (struct group){ .rule = (uint8_t)rule, .class = (uint8_t)class, .problem = (uint8_t)problem };
 	return &c->group[c->groups++];
 }
@@ -246,7 +238,7 @@ static void
 key_of_last(struct check *c, struct queue_key key)
 {
 	if ((c->finding_keys & (c->finding_keys - 1)) == 0)
-		c->finding_key = check_need(reallocarray(c->finding_key, c->finding_keys == 0 ? 1 : 2 * c->finding_keys,
+		c->finding_key = need(reallocarray(c->finding_key, c->finding_keys == 0 ? 1 : 2 * c->finding_keys,
 		    sizeof *c->finding_key));
 	c->finding_key[c->finding_keys++] = key;
 }

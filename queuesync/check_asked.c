@@ -16,7 +16,7 @@ ask_add(struct check *c, const struct queue_file *file, uint32_t ref, uint32_t b
 	if (c->asks == c->ask_room) {
 		/* By a quarter: the list is long, and what was is copied by the kernel's tables only. */
 		c->ask_room = c->ask_room < 1024 ? 1024 : c->ask_room + c->ask_room / 4;
-		c->ask = check_need(reallocarray(c->ask, c->ask_room, sizeof *c->ask));
+		c->ask = need(reallocarray(c->ask, c->ask_room, sizeof *c->ask));
 	}
 	c->ask[c->asks++] = (struct by_inode){ .ino = file->ino, .ref = ref, .place = file->place,
 	    .bit = bit == 0 ? 0 : (uint8_t)__builtin_ctz(bit), .odd = odd };

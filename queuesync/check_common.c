@@ -312,7 +312,7 @@ same_file(struct check *c, struct odd **names, size_t n)
 static void
 join_links(struct check *c)
 {
-	struct odd **names = check_need(calloc(c->odds + 1, sizeof(struct odd *)));
+	struct odd **names = need(calloc(c->odds + 1, sizeof(struct odd *)));
 	size_t len = 0;
 
 	for (size_t i = 0; i < c->odds; i++)

@@ -10,6 +10,7 @@
 #ifndef QUEUESYNC_CHECK_PRIV_H
 #define QUEUESYNC_CHECK_PRIV_H
 
+#include "common/need.h"
 #include "queuesync/by_inode.h"
 #include "queuesync/check.h"
 
@@ -90,8 +91,6 @@ struct check {
 	struct group		*group;
 	size_t			 groups;
 };
-
-void	*check_need(void *memory);		/* aborts when memory ended */
 
 /* Keep it for these reasons, as far as there is room; the record or NULL. */
 struct odd *check_odd(struct check *, const struct queue_file *, struct queue_key, uint32_t bit,

@@ -66,7 +66,7 @@ pattern_add(struct check *c, const struct queue_file *file, const struct pattern
 	if (p == NULL) {
 		p = &c->pattern[c->patterns++];
 		*p = *like;
-		p->path = check_need(strdup(like->directory ? file->name : check_file_path(c, file, path, sizeof path)));
+		p->path = need(strdup(like->directory ? file->name : check_file_path(c, file, path, sizeof path)));
 	}
 	p->count++;
 }

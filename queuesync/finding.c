@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/need.h"
 #include "mta/queue.h"
 
 #define DETAIL_MAX 600
@@ -58,15 +59,6 @@ verdict_word(enum verdict verdict)
 	};
 
 	return words[verdict];
-}
-
-/* Memory that ends while a queue is judged ends the program: half a judgement is none. */
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();
-	return memory;
 }
 
 struct finding *

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/need.h"
+
 #define LARGE (1 << 20)		/* bytes; some 25,000 files */
 #define AHEAD 4u		/* buffers that are read and not yet taken */
 
@@ -25,14 +27,6 @@ struct listing {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
 };
-
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();	/* half a judgement is none */
-	return memory;
-}
 
 static void *
 work(void *arg)

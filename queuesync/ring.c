@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/need.h"
 
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)	/* the class that only gets what nobody else wants: ioprio_set(2) */
@@ -28,14 +29,6 @@ struct ring {
 	pthread_t	 thread[RING_THREADS_MAX];
 	unsigned int	 threads;
 };
-
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();	/* half a judgement is none */
-	return memory;
-}
 
 static void *
 slot_at(const struct ring *r, uint64_t number)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/need.h"
 #include "queuesync/ahead.h"
 #include "queuesync/by_inode.h"
 #include "queuesync/listing.h"
@@ -60,14 +61,6 @@ struct list {
 	struct by_inode	*entry;		/* ref: the name in names; bit: the type that the directory says */
 	size_t		 entries, entry_room;
 };
-
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();	/* half a judgement is none */
-	return memory;
-}
 
 /* Without touching its time of access, where it is ours or we are root. */
 static int

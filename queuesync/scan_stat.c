@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/need.h"
 #include "queuesync/batch_read.h"
 #include "queuesync/open.h"
 #include "queuesync/progress.h"
@@ -56,14 +57,6 @@ struct scan_stat {
 	int		 refused;		/* errno of the first entry that we may not ask about */
 	char		 refused_path[CHECK_PATH_MAX];
 };
-
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();	/* half a judgement is none */
-	return memory;
-}
 
 /* ---------------------------------------------------------------- directories */
 

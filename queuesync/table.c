@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/need.h"
+
 #define BLOCK_BITS 12
 #define BLOCK_ROWS (1u << BLOCK_BITS)
 #define INDEX_LEAST 64u
@@ -23,15 +25,6 @@ struct table {
 	uint32_t		  last;		/* row that was made last: a file asks for it several times */
 	uint64_t		  seed;
 };
-
-/* Memory that ends while a queue is judged ends the program: half a judgement is none. */
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		abort();
-	return memory;
-}
 
 __extension__ typedef unsigned __int128 wide;
 
