@@ -62,13 +62,47 @@ origin_of(struct desk *d, const struct core_job *job)
 	return origin;
 }
 
-/* What is replaced is kept, and what is to be put there is written down. */
+/* The nearest directory above it that is there. */
+static bool
+is_on(int root, const char *path, dev_t device)
+{
+	char above[ENTRY_PATH_MAX + 1];
+	size_t len = entry_path_parent(path);
+	struct stat st;
+
+	memcpy(above, path, len);
+	above[len] = '\0';
+	while (fstatat(root, len == 0 ? "." : above, &st, 0) == -1) {
+		if (len == 0)
+			return false;
+		len = entry_path_parent(above);
+		above[len] = '\0';
+	}
+	return st.st_dev == device;
+}
+
+/* What is replaced is kept, and what is to be put there is written down. For many files a wait for the disk costs next to nothing. */
 static bool
 prepare(struct desk *d, const struct core_job *job, struct err *err)
 {
 	struct core_origin origin = origin_of(d, job);
+	bool here = job->changes < MANY;
 
-	return desk_keep_old(d, job, err) && intent_note(d->intent, &origin, job->intent, job->intents, err);
+	for (size_t i = 0; i < job->changes && here; i++)
+		here = is_on(d->root, job->change[i].path, intent_device(d->intent));
+	return desk_keep_old(d, job, err) && intent_note(d->intent, &origin, job->intent, job->intents, here, err);
+}
+
+static bool
+ready(void *arg, struct err *err)
+{
+	return desk_kept_old(arg, err) && intent_hold(((struct desk *)arg)->intent, err);
+}
+
+static bool
+ready_in_worker(void *arg, struct err *err)
+{
+	return intent_hold(((struct desk *)arg)->intent, err);
 }
 
 /* Takes placed and report. */
@@ -107,7 +141,7 @@ at_once(struct desk *d, const struct core_job *job)
 	struct err err;
 	bool done;
 
-	o.ready = desk_kept_old;
+	o.ready = ready;
 	done = prepare(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
 
 	answer(d, job, done, placed, &report, err.text);
@@ -159,6 +193,7 @@ work(const void *ctx, struct spawn_out *out, struct err *err)
 
 	(void)out;
 	umask(077);
+	o.ready = ready_in_worker;
 	if (root == -1 || !desk_spool_again(d, err))
 		return root != -1 || err_set(err, errno, "%s/ cannot be opened", d->root_path);
 	p->told->done = install_apply(root, p->job.change, p->job.changes, &o, &report, err);

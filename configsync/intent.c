@@ -1,47 +1,137 @@
 /*
- * configsync/intent.c - records of what is about to be put in place: each MAGIC, the length of what follows, that, and its SHA-256.
+ * configsync/intent.c - records of what is about to be put in place: each MAGIC, the length of what follows, that, and its SHA-256. Zeros stand behind
+ * them: the file keeps its blocks, so that to write a record changes nothing but their bytes.
+ *
+ * Such a write is begun when the record is noted, and has reached the disk's own memory when the new files stand ready. A journal writes the names that change then
+ * with a flush of that memory before (ext4: the commit's, XFS: the log's), so the record is there whenever one of those names is: nobody waits for the disk.
  */
 #include "configsync/intent.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "configsync/arena.h"
 #include "configsync/bytes.h"
 
 #define MAGIC 0x4d504931u	/* MPI1 */
+#define ROOM (64u << 10)	/* records of some hundred changes, until they are in the store */
 #define FILE_MAX (256u << 20)	/* more than 8,192 changes, with all attributes they may have, is not noted at once */
 
-struct intent { int fd; off_t len; };
+/*
+ * Up to room all blocks are on the disk already, and overwritten in place; what is before fresh may still have to be written. wait: for the disk, as the
+ * names that change are of another one, or the bytes are not all of it.
+ */
+struct intent { int fd; off_t len, room, fresh; dev_t dev; bool in_place, wait; };
+
+/* ---------------------------------------------------------------- the file */
+
+static bool
+put(struct intent *in, const uint8_t *bytes, size_t len, off_t at)
+{
+	ssize_t done = pwrite(in->fd, bytes, len, at);
+
+	in->fresh = at + (off_t)len > in->fresh ? at + (off_t)len : in->fresh;
+	if (done >= 0 && (size_t)done < len)
+		errno = ENOSPC;
+	return done >= 0 && (size_t)done == len;
+}
+
+/* From there to the end, and nothing behind the room. */
+static bool
+put_zeros(struct intent *in, off_t at, off_t end)
+{
+	size_t len = (size_t)((end < in->room ? end : in->room) - at);
+	uint8_t *zeros = need(calloc(1, len + 1));
+	bool ok = (len == 0 || put(in, zeros, len, at)) && ftruncate(in->fd, in->room) == 0;
+
+	free(zeros);
+	return ok;
+}
+
+static uint8_t *
+get_all(const struct intent *in, off_t len, size_t *ret, struct err *err)
+{
+	size_t most = len > FILE_MAX ? FILE_MAX : (size_t)len, have = 0;
+	uint8_t *bytes = need(malloc(most + 1));
+	ssize_t n = 1;
+
+	while (n > 0 && have < most && (n = pread(in->fd, bytes + have, most - have, (off_t)have)) > 0)
+		have += (size_t)n;
+	*ret = have;
+	if (n >= 0)
+		return bytes;
+	free(bytes);
+	return (void)err_set(err, errno, "config.intent cannot be read: %s", strerror(errno)), NULL;
+}
+
+/* The next record; false: there is none, or none that can be trusted. */
+static bool
+next_record(struct bytes_in *in, struct bytes_in *ret)
+{
+	uint8_t digest[DIGEST_LEN];
+	bool magic = bytes_get(in, 4) == MAGIC;
+	size_t len = bytes_get(in, 4);
+	const uint8_t *bytes = bytes_get_block(in, len), *said = bytes_get_block(in, DIGEST_LEN);
+
+	if (in->bad != NULL || !magic)
+		return false;
+	digest_sha256(bytes, len, digest);
+	*ret = (struct bytes_in){ .at = bytes, .left = len };
+	return digest_equal(digest, said, DIGEST_LEN);
+}
+
+/* What can be trusted stays, and the rest is room. With no room on the disk each record is waited for. */
+static bool
+make_room(struct intent *in, off_t size, struct err *err)
+{
+	struct bytes_in all, one;
+	uint8_t *bytes;
+	size_t have;
+
+	if ((bytes = get_all(in, size, &have, err)) == NULL)
+		return false;
+	all = (struct bytes_in){ .at = bytes, .left = have };
+	while (next_record(&all, &one))
+		in->len = (off_t)(have - all.left);
+	free(bytes);
+	in->room = in->len < (off_t)ROOM ? (off_t)ROOM : in->len;
+	if (!put_zeros(in, in->len, in->room) || fdatasync(in->fd) == -1)
+		in->room = 0;
+	in->fresh = 0;
+	return true;
+}
 
 struct intent *
 intent_open(const char *dir, struct err *err)
 {
 	struct intent *in;
 	char path[PATH_MAX];
+	struct statfs fs;
 	struct stat st;
 	int fd;
 	bool ok;
 
 	snprintf(path, sizeof path, "%s/config.intent", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return (void)err_set(err, errno, "%s cannot be opened: %s", path, strerror(errno)), NULL;
 	ok = fstat(fd, &st) == 0 && fchmod(fd, 0600) == 0 ? S_ISREG(st.st_mode) || err_set(err, 0, "%s is no file: move it away", path) :
 	    err_set(err, errno, "%s cannot be looked at: %s", path, strerror(errno));
-	if (!ok) {
-		close(fd);
-		return NULL;
-	}
 	in = need(calloc(1, sizeof *in));
-	*in = (struct intent){ fd, st.st_size };
-	return in;
+	*in = (struct intent){ .fd = fd, .dev = ok ? st.st_dev : 0,
+		.in_place = ok && fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC) };
+	if (ok && make_room(in, st.st_size, err))
+		return in;
+	intent_close(in);
+	return NULL;
 }
 
 void
@@ -51,6 +141,12 @@ intent_close(struct intent *in)
 		return;
 	close(in->fd);
 	free(in);
+}
+
+dev_t
+intent_device(const struct intent *in)
+{
+	return in->dev;
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -76,12 +172,12 @@ put_rows(struct bytes_out *o, const struct core_origin *from, const struct core_
 }
 
 bool
-intent_note(struct intent *in, const struct core_origin *from, const struct core_store_row *row, size_t rows, struct err *err)
+intent_note(struct intent *in, const struct core_origin *from, const struct core_store_row *row, size_t rows, bool here, struct err *err)
 {
 	struct bytes_out o = { 0 };
 	uint8_t digest[DIGEST_LEN];
-	ssize_t done;
 	size_t begin;
+	bool done;
 
 	if (rows == 0)
 		return true;
@@ -91,28 +187,45 @@ intent_note(struct intent *in, const struct core_origin *from, const struct core
 	bytes_put_end(&o, begin);
 	digest_sha256(o.at + begin, o.len - begin, digest);
 	bytes_put_block(&o, digest, DIGEST_LEN, 0);
-	done = write(in->fd, o.at, o.len);
-	if (done >= 0 && (size_t)done < o.len)
-		errno = ENOSPC;
+	done = put(in, o.at, o.len, in->len);
 	free(o.at);
-	if (done >= 0 && (size_t)done == o.len) {
-		in->len += done;
+	if (!done)	/* the next one takes its place */
+		return err_set(err, errno, "what is about to be put in place cannot be written down in config.intent: %s", strerror(errno));
+	if (in->in_place)
+		sync_file_range(in->fd, in->len, (off_t)o.len, SYNC_FILE_RANGE_WRITE);
+	in->len += (off_t)o.len;
+	in->wait = in->wait || !here || !in->in_place || in->len > in->room;
+	return true;
+}
+
+bool
+intent_hold(struct intent *in, struct err *err)
+{
+	const unsigned int all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if (in->fresh == 0)
 		return true;
+	if (in->wait || sync_file_range(in->fd, 0, in->fresh, all) == -1) {
+		if (fdatasync(in->fd) == -1)
+			return err_set(err, errno, "what is about to be put in place cannot be brought to the disk in config.intent: %s", strerror(errno));
+		in->room = in->len > in->room ? in->len : in->room;
 	}
-	err_set(err, errno, "what is about to be put in place cannot be written down in config.intent: %s", strerror(errno));
-	if (ftruncate(in->fd, in->len) == -1)	/* half a record would hide those after it */
-		in->len = -1;
-	return false;
+	in->fresh = 0;
+	in->wait = false;
+	return true;
 }
 
 bool
 intent_clear(struct intent *in, struct err *err)
 {
+	off_t end = in->len;
+
 	if (in->len == 0)
 		return true;
-	if (ftruncate(in->fd, 0) == -1)
-		return err_set(err, errno, "config.intent cannot be emptied: %s", strerror(errno));
 	in->len = 0;
+	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
+	if (!put_zeros(in, 0, end))
+		return err_set(err, errno, "config.intent cannot be emptied: %s", strerror(errno));
 	return true;
 }
 
@@ -164,36 +277,18 @@ get_rows(struct reading *r)
 		get_row(r);
 }
 
-/* The next record, into r; false: there is none, or none that can be trusted. */
-static bool
-next_record(struct bytes_in *in, struct reading *r)
-{
-	uint8_t digest[DIGEST_LEN];
-	bool magic = bytes_get(in, 4) == MAGIC;
-	size_t len = bytes_get(in, 4);
-	const uint8_t *bytes = bytes_get_block(in, len), *said = bytes_get_block(in, DIGEST_LEN);
-
-	if (in->bad != NULL || !magic)
-		return false;
-	digest_sha256(bytes, len, digest);
-	r->in = (struct bytes_in){ .at = bytes, .left = len };
-	return digest_equal(digest, said, DIGEST_LEN);
-}
-
 bool
 intent_each(struct intent *in, void (*visit)(void *, const struct core_store_row *, const struct core_origin *), void *arg, struct err *err)
 {
 	struct reading r = { .visit = visit, .arg = arg };
-	size_t len = in->len > FILE_MAX ? FILE_MAX : (size_t)in->len, have = 0;
-	uint8_t *bytes = need(malloc(len + 1));
-	struct bytes_in all;
-	ssize_t n = 1;
+	size_t have;
+	uint8_t *bytes = get_all(in, in->len, &have, err);
+	struct bytes_in all = { .at = bytes, .left = have };
 
-	while (n > 0 && have < len && (n = pread(in->fd, bytes + have, len - have, (off_t)have)) > 0)
-		have += (size_t)n;
-	all = (struct bytes_in){ .at = bytes, .left = have };
-	while (n >= 0 && next_record(&all, &r))
+	if (bytes == NULL)
+		return false;
+	while (next_record(&all, &r.in))
 		get_rows(&r);
 	free(bytes);
-	return n >= 0 || err_set(err, errno, "config.intent cannot be read: %s", strerror(errno));
+	return true;
 }

@@ -310,14 +310,11 @@ w_crash(struct world *w, struct node *n)
 static inline void
 w_power_cut(struct world *w, struct node *n)
 {
-	bool lost;
-
 	if (n->core == NULL)
 		return;
 	w_crash(w, n);
-	lost = w_one_in(w, 2);
-	if (lost)
-		w_forget_noted(n);	/* it is never waited for */
+	if (w_one_in(w, 2))
+		w_remember_noted(n);
 	for (int i = 0; i < W_PATHS; i++) {
 		int state = n->synced.at[i].state;
 
@@ -327,7 +324,6 @@ w_power_cut(struct world *w, struct node *n)
 			w_put(w, n, i, state, n->synced.at[i].ino);
 		}
 		n->disk.at[i] = n->synced.at[i];
-		n->took[i] = lost ? -1 : n->took[i];
 	}
 }
 

@@ -23,16 +23,40 @@ w_store(struct world *w, struct node *n, const struct core_store_row *row, bool 
 }
 
 static inline void
-w_forget_noted(struct node *n)
+w_forget_cleared(struct node *n)
 {
-	while (n->noteds > 0)
-		free(n->noted[--n->noteds].kept.bytes);
+	while (n->cleareds > 0)
+		free(n->cleared[--n->cleareds].kept.bytes);
+}
+
+/* It is in the store. */
+static inline void
+w_clear_noted(struct node *n)
+{
+	if (n->noteds == 0)
+		return;
+	w_forget_cleared(n);
+	memcpy(n->cleared, n->noted, sizeof n->noted);
+	n->cleareds = n->noteds;
+	n->noteds = 0;
+}
+
+/* That it was cleared was not on the disk yet. */
+static inline void
+w_remember_noted(struct node *n)
+{
+	if (n->noteds > 0)
+		return;
+	memcpy(n->noted, n->cleared, sizeof n->noted);
+	n->noteds = n->cleareds;
+	n->cleareds = 0;
 }
 
 /* As desk_install(): what will be theirs is written down before. */
 static inline void
 w_note(struct node *n, const struct core_job *job)
 {
+	w_forget_cleared(n);
 	for (size_t i = 0; i < job->intents; i++) {
 		const struct core_store_row *row = &job->intent[i];
 		struct noted *to = &n->noted[n->noteds++];
@@ -64,7 +88,7 @@ w_flush(struct node *n)
 	}
 	n->lates = 0;
 	if (n->core != NULL && n->core->scanned)
-		w_forget_noted(n);
+		w_clear_noted(n);
 }
 
 static inline void

@@ -59,8 +59,8 @@ struct node {
 	bool		 based[W_PATHS], ever;
 	struct deferred	 late[4096];
 	size_t		 lates;
-	struct noted	 noted[1024];
-	size_t		 noteds;
+	struct noted	 noted[1024], cleared[1024];	/* cleared: since the last installation, which a power cut may not know */
+	size_t		 noteds, cleareds;
 	struct pending	 todo[256];
 	size_t		 todos;
 	struct message	 in[W_QUEUE];

@@ -212,7 +212,8 @@ world_free(struct world *w)
 		core_free(n->core);
 		w_lose(n);
 		w_forget_late(n);
-		w_forget_noted(n);
+		w_clear_noted(n);
+		w_forget_cleared(n);
 		for (int k = 0; k < W_PATHS; k++)
 			free(n->base[k].bytes);
 		scope_free(w->scope[i]);

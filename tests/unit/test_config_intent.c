@@ -12,6 +12,7 @@
 
 #include "configsync/intent.h"
 #include "tests/unit/config_toy.h"
+#include "tests/unit/disk.h"
 
 static char dir[] = "/tmp/mailpair-intent.XXXXXX", path[64];
 static struct intent *in;
@@ -58,7 +59,21 @@ note(size_t k)
 
 	for (size_t i = k; i < m->len && n < 64; i++)
 		row[n++] = (struct core_store_row){ .path = m->at[i].path, .entry = &m->at[i], .stamp = k + i };
-	return intent_note(in, &from, row, n, &err);
+	return intent_note(in, &from, row, n, true, &err);
+}
+
+/* How many bytes have been noted: a mark and a length (4, 4), that, and a digest. */
+static off_t
+noted(void)
+{
+	uint8_t head[8];
+	off_t at = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (pread(fd, head, sizeof head, at) == sizeof head && memcmp(head, "MPI1", 4) == 0)
+		at += 8 + (head[4] << 24 | head[5] << 16 | head[6] << 8 | head[7]) + DIGEST_LEN;
+	close(fd);
+	return at;
 }
 
 /* seen counts rows of "gone", one of each record, in their order. */
@@ -104,16 +119,16 @@ END_TEST
 
 START_TEST(a_record_that_is_cut_short_or_spoilt_counts_for_nothing)
 {
-	struct stat one, two;
+	off_t one, two;
 	uint8_t byte;
 	int fd;
 
 	ck_assert(note(0));
-	ck_assert_int_eq(stat(path, &one), 0);
+	one = noted();
 	ck_assert(note(1));
-	ck_assert_int_eq(stat(path, &two), 0);
+	two = noted();
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	for (off_t at = one.st_size; at < two.st_size; at++) {
+	for (off_t at = one; at < two; at++) {
 		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
 		byte ^= 0x10;
 		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
@@ -122,12 +137,88 @@ START_TEST(a_record_that_is_cut_short_or_spoilt_counts_for_nothing)
 		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
 	}
 	ck_assert_uint_eq(records(), 2);
-	for (off_t at = two.st_size; at-- > one.st_size;) {
+	for (off_t at = two - 1; at >= one; at -= 11) {
 		ck_assert_int_eq(ftruncate(fd, at), 0);
 		open_anew();
 		ck_assert_uint_eq(records(), 1);
 	}
 	close(fd);
+	ck_assert(note(1));		/* and hides nothing that comes after it */
+	open_anew();
+	ck_assert_uint_eq(records(), 2);
+}
+END_TEST
+
+/* Records of many files, and of many installations before the store has them. */
+START_TEST(what_has_no_room_in_the_file_makes_it_longer_until_it_is_cleared)
+{
+	struct stat before, st;
+	size_t n = 0;
+
+	ck_assert_int_eq(stat(path, &before), 0);
+	while (noted() <= 2 * before.st_size) {
+		ck_assert(note(n++));
+		if (n % 3 == 0)
+			ck_assert_msg(intent_hold(in, &err), "%s", err.text);
+	}
+	ck_assert_uint_eq(records(), n);
+	open_anew();
+	ck_assert_uint_eq(records(), n);
+	ck_assert(note(n));
+	ck_assert_uint_eq(records(), n + 1);
+	ck_assert(intent_clear(in, &err));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, before.st_size);
+	ck_assert(note(0));
+	open_anew();
+	ck_assert_uint_eq(records(), 1);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- a power cut */
+
+/* As an installation does it: staged, noted, renamed; and its directory synced, which no power cut takes back. */
+static void
+put_in_place(const char *staged, const char *name, size_t k)
+{
+	int fd;
+
+	ck_assert(note(k));
+	disk_file(staged, "x", true);
+	ck_assert_msg(intent_hold(in, &err), "%s", err.text);
+	ck_assert_int_eq(rename(staged, name), 0);
+	fd = open(DISK_POINT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(fsync(fd), 0);
+	close(fd);
+}
+
+/* What the device has by then is all there is: it is copied while the file system is in use. */
+START_TEST(what_was_noted_is_on_the_disk_when_the_new_name_is)
+{
+	static const char *const type[] = { "ext4", "xfs" };
+	static const size_t most[] = { 2, 1000 };	/* within the room of the file, and beyond it */
+	const char *fs = type[_i / 2], *copy[] = { "cp", "--sparse=always", DISK_ROOT "/image", DISK_ROOT "/cut", NULL };
+	char device[32];
+	size_t more = 2;
+
+	disk_world();
+	disk_image(DISK_ROOT "/image", fs);
+	ck_assert_int_eq(mount(disk_attach(DISK_ROOT "/image", false, device), DISK_POINT, fs, 0, NULL), 0);
+	intent_close(in);
+	ck_assert_ptr_nonnull(in = intent_open(DISK_POINT, &err));
+	put_in_place(DISK_POINT "/staged", DISK_POINT "/one", 0);
+	ck_assert(intent_clear(in, &err));
+	put_in_place(DISK_POINT "/staged", DISK_POINT "/two", 0);
+	put_in_place(DISK_POINT "/staged", DISK_POINT "/three", 1);
+	for (; more < most[_i % 2]; more++)
+		ck_assert(note(more));
+	put_in_place(DISK_POINT "/staged", DISK_POINT "/four", more++);
+	ck_assert_int_eq(disk_run(copy), 0);
+	ck_assert_int_eq(mount(disk_attach(DISK_ROOT "/cut", false, device), DISK_RUN, fs, 0, _i < 2 ? NULL : "nouuid"), 0);
+	ck_assert_int_eq(access(DISK_RUN "/four", F_OK), 0);
+	intent_close(in);
+	ck_assert_ptr_nonnull(in = intent_open(DISK_RUN, &err));
+	ck_assert_uint_eq(records(), more);
 }
 END_TEST
 
@@ -135,18 +226,16 @@ END_TEST
 START_TEST(what_has_no_room_leaves_the_others_as_they_are)
 {
 	struct rlimit limit = { 0 }, old;
-	struct stat st;
-	bool limited, noted;
+	bool limited, done;
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert(note(0));
-	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
-	limit = (struct rlimit){ (rlim_t)st.st_size + 20, old.rlim_max };
+	limit = (struct rlimit){ (rlim_t)noted() + 20, old.rlim_max };
 	limited = setrlimit(RLIMIT_FSIZE, &limit) == 0;		/* libcheck writes files as well: nothing is asserted meanwhile */
-	noted = note(1);
+	done = note(1);
 	setrlimit(RLIMIT_FSIZE, &old);
-	ck_assert(limited && !noted);
+	ck_assert(limited && !done);
 	ck_assert_ptr_nonnull(strstr(err.text, "config.intent"));
 	ck_assert(note(1));
 	ck_assert_uint_eq(records(), 2);
@@ -179,6 +268,9 @@ main(void)
 	tcase_add_test(tcase, what_was_noted_is_there_until_it_is_cleared);
 	tcase_add_test(tcase, a_record_that_is_cut_short_or_spoilt_counts_for_nothing);
 	tcase_add_test(tcase, what_has_no_room_leaves_the_others_as_they_are);
+	tcase_add_test(tcase, what_has_no_room_in_the_file_makes_it_longer_until_it_is_cleared);
+	if (disk_possible("test_config_intent: power cuts"))
+		tcase_add_loop_test(tcase, what_was_noted_is_on_the_disk_when_the_new_name_is, 0, access("/usr/sbin/mkfs.xfs", X_OK) == 0 ? 4 : 2);
 	tcase_add_test(tcase, nobody_else_reads_it_and_no_link_leads_away_from_it);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
