@@ -283,6 +283,8 @@ w_start(struct world *w, struct node *n)
 	core_role(n->core, n->role, w->tenure, w->now);
 	n->wants_scan = true;
 	n->changed = 0;
+	for (int i = 0; i < W_PATHS; i++)
+		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* what was noted is not found */
 	w_act(w, n);
 	w_scan(w, n);
 	if (w->quiet)
@@ -299,8 +301,6 @@ w_crash(struct world *w, struct node *n)
 	core_free(n->core);
 	n->core = NULL;
 	memset(n->valid, 0, sizeof n->valid);
-	for (int i = 0; i < W_PATHS; i++)
-		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* may not be found at the start */
 	n->todos = 0;
 	n->scanning = n->wants_scan = false;
 	w_forget_late(n);
