@@ -194,8 +194,10 @@ work(const void *ctx, struct spawn_out *out, struct err *err)
 	(void)out;
 	umask(077);
 	o.ready = ready_in_worker;
-	if (root == -1 || !desk_spool_again(d, err))
-		return root != -1 || err_set(err, errno, "%s/ cannot be opened", d->root_path);
+	if (root == -1)
+		return err_set(err, errno, "%s/ cannot be opened", d->root_path);
+	if (!desk_spool_again(d, err) || !intent_again(d->intent, d->conf->state_dir, err))
+		return false;
 	p->told->done = install_apply(root, p->job.change, p->job.changes, &o, &report, err);
 	tell(p, placed, &report);
 	p->told->ended = true;

@@ -69,7 +69,7 @@ get_all(const struct intent *in, off_t len, size_t *ret, struct err *err)
 	if (n >= 0)
 		return bytes;
 	free(bytes);
-	return (void)err_set(err, errno, "config.intent cannot be read: %s", strerror(errno)), NULL;
+	return (void)err_set(err, errno, "config.intent cannot be read"), NULL;
 }
 
 /* The next record; false: there is none, or none that can be trusted. */
@@ -122,9 +122,9 @@ intent_open(const char *dir, struct err *err)
 	snprintf(path, sizeof path, "%s/config.intent", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd == -1)
-		return (void)err_set(err, errno, "%s cannot be opened: %s", path, strerror(errno)), NULL;
+		return (void)err_set(err, errno, "%s cannot be opened", path), NULL;
 	ok = fstat(fd, &st) == 0 && fchmod(fd, 0600) == 0 ? S_ISREG(st.st_mode) || err_set(err, 0, "%s is no file: move it away", path) :
-	    err_set(err, errno, "%s cannot be looked at: %s", path, strerror(errno));
+	    err_set(err, errno, "%s cannot be looked at", path);
 	in = need(calloc(1, sizeof *in));
 	*in = (struct intent){ .fd = fd, .dev = ok ? st.st_dev : 0,
 		.in_place = ok && fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC) };
@@ -132,6 +132,16 @@ intent_open(const char *dir, struct err *err)
 		return in;
 	intent_close(in);
 	return NULL;
+}
+
+bool
+intent_again(struct intent *in, const char *dir, struct err *err)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/config.intent", dir);
+	in->fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return in->fd != -1 || err_set(err, errno, "%s cannot be opened", path);
 }
 
 void
@@ -190,7 +200,7 @@ intent_note(struct intent *in, const struct core_origin *from, const struct core
 	done = put(in, o.at, o.len, in->len);
 	free(o.at);
 	if (!done)	/* the next one takes its place */
-		return err_set(err, errno, "what is about to be put in place cannot be written down in config.intent: %s", strerror(errno));
+		return err_set(err, errno, "what is about to be put in place cannot be written down in config.intent");
 	if (in->in_place)
 		sync_file_range(in->fd, in->len, (off_t)o.len, SYNC_FILE_RANGE_WRITE);
 	in->len += (off_t)o.len;
@@ -207,7 +217,7 @@ intent_hold(struct intent *in, struct err *err)
 		return true;
 	if (in->wait || sync_file_range(in->fd, 0, in->fresh, all) == -1) {
 		if (fdatasync(in->fd) == -1)
-			return err_set(err, errno, "what is about to be put in place cannot be brought to the disk in config.intent: %s", strerror(errno));
+			return err_set(err, errno, "what is about to be put in place cannot be brought to the disk in config.intent");
 		in->room = in->len > in->room ? in->len : in->room;
 	}
 	in->fresh = 0;
@@ -225,7 +235,7 @@ intent_clear(struct intent *in, struct err *err)
 	in->len = 0;
 	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
 	if (!put_zeros(in, 0, end))
-		return err_set(err, errno, "config.intent cannot be emptied: %s", strerror(errno));
+		return err_set(err, errno, "config.intent cannot be emptied");
 	return true;
 }
 

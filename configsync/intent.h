@@ -20,6 +20,8 @@ struct intent;
 
 /* In this directory, made where it is not there; what is in it stays. NULL with *err. */
 struct intent *intent_open(const char *dir, struct err *);
+/* In a process that has none of its parent's descriptors. */
+bool	intent_again(struct intent *, const char *dir, struct err *);
 void	intent_close(struct intent *);		/* NULL is allowed */
 dev_t	intent_device(const struct intent *);
 /*

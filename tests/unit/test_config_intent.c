@@ -242,6 +242,23 @@ START_TEST(what_has_no_room_leaves_the_others_as_they_are)
 }
 END_TEST
 
+/* As a worker is told to. */
+START_TEST(a_process_without_its_parents_descriptors_waits_for_the_disk_as_well)
+{
+	int fd;
+
+	ck_assert(note(0));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ne(fd, -1);
+	close(fd - 1);			/* the one that in has */
+	close(fd);
+	ck_assert(!intent_hold(in, &err));
+	ck_assert(intent_again(in, dir, &err));
+	ck_assert_msg(intent_hold(in, &err), "%s", err.text);
+	ck_assert_uint_eq(records(), 1);
+}
+END_TEST
+
 START_TEST(nobody_else_reads_it_and_no_link_leads_away_from_it)
 {
 	struct stat st;
@@ -269,6 +286,7 @@ main(void)
 	tcase_add_test(tcase, a_record_that_is_cut_short_or_spoilt_counts_for_nothing);
 	tcase_add_test(tcase, what_has_no_room_leaves_the_others_as_they_are);
 	tcase_add_test(tcase, what_has_no_room_in_the_file_makes_it_longer_until_it_is_cleared);
+	tcase_add_test(tcase, a_process_without_its_parents_descriptors_waits_for_the_disk_as_well);
 	if (disk_possible("test_config_intent: power cuts"))
 		tcase_add_loop_test(tcase, what_was_noted_is_on_the_disk_when_the_new_name_is, 0, access("/usr/sbin/mkfs.xfs", X_OK) == 0 ? 4 : 2);
 	tcase_add_test(tcase, nobody_else_reads_it_and_no_link_leads_away_from_it);
