@@ -324,7 +324,7 @@ look_at_loops(struct scan *s)
 	struct dirent *entry;
 
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		char path[300], file[PATH_MAX] = "", text[PATH_MAX + 64];
+		char path[300], file[PATH_MAX] = "", text[sizeof(path) + sizeof(file) + 16];
 		struct loop_info64 info;
 		bool there = false;
 		FILE *f;
