@@ -15,8 +15,8 @@ room(struct bytes_out *o, size_t len)
 	o->len += len;
 	if (o->count_only)
 		return NULL;
-	if (o->room < o->len) {
-		while (o->room < o->len)
+	if (o->room < o->len || o->room == 0) {		/* a block of no bytes may be the first */
+		while (o->room < o->len || o->room == 0)
 			o->room = o->room == 0 ? 512 : 2 * o->room;
 		o->at = need(realloc(o->at, o->room));
 	}

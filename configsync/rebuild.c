@@ -62,7 +62,14 @@ do_program(struct work *w, const struct rebuild_step *s, struct err *err)
 	snprintf(path, sizeof path, "%s/var/qmail/bin/%s", w->at, s->program);
 	if (access(path, X_OK) == -1)
 		return err_set(err, errno, "/%s was changed, and its table cannot be made: %s", s->source, path);
-	return work_run(w, argv, err) == 0;
+	return work_run(w, argv, err) == 0 && work_compare(w, s, err);
+}
+
+/* Of what is gone nothing can be made: the table stays until it is taken away as well. */
+static bool
+is_gone(const struct work *w, const struct rebuild_step *s)
+{
+	return s->kind == REBUILD_PROGRAM && faccessat(w->root, s->source, F_OK, 0) == -1 && errno == ENOENT;
 }
 
 static bool
@@ -133,6 +140,8 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		struct err why = { 0 };
 
+		if (is_gone(w, &step[i]))
+			continue;
 		if (do_step(w, &step[i], &why)) {
 			say_done(w, &step[i]);
 			continue;

@@ -20,6 +20,8 @@ struct work {
 int	work_run(struct work *, const char *const *argv, struct err *why);
 /* Makes the table of one step and puts it in place. */
 bool	work_table(struct work *, const struct rebuild_step *, struct err *);
+/* The table that a program of qmail has put in place: does it say what its source says? */
+bool	work_compare(struct work *, const struct rebuild_step *, struct err *);
 /* Of those that the job concerns, up to most. */
 size_t	work_running(struct work *, struct rebuild_running *, size_t most);
 

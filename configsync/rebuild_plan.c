@@ -77,18 +77,6 @@ postfix_of(const char *path, char config[256])
 		snprintf(config, 256, "%.*s", (int)len, path);
 }
 
-static void
-add_table(struct plan *p, const struct verify_dump *d)
-{
-	struct rebuild_step step = { .kind = REBUILD_MAKE, .source = d->path, .type = d->type, .expect = d->digest };
-	struct set_id set;
-
-	set_of(NULL, d->path, &set);
-	step.program = strcmp(d->type, "tcprules") == 0 ? "tcprules" : set.kind == SET_ALIASES ? "postalias" : "postmap";
-	postfix_of(d->path, step.config);
-	add(p, &step);
-}
-
 /* The next one, beginning with *i = 0, that makes its table itself: qmail-newu, qmail-newmrh. NULL: no more. */
 static const char *
 program_of(const char *path, size_t *i)
@@ -101,6 +89,20 @@ program_of(const char *path, size_t *i)
 			return row->command;
 	}
 	return NULL;
+}
+
+static void
+add_table(struct plan *p, const struct verify_dump *d)
+{
+	struct rebuild_step step = { .kind = REBUILD_MAKE, .source = d->path, .type = d->type, .expect = d->digest };
+	struct set_id set;
+
+	if (rebuild_suffix(d->type, 0) == NULL && program_of(d->path, &(size_t){ 0 }) != NULL)
+		return;		/* add_programs() */
+	set_of(NULL, d->path, &set);
+	step.program = strcmp(d->type, "tcprules") == 0 ? "tcprules" : set.kind == SET_ALIASES ? "postalias" : "postmap";
+	postfix_of(d->path, step.config);
+	add(p, &step);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "configsync/beneath.h"
+#include "configsync/derived.h"
 #include "configsync/entry.h"
+#include "configsync/qmail_rows.h"
 #include "configsync/rebuild_parts.h"
 #include "configsync/table_rows.h"
 #include "configsync/view.h"
@@ -82,19 +85,11 @@ compare(struct work *w, struct table *t, const char *table, const char *config, 
 {
 	const struct rebuild_step *s = t->step;
 	char dump[VIEW_PATH_MAX + 64], hex[DIGEST_HEX];
-	uint8_t digest[DIGEST_LEN];
-	int fd;
 
-	if (strcmp(s->program, "tcprules") == 0) {
-		fd = openat(t->stage, COPY ".cdb", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd == -1 || !digest_sha256_fd(fd, digest)) {
-			err_set(err, errno, "what tcprules made of /%s cannot be read", s->source);
-			if (fd != -1)
-				close(fd);
-			return false;
-		}
-		close(fd);
-		digest_hex(digest, sizeof digest, hex);
+	if (strcmp(s->type, "cdb") == 0 || strcmp(s->type, "tcprules") == 0) {
+		snprintf(dump, sizeof dump, "%s.cdb", t->copy);
+		if (!table_rows_cdb(dump, strcmp(s->program, "postalias") == 0, hex))
+			return err_set(err, 0, "what %s made of /%s is no whole cdb", s->program, s->source);
 	} else {
 		const char *show[10] = { "/bin/sh", "-c", "out=$1; shift; exec \"$0\" \"$@\" >\"$out\"", s->program, dump };
 		size_t n = 5;
@@ -171,4 +166,25 @@ work_table(struct work *w, const struct rebuild_step *s, struct err *err)
 	if (t.dir != -1)
 		close(t.dir);
 	return ok;
+}
+
+bool
+work_compare(struct work *w, const struct rebuild_step *s, struct err *err)
+{
+	const struct view view = { .root = w->at[0] == '\0' ? "/" : w->at };
+	char path[VIEW_PATH_MAX], table[VIEW_PATH_MAX + sizeof w->at], want[DIGEST_HEX], hex[DIGEST_HEX], *text;
+	struct table_rows *rows;
+	size_t len;
+	bool ok;
+
+	if (derived_of(s->source, &(size_t){ 0 }, path, sizeof path) == NULL || (text = view_read(&view, s->source, &len, err)) == NULL)
+		return false;
+	rows = table_rows_new(false);
+	ok = qmail_rows(s->program, text, len, table_rows_add, rows);
+	table_rows_end(rows, want);
+	free(text);
+	snprintf(table, sizeof table, "%s/%s", w->at, path);
+	if (!table_rows_cdb(table, false, hex))
+		return err_set(err, 0, "/%s, which %s made of /%s, is no whole cdb", path, s->program, s->source);
+	return (ok && strcmp(want, hex) == 0) || err_set(err, 0, "/%s, which %s made, does not say what /%s says", path, s->program, s->source);
 }

@@ -14,16 +14,20 @@
 #include "configsync/table_rows.h"
 #include "configsync/verify_parts.h"
 
-/* SHA-256 of what a table says. 0; or the exit status of the program, that said why; -1: it was not to be had, as was said. */
+/* SHA-256 of what a table, "type:path", says. 0; or the exit status of the program, that said why; -1: it was not to be had, as was said. */
 static int
 rows_of(struct check *c, const char *program, const char *config, const char *table, char hex[DIGEST_HEX])
 {
-	char dump[sizeof c->work + 16];
+	char dump[VIEW_PATH_MAX + 16];
 	/* the dump of a large table is more than a command's output may be */
 	const char *show[10] = { "/bin/sh", "-c", "out=$1; shift; exec \"$0\" \"$@\" >\"$out\"", program, dump };
 	size_t n = 5;
 	int status;
 
+	if (strncmp(table, "cdb:", 4) == 0) {	/* postmap -s cannot */
+		snprintf(dump, sizeof dump, "%s.cdb", table + 4);
+		return table_rows_cdb(dump, strcmp(program, "postalias") == 0, hex) ? 0 : 1;
+	}
 	snprintf(dump, sizeof dump, "%s/dump", c->work);
 	if (config != NULL) {
 		show[n++] = "-c";
@@ -40,18 +44,11 @@ rows_of(struct check *c, const char *program, const char *config, const char *ta
 	return status;
 }
 
-/* What the table of source says that was made here. */
-static void
-report_rows(struct check *c, const char *source, const char *type, const char hex[DIGEST_HEX])
+void
+check_report_rows(struct check *c, const char *source, const char *type, const char made[DIGEST_HEX], const char used[DIGEST_HEX])
 {
-	spawn_say(c->report, "dump", "%s %s %s", hex, type, source);
-}
-
-/* The one in use may be older than its source, or half made: used is "" then. */
-static void
-compare(struct check *c, const char *source, const char *made, const char *used)
-{
-	if (strcmp(made, used) != 0)
+	spawn_say(c->report, "dump", "%s %s %s", made, type, source);
+	if (used != NULL && strcmp(made, used) != 0)
 		spawn_say(c->report, "old", "%s", source);
 }
 
@@ -110,13 +107,14 @@ check_table(struct check *c, const char *source, const char *type, bool alias, c
 	status = rows_of(c, program, config, table, hex);
 	if (status != 0)
 		return status == -1 ? VALIDITY_UNKNOWN : check_say(c, VALIDITY_UNKNOWN, source, 0, "the table made of /%s could not be dumped: %.200s", source, c->err);
-	report_rows(c, source, type, hex);
-	if (!c->job->in_place || suffix == NULL || !check_has_table(c, source, suffix))
+	if (!c->job->in_place || suffix == NULL || !check_has_table(c, source, suffix)) {
+		check_report_rows(c, source, type, hex, NULL);
 		return VALIDITY_VALID;
+	}
 	snprintf(table, sizeof table, "%s:%s/%s", type, c->view->root, source);
 	if (rows_of(c, program, config, table, used) == -1)	/* one that is being made just now is none */
 		return VALIDITY_UNKNOWN;
-	compare(c, source, hex, used);
+	check_report_rows(c, source, type, hex, used);
 	return VALIDITY_VALID;
 }
 
@@ -229,20 +227,6 @@ refused_rule(struct check *c, const char *source)
 	    "or address:deny", source, number, (int)n, line);
 }
 
-static bool
-digest_of(const char *path, char hex[DIGEST_HEX])
-{
-	uint8_t digest[DIGEST_LEN];
-	FILE *in = fopen(path, "re");
-	bool ok = in != NULL && digest_sha256_fd(fileno(in), digest);
-
-	if (in != NULL)
-		fclose(in);
-	if (ok)
-		digest_hex(digest, sizeof digest, hex);
-	return ok;
-}
-
 static enum validity
 rules_of(struct check *c, const char *source)
 {
@@ -259,15 +243,11 @@ rules_of(struct check *c, const char *source)
 		return check_say(c, VALIDITY_UNKNOWN, source, 0, "tcprules is not installed here, so /%s cannot be judged", source);
 	if (status != 0)
 		return status == -1 ? VALIDITY_UNKNOWN : refused_rule(c, source);
-	/* its own output, since one program writes the same rules the same way */
-	if (!digest_of(cdb, hex))
+	if (!table_rows_cdb(cdb, false, hex))
 		return check_say(c, VALIDITY_UNKNOWN, source, 0, "what tcprules made of /%s could not be read", source);
-	report_rows(c, source, "tcprules", hex);
-	if (c->job->in_place && check_has_table(c, source, ".cdb")) {
-		snprintf(cdb, sizeof cdb, "%s/%s.cdb", c->view->root, source);
-		digest_of(cdb, used);
-		compare(c, source, hex, used);
-	}
+	snprintf(cdb, sizeof cdb, "%s/%s.cdb", c->view->root, source);
+	table_rows_cdb(cdb, false, used);
+	check_report_rows(c, source, "tcprules", hex, c->job->in_place && check_has_table(c, source, ".cdb") ? used : NULL);
 	return VALIDITY_VALID;
 }
 

@@ -4,6 +4,7 @@
 #ifndef CONFIGSYNC_VERIFY_PARTS_H
 #define CONFIGSYNC_VERIFY_PARTS_H
 
+#include "common/digest.h"
 #include "common/spawn.h"
 #include "configsync/verify.h"
 
@@ -54,6 +55,8 @@ enum validity check_command(struct check *);
 enum validity check_table(struct check *, const char *source, const char *type, bool alias, const char *config);
 /* A table that is read as it is: regexp, pcre, cidr, texthash. */
 enum validity check_plain_table(struct check *, const char *source, const char *type, const char *config);
+/* Reports what the table of source says that is to be made; used: what the one in use says ("": it is half made), NULL: there is none to compare. */
+void	check_report_rows(struct check *, const char *source, const char *type, const char made[DIGEST_HEX], const char used[DIGEST_HEX]);
 /* Is there a table made of source here, with this suffix? */
 bool	check_has_table(struct check *, const char *source, const char *suffix);
 

@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "configsync/derived.h"
 #include "configsync/qmail_control.h"
+#include "configsync/qmail_rows.h"
+#include "configsync/table_rows.h"
 #include "configsync/verify_parts.h"
 
 static enum validity
@@ -36,6 +39,29 @@ judge(struct check *c, const struct view_change *change, const char *name)
 	ok = strcmp(name, "users/assign") == 0 ? assign_check(text, len, &fault) : control_check(name, text, len, &fault);
 	free(text);
 	return ok ? VALIDITY_VALID : say_fault(c, change->path, &fault);
+}
+
+/* What the table of it says that the node's own program will make, and the one in use. Nothing where that program is not here: who makes it will say so. */
+static void
+report_table(struct check *c, const char *source)
+{
+	char path[VIEW_PATH_MAX], table[VIEW_PATH_MAX + 512], program[600], made[DIGEST_HEX], used[DIGEST_HEX] = "", *text;
+	const struct derived_row *row = derived_of(source, &(size_t){ 0 }, path, sizeof path);
+	struct table_rows *rows;
+	size_t len;
+	bool ok;
+
+	snprintf(program, sizeof program, "%s/var/qmail/bin/%s", c->view->root, row != NULL ? row->command : "");
+	if (row == NULL || access(program, X_OK) == -1 || (text = view_read(c->view, source, &len, NULL)) == NULL)
+		return;
+	rows = table_rows_new(false);
+	ok = qmail_rows(row->command, text, len, table_rows_add, rows);
+	table_rows_end(rows, made);
+	free(text);
+	snprintf(table, sizeof table, "%s/%s", c->view->root, path);
+	table_rows_cdb(table, false, used);
+	if (ok)
+		check_report_rows(c, source, row->command, made, c->job->in_place && access(table, F_OK) == 0 ? used : NULL);
 }
 
 /* Without it no program runs, whatever the others say. */
@@ -70,6 +96,10 @@ check_qmail(struct check *c)
 			v = judge(c, change, "users/assign");
 		else if (!users && (strchr(name, '/') == NULL || strcmp(name, "users/assign") == 0))
 			v = judge(c, change, name);
+		if (v == VALIDITY_VALID && change->from != NULL)
+			report_table(c, change->path);
+		else if (v == VALIDITY_VALID && derived_of(change->path, &(size_t){ 0 }, source, sizeof source) != NULL)
+			check_note(c, "/%s goes, and the table that was made of it stays in use", change->path);
 	}
 	return v == VALIDITY_VALID && !users ? has_me(c, dir) : v;
 }

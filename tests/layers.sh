@@ -134,7 +134,7 @@ for file in supervisor/fsm.c supervisor/level.c supervisor/beat.c supervisor/bea
     queuesync/rule_table.c queuesync/rules*.c queuesync/check*.c queuesync/by_inode.c \
     configsync/arena.c configsync/pool.c configsync/path_set.c configsync/entry.c configsync/acl.c configsync/manifest.c configsync/manifest_wire.c configsync/bytes.c configsync/wire.c configsync/wire_parse.c configsync/glob.c \
     configsync/scope.c configsync/report.c configsync/diff*.c configsync/set.c configsync/settle.c configsync/derived.c \
-    configsync/qmail_control.c configsync/setup.c configsync/ctl_text.c configsync/core*.c configsync/watch_pending.c configsync/rebuild_plan.c; do
+    configsync/qmail_control.c configsync/qmail_rows.c configsync/cdb.c configsync/setup.c configsync/ctl_text.c configsync/core*.c configsync/watch_pending.c configsync/rebuild_plan.c; do
 	pure "$file"
 done
 

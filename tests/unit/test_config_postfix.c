@@ -175,6 +175,56 @@ START_TEST(the_rows_of_a_table_are_the_same_in_any_format)
 }
 END_TEST
 
+/* postmap -s cannot list a cdb. */
+START_TEST(a_cdb_says_what_another_format_says_and_one_that_is_older_is_told)
+{
+	static const char cdb_cf[] = "compatibility_level = 3.6\nvirtual_alias_maps = cdb:/etc/postfix/virtual\nalias_maps =\n";
+	static char types[2048];
+	char hash[65];
+
+	ck_assert_int_eq(spawn_run(&(struct spawn_cmd){ .argv = (const char *const[]){ "postconf", "-m", NULL } }, 5000, types, sizeof types, NULL, 0, NULL), 0);
+	if (strstr(types, "cdb") == NULL) {
+		printf("skipped: this Postfix has no cdb\n");
+		return;
+	}
+	case_begin();
+	have_postfix();
+	stage("etc/postfix/virtual", "a@mx.test x@mx.test\nb@mx.test y@mx.test\n");
+	valid();
+	memcpy(hash, result.dump[0].digest, sizeof hash);
+	ck_assert(view_remove(CASE_ROOT "/etc/postfix/virtual.db", NULL));
+	stage("etc/postfix/main.cf", cdb_cf);
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].type, "cdb");
+	ck_assert_str_eq(result.dump[0].digest, hash);
+	changes = 0;
+	have("etc/postfix/main.cf", cdb_cf);
+	have("etc/postfix/virtual", "a@mx.test x@mx.test\n");
+	ck_assert_int_eq(box_run("postmap", "cdb:" CASE_ROOT "/etc/postfix/virtual", NULL, NULL, NULL), 0);
+	change_add("etc/postfix/virtual", true)->from = CASE_ROOT "/etc/postfix/virtual";
+	in_place = true;
+	valid();
+	ck_assert(result.dumps == 1 && !result.dump[0].old);
+	have("etc/postfix/virtual", "a@mx.test z@mx.test\n");
+	valid();
+	ck_assert(result.dumps == 1 && result.dump[0].old);
+	changes = 0;
+	in_place = false;
+	have("etc/aliases", "root: admin\n");
+	ck_assert_int_eq(box_run("postalias", "cdb:" CASE_ROOT "/etc/aliases", NULL, NULL, NULL), 0);
+	stage("etc/aliases", "root: other\n");
+	valid();
+	ck_assert_str_eq(result.dump[0].type, "cdb");
+	memcpy(hash, result.dump[0].digest, sizeof hash);
+	ck_assert(view_remove(CASE_ROOT "/etc/aliases.cdb", NULL));
+	ck_assert_int_eq(box_run("postalias", "hash:" CASE_ROOT "/etc/aliases", NULL, NULL, NULL), 0);
+	valid();
+	ck_assert_str_eq(result.dump[0].type, "hash");
+	ck_assert_str_eq(result.dump[0].digest, hash);
+}
+END_TEST
+
 START_TEST(what_only_postfix_check_finds_is_refused)
 {
 	case_begin();
@@ -365,6 +415,7 @@ run(void)
 	tcase_add_test(tc, a_map_that_is_named_has_to_be_there_and_of_a_type_this_node_has);
 	tcase_add_test(tc, a_changed_map_is_made_anew_and_dumped);
 	tcase_add_test(tc, the_rows_of_a_table_are_the_same_in_any_format);
+	tcase_add_test(tc, a_cdb_says_what_another_format_says_and_one_that_is_older_is_told);
 	tcase_add_test(tc, what_only_postfix_check_finds_is_refused);
 	tcase_add_test(tc, a_map_that_is_new_to_main_cf_is_one_to_be_made);
 	tcase_add_test(tc, a_table_in_use_that_is_not_made_of_its_source_is_told);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/spawn.h"
 #include "configsync/rebuild.h"
+#include "tests/unit/cdb_made.h"
 #include "tests/unit/config_box.h"
 
 /* ---------------------------------------------------------------- the plan */
@@ -246,6 +247,54 @@ START_TEST(what_verify_found_is_what_is_made)
 }
 END_TEST
 
+/* A qmail-newu that puts this file in place. */
+static void
+newu_makes(struct config_box *b, const struct cdb_made *c)
+{
+	static const char script[] = "#!/bin/sh\ncd \"${0%/bin/*}/users\" && cp made cdb.tmp && mv cdb.tmp cdb\n";
+	int fd = openat(b->root, "var/qmail/users/made", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ck_assert_int_eq(write(fd, c->at, c->len), (ssize_t)c->len);
+	close(fd);
+	box_write(b, "var/qmail/bin/qmail-newu", script);
+	ck_assert_int_eq(fchmodat(b->root, "var/qmail/bin/qmail-newu", 0755, 0), 0);
+}
+
+START_TEST(what_a_program_of_qmail_put_in_place_has_to_say_what_its_source_says)
+{
+	static const char *const path[] = { "var/qmail/users/assign" };
+	static const struct verify_dump dump = { "var/qmail/users/assign", "qmail-newu", "", false };
+	const struct rebuild_job job = { .path = path, .paths = 1, .dump = &dump, .dumps = 1 };
+	struct cdb_made good = { .len = 0 }, other = { .len = 0 };
+	struct rebuild_result r;
+	struct config_box b;
+
+	box_open(&b, NULL);
+	ck_assert_str_eq(says(&b, "mkdir -p var/qmail/bin var/qmail/users"), "");
+	box_write(&b, "var/qmail/users/assign", "+joe-:joe:1:2:/home/joe:-::\n.\n");
+	cdb_add(&good, "!joe-", 5, "joe\0001\0002\0/home/joe\0-\0", 20);
+	cdb_add(&good, "", 0, "-", 1);
+	cdb_finish(&good);
+	cdb_add(&other, "!joe-", 5, "joe\0001\0002\0/home/joe\0-\0", 20);
+	cdb_add(&other, "", 0, "", 0);		/* no wildcard would be looked for */
+	cdb_finish(&other);
+	newu_makes(&b, &good);
+	r = rebuild(&b, job);
+	ck_assert_msg(r.ok && r.made == 1, "%s", r.why);
+	newu_makes(&b, &other);
+	r = rebuild(&b, job);
+	ck_assert_msg(!r.ok && strstr(r.why, "/var/qmail/users/cdb, which qmail-newu made, does not say what /var/qmail/users/assign says") != NULL, "%s", r.why);
+	other.len--;
+	newu_makes(&b, &other);
+	r = rebuild(&b, job);
+	ck_assert_msg(!r.ok && strstr(r.why, "no whole cdb") != NULL, "%s", r.why);
+	ck_assert_int_eq(unlinkat(b.root, "var/qmail/users/assign", 0), 0);	/* nothing can be made, nothing has failed */
+	r = rebuild(&b, job);
+	ck_assert_msg(r.ok && r.made == 0, "%s", r.why);
+	box_close(&b);
+}
+END_TEST
+
 START_TEST(a_reader_never_meets_a_table_that_is_not_whole)
 {
 	static const struct verify_dump dump = { "etc/aliases", "hash", "", false };
@@ -372,6 +421,7 @@ main(void)
 	tcase_add_test(tc, tables_are_made_with_what_their_sources_say);
 	tcase_add_test(tc, rows_that_were_not_found_valid_and_sources_that_are_wrong_leave_the_old_table);
 	tcase_add_test(tc, what_verify_found_is_what_is_made);
+	tcase_add_test(tc, what_a_program_of_qmail_put_in_place_has_to_say_what_its_source_says);
 	tcase_add_test(tc, a_reader_never_meets_a_table_that_is_not_whole);
 	tcase_add_test(tc, what_a_crash_has_left_is_no_hindrance_and_a_link_leads_nowhere);
 	tcase_add_test(tc, a_service_that_runs_is_told_and_a_command_is_run);

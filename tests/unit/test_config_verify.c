@@ -2,6 +2,12 @@
  * tests/unit/test_config_verify.c - staged sets judged by the programs they are for: Exim where it is unpacked, tcprules; qmail's
  * control files; a tree's own command; and what is said when nobody can judge. Needs root (a box of its own).
  */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/digest.h"
+#include "tests/unit/cdb_made.h"
 #include "tests/unit/config_case.h"
 #include "tests/unit/exim_box.h"
 
@@ -70,6 +76,29 @@ START_TEST(rules_that_tcprules_takes_are_valid_and_dumped)
 }
 END_TEST
 
+START_TEST(rules_that_are_older_than_their_source_are_told)
+{
+	char digest[DIGEST_HEX];
+
+	case_begin();
+	have("etc/tcp.smtp", "127.:allow,RELAYCLIENT=\"\"\n:allow\n");
+	ck_assert_int_eq(box_run("sh", "-c", "cd " CASE_ROOT "/etc && tcprules tcp.smtp.cdb tcp.smtp.tmp <tcp.smtp", NULL, NULL), 0);
+	change_add("etc/tcp.smtp", true)->from = CASE_ROOT "/etc/tcp.smtp";
+	in_place = true;
+	valid();
+	ck_assert(result.dumps == 1 && !result.dump[0].old);
+	memcpy(digest, result.dump[0].digest, sizeof digest);
+	have("etc/tcp.smtp", ":allow\n127.:allow,RELAYCLIENT=\"\"\n");	/* the same, in another order */
+	valid();
+	ck_assert(result.dumps == 1 && !result.dump[0].old);
+	ck_assert_str_eq(result.dump[0].digest, digest);
+	have("etc/tcp.smtp", "127.:allow,RELAYCLIENT=\"x\"\n:allow\n");
+	valid();
+	ck_assert(result.dumps == 1 && result.dump[0].old);
+	ck_assert_str_ne(result.dump[0].digest, digest);
+}
+END_TEST
+
 START_TEST(a_rule_that_tcprules_refuses_is_named_with_its_line)
 {
 	case_begin();
@@ -117,6 +146,52 @@ START_TEST(users_assign_is_judged_by_its_own_syntax)
 END_TEST
 
 /* ---------------------------------------------------------------- Exim */
+
+/* The file that qmail-newu would have made of it, in place. */
+static void
+have_users(const struct cdb_made *c)
+{
+	int fd = open(at_root("var/qmail/users/cdb"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ck_assert_int_eq(write(fd, c->at, c->len), (ssize_t)c->len);
+	close(fd);
+}
+
+START_TEST(the_table_of_users_assign_is_told_and_one_that_is_older)
+{
+	struct cdb_made now = { .len = 0 }, old = { .len = 0 };
+	char digest[DIGEST_HEX];
+
+	cdb_add(&now, "!joe", 5, "joe\0001\0002\0/home/joe\0\0", 19);
+	cdb_add(&now, "", 0, "", 0);
+	cdb_finish(&now);
+	cdb_add(&old, "", 0, "", 0);
+	cdb_finish(&old);
+	case_begin();
+	stage("var/qmail/users/assign", "=Joe:joe:1:2:/home/joe:::\n.\n");
+	valid();
+	ck_assert_uint_eq(result.dumps, 0);		/* no qmail-newu is here, as the one that makes it will say */
+	have("var/qmail/bin/qmail-newu", "#!/bin/false\n");
+	ck_assert_int_eq(chmod(at_root("var/qmail/bin/qmail-newu"), 0755), 0);
+	valid();
+	ck_assert_uint_eq(result.dumps, 1);
+	ck_assert_str_eq(result.dump[0].type, "qmail-newu");
+	memcpy(digest, result.dump[0].digest, sizeof digest);
+	have("var/qmail/users/assign", "=Joe:joe:1:2:/home/joe:::\n.\n");
+	have_users(&now);
+	in_place = true;
+	valid();
+	ck_assert(result.dumps == 1 && !result.dump[0].old);
+	ck_assert_str_eq(result.dump[0].digest, digest);
+	have_users(&old);
+	valid();
+	ck_assert(result.dumps == 1 && result.dump[0].old);
+	now.len--;		/* half made */
+	have_users(&now);
+	valid();
+	ck_assert(result.dumps == 1 && result.dump[0].old);
+}
+END_TEST
 
 START_TEST(a_good_exim_is_valid_with_what_it_includes)
 {
@@ -281,10 +356,12 @@ run(void)
 	tcase_add_test(tc, the_view_is_what_is_in_place_with_what_is_staged_over_it);
 	tcase_add_test(tc, no_link_leads_out_of_the_root);
 	tcase_add_test(tc, rules_that_tcprules_takes_are_valid_and_dumped);
+	tcase_add_test(tc, rules_that_are_older_than_their_source_are_told);
 	tcase_add_test(tc, a_rule_that_tcprules_refuses_is_named_with_its_line);
 	tcase_add_test(tc, control_files_of_qmail_are_valid_together);
 	tcase_add_test(tc, without_rcpthosts_qmail_would_be_an_open_relay);
 	tcase_add_test(tc, users_assign_is_judged_by_its_own_syntax);
+	tcase_add_test(tc, the_table_of_users_assign_is_told_and_one_that_is_older);
 	tcase_add_test(tc, a_good_exim_is_valid_with_what_it_includes);
 	tcase_add_test(tc, a_wrong_line_of_exim_is_named_and_in_what_it_includes_too);
 	tcase_add_test(tc, a_driver_that_exim_has_not_is_refused_and_no_log_of_exim_is_written);
