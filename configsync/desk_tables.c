@@ -41,7 +41,7 @@ struct comparing {
 	struct loop_timer *timer;
 };
 
-/* Sources that somebody asks about; reply: the other node, else it is ours to know. */
+/* Sources of one set that somebody asks about; reply: the other node, else it is ours to know. */
 struct question {
 	struct question	*next;
 	struct set_id	 set;
@@ -373,21 +373,17 @@ checked(void *arg, const struct verify_result *r)
 	desk_work(d);
 }
 
-/* Only what is carried, is still the same, and is of the first one's set. The tree's own command has nothing to do with tables. */
+/* Only what is carried and is still the same. The tree's own command has nothing to do with tables. */
 static void
 find_changes(struct desk *d, struct question *q)
 {
-	struct set_id set;
 	char *at;
 
 	q->change = desk_alloc(q->paths * sizeof *q->change);
+	set_of(&d->setup->sets, q->path[0], &q->set);
+	q->set.validate = NULL;
 	for (size_t i = 0; i < q->paths; i++) {
-		set_of(&d->setup->sets, q->path[i], &set);
-		if (i == 0) {
-			q->set = set;
-			q->set.validate = NULL;
-		}
-		if (!set_same(&q->set, &set) || set.kind == SET_SINGLE || scope_place(d->scope, q->path[i]) != SCOPE_INSIDE)
+		if (q->set.kind == SET_SINGLE || scope_place(d->scope, q->path[i]) != SCOPE_INSIDE)
 			continue;
 		if (asprintf(&at, "%s/%s", d->root_path, q->path[i]) == -1)
 			abort();
@@ -462,12 +458,16 @@ again(void *arg)
 
 /* ---------------------------------------------------------------- from the other node; begin and end */
 
+/* main.cf names the aliases as well, which are a set of their own: a check is of one set. */
 void
 desk_tables_came(struct desk *d, const struct wire_tables *w)
 {
 	struct comparing *following;
+	struct set_id first, set;
 	const char **path;
 	uint8_t (*source)[DIGEST_LEN];
+	bool *asked;
+	size_t n;
 
 	if (!w->ask) {
 		for (struct comparing *c = d->tables->comparing; c != NULL; c = following) {
@@ -478,11 +478,23 @@ desk_tables_came(struct desk *d, const struct wire_tables *w)
 	}
 	path = desk_alloc(w->rows * sizeof *path);
 	source = desk_alloc(w->rows * sizeof *source);
+	asked = desk_alloc(w->rows * sizeof *asked);
 	for (size_t i = 0; i < w->rows; i++) {
-		path[i] = w->row[i].path;
-		memcpy(source[i], w->row[i].source, DIGEST_LEN);
+		if (asked[i])
+			continue;
+		n = 0;
+		set_of(&d->setup->sets, w->row[i].path, &first);
+		for (size_t k = i; k < w->rows; k++) {
+			set_of(&d->setup->sets, w->row[k].path, &set);
+			if (asked[k] || !set_same(&first, &set))
+				continue;
+			asked[k] = true;
+			path[n] = w->row[k].path;
+			memcpy(source[n++], w->row[k].source, DIGEST_LEN);
+		}
+		ask(d, path, (const uint8_t (*)[DIGEST_LEN])source, n, true);
 	}
-	ask(d, path, (const uint8_t (*)[DIGEST_LEN])source, w->rows, true);
+	free(asked);
 	free(path);
 	free(source);
 }
