@@ -62,6 +62,7 @@ is_quiet(void *arg)
 bool
 desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope *scope)
 {
+	bool placing = d->placing != NULL;
 	struct core_options o;
 	struct err err;
 
@@ -69,6 +70,8 @@ desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope 
 	desk_disconnect(d);
 	desk_roll_forget(d, "the configuration is read anew");
 	desk_cancel_all(d);
+	if (placing)
+		sync();		/* what its worker has put in place will be found, and said to the peer */
 	ctl_free(d->ctl);
 	d->ctl = NULL;
 	setup_free(d->setup);

@@ -11,8 +11,9 @@ import os
 import random
 import signal
 import subprocess
+import time
 
-from nodes import PATIENCE, Broken
+from nodes import PATIENCE, Broken, pause
 
 from .play import collector, table
 
@@ -272,3 +273,32 @@ def a_worker_that_is_killed_while_it_puts_many_files_in_place_leaves_nothing_beh
     left = [n for d, s, f in os.walk(p.b.root) for n in s + f if n.startswith('.mailpair-')]
     if left or not p.said:
         raise Broken('left over: %s' % left if left else 'there was no worker to kill')
+
+
+@scenario('k10')
+def a_reload_while_many_files_are_put_in_place_makes_no_conflict_and_leaves_nothing_behind(p):
+    """It ends the worker: what that has put in place is no edit, even where the other node goes on before they meet again."""
+    hit = took = 0
+    for turn in range(2):
+        p.b.stop()
+        new = {'many/%d/%d' % (i % 30, i): b'%d of %d\n' % (i, turn) for i in range(1500)}
+        for rel, data in new.items():
+            p.a.write(rel, data)
+        some = list(new)[::37]
+        p.b.start()
+        end = time.monotonic() + PATIENCE
+        while not any(p.b.read(rel) == new[rel] for rel in some) and time.monotonic() < end:
+            pause(0.0005)
+        p.cable.cut()
+        p.b.process.send_signal(signal.SIGHUP)
+        began = time.monotonic()
+        hit += not all(p.b.read(rel) == new[rel] for rel in some)
+        for rel, data in new.items():
+            p.a.write(rel, data + b'and more\n')
+        p.cable.join()
+        p.in_step('reloaded')
+        took = max(took, time.monotonic() - began)
+    left = [n for d, s, f in os.walk(p.b.root) for n in s + f if n.startswith('.mailpair-')]
+    if left or hit == 0:
+        raise Broken('left over: %s' % left if left else 'no reload came in time')
+    p.said = '%d reloads in the middle, in step after %.1f s at most' % (hit, took)
