@@ -50,6 +50,7 @@ core_new(const struct core_options *o)
 	c->out = arena_new();
 	c->pool = pool_new();
 	c->moment = 1;
+	c->wait_least = CORE_FOREVER;
 	return c;
 }
 
@@ -83,9 +84,7 @@ core_free(struct core *c)
 		version_drop(c, r->v);
 		row_gone(c, r);
 	}
-	for (size_t i = 0; i < c->tree.chunks; i++)
-		free(c->tree.chunk[i]);
-	free(c->tree.chunk);
+	tree_free(&c->tree);
 	for (size_t i = 0; i < sizeof c->word / sizeof c->word[0]; i++) {
 		for (struct word *w = c->word[i], *next; w != NULL; w = next) {
 			next = w->next;
@@ -380,18 +379,29 @@ core_rules(struct core *c, const struct core_options *o, uint64_t now_ms)
 	core_end(c);
 }
 
+static void
+end_waits(struct core *c)
+{
+	if (c->wait_least > c->now_ms)
+		return;
+	c->wait_least = CORE_FOREVER;
+	for (struct row *r = c->open; r != NULL; r = r->ext->next) {
+		if (r->ext->wait_ms > c->now_ms) {
+			row_wait(c, r, r->ext->wait_ms);
+		} else if (r->ext->wait_ms != 0) {
+			r->ext->wait_ms = 0;
+			row_dirty(c, r);
+		}
+	}
+}
+
 void
 core_tick(struct core *c, uint64_t now_ms, uint64_t wall_ms)
 {
 	core_begin(c, now_ms);
 	c->wall_offset = wall_ms - now_ms;
 	core_release_due(c);
-	for (struct row *r = c->open; r != NULL; r = r->ext->next) {
-		if (r->ext->wait_ms != 0 && r->ext->wait_ms <= now_ms) {
-			r->ext->wait_ms = 0;
-			row_dirty(c, r);
-		}
-	}
+	end_waits(c);
 	core_end(c);
 }
 
@@ -404,8 +414,8 @@ core_due(const struct core *c, uint64_t *ret_ms)
 		due = c->report_ms;
 	for (size_t i = 0; i < c->refusals; i++)
 		due = c->refusal[i].until_ms < due ? c->refusal[i].until_ms : due;
-	for (const struct row *r = c->open; r != NULL && c->link == CORE_LINKED; r = r->ext->next)
-		due = r->ext->wait_ms != 0 && r->ext->wait_ms < due ? r->ext->wait_ms : due;
+	if (c->link == CORE_LINKED && c->wait_least < due)
+		due = c->wait_least;
 	if (due == CORE_FOREVER)
 		return false;
 	*ret_ms = due;

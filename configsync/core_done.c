@@ -29,7 +29,7 @@ failed(struct core *c, struct row *r, const char *why)
 	uint64_t wait = CORE_RETRY_MS << 2 * (x->tries < 6 ? x->tries : 6);
 
 	x->tries++;
-	x->wait_ms = c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS);
+	row_wait(c, r, c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS));
 	row_held(c, r, "not-installed", why);
 }
 
@@ -99,7 +99,7 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 		taken(c, r, jr, is);
 		is_taken = true;
 		if (is != NULL && is->type != ENTRY_DIRECTORY && entry_diff(is, jr->to) != 0 && x->st == jr->st)
-			x->wait_ms = CORE_FOREVER;	/* this file system does not keep such a time: once is enough */
+			row_wait(c, r, CORE_FOREVER);	/* this file system does not keep such a time: once is enough */
 	} else if (jr->taken && not_done == NULL && (from_theirs & ~(ENTRY_DIFF_HARD | (flaws ? ENTRY_DIFF_OWNER | ENTRY_DIFF_XATTR : 0u))) == 0) {
 		taken(c, r, jr, is);
 		is_taken = true;

@@ -313,7 +313,7 @@ hold_row(struct core *c, const struct job *j, const char *path, uint64_t until_m
 
 	if (r == NULL || r->ext == NULL || r->ext->job != j->id)
 		return false;
-	r->ext->wait_ms = until_ms;
+	row_wait(c, r, until_ms);
 	r->ext->refused = refused;
 	row_state(c, r, ROW_HELD, CONFLICT_COUNT);
 	return true;

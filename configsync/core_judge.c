@@ -23,11 +23,17 @@ see(struct row_list *l, struct row *r)
 	list_add(l, r);
 }
 
+/* The nearest is enough: from there it goes on. */
 static void
 see_above(struct core *c, struct row_list *l, const char *path)
 {
-	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
-		see(l, tree_find(&c->tree, path, (size_t)(slash - path)));
+	struct row *above = NULL;
+
+	for (size_t len = strlen(path); above == NULL && len > 0; len--) {
+		if (path[len] == '/')
+			above = tree_find(&c->tree, path, len);
+	}
+	see(l, above);
 }
 
 static void
@@ -38,6 +44,25 @@ see_below(struct core *c, struct row_list *l, const char *path)
 
 	while ((r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, path))
 		see(l, r);
+}
+
+/* Those below it that are not in step: of whatever is less, all below it or all that are not in step. */
+static void
+see_open_below(struct core *c, struct row_list *l, const char *path)
+{
+	struct place p = tree_place(&c->tree, path, strlen(path));
+	struct row *r;
+
+	for (size_t n = 0; n < c->opens; n++) {
+		if ((r = tree_next(&c->tree, &p)) == NULL || !entry_path_within(r->path, path))
+			return;
+		if (r->ext != NULL)
+			see(l, r);
+	}
+	for (r = c->open; r != NULL; r = r->ext->next) {
+		if (entry_path_within(r->path, path))
+			see(l, r);
+	}
 }
 
 static bool
@@ -133,14 +158,10 @@ slice_of(struct core *c)
 		see(&l, r);
 		if (all)
 			continue;
-		if (!is_directory(row_m(r)) && !is_directory(row_t(r))) {
+		if (!is_directory(row_m(r)) && !is_directory(row_t(r)))
 			see_below(c, &l, r->path);	/* most often there is nothing */
-			continue;
-		}
-		for (struct row *o = c->open; o != NULL; o = o->ext->next) {
-			if (entry_path_within(o->path, r->path))
-				see(&l, o);
-		}
+		else
+			see_open_below(c, &l, r->path);
 	}
 	c->dirty.len = 0;
 	for (size_t i = 0; i < l.len; i++) {

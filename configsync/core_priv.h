@@ -63,12 +63,14 @@ struct row {
 	struct version	*v;		/* in step, or no link yet: mine, theirs and base. Nothing where there is an ext */
 	struct ext	*ext;
 	uint64_t	 stamp;		/* of the base; 0: there is none */
+	uint32_t	 hash;
 	bool		 seen, dirty, later;	/* in a list that is being made; to be judged again: now, when a job ends */
 	char		 path[];
 };
 
 struct chunk { size_t len; struct row *at[CORE_CHUNK]; };
-struct tree { struct chunk **chunk; size_t chunks, len; };
+/* By path, and by the hash of it: slot[], at least half of it free, slots a power of two. */
+struct tree { struct chunk **chunk; size_t chunks, len; struct row **slot; size_t slots; };
 struct place { size_t chunk, at; };
 
 struct row_list { struct row **at; size_t len, room; };
@@ -166,6 +168,7 @@ struct core {
 	size_t		 theirs_rows;
 	bool		 theirs_cut;
 	uint64_t	 report_ms;		/* when one may be sent again */
+	uint64_t	 wait_least;		/* no row waits for an earlier time, see row_wait() */
 	uint64_t	 log[CORE_LOG];		/* hashes of paths, by moment */
 	uint64_t	 moment, began;	/* began: that of this event */
 	uint64_t	*recent;	/* of the log: what is newer than the reading of this event; sorted */
@@ -194,6 +197,7 @@ struct place tree_place(const struct tree *, const char *path, size_t len);
 struct row *tree_at(const struct tree *, struct place *);	/* NULL at the end; steps over the ends of chunks */
 struct row *tree_next(const struct tree *, struct place *);	/* the one at place, which goes one on */
 void	tree_remove(struct core *, struct row *);
+void	tree_free(struct tree *);				/* not the rows */
 void	list_add(struct row_list *, struct row *);
 void	list_drop(struct row_list *, const struct row *);
 void	list_free(struct row_list *);
@@ -212,6 +216,7 @@ bool	row_differs(const struct row *);			/* in what counts */
 bool	row_is_own(const struct row *);				/* FILE of a FILE@NODE: each node has its own */
 void	row_state(struct core *, struct row *, enum row_state, enum conflict_kind);
 void	row_from(struct core *, struct row *, struct origin *);
+void	row_wait(struct core *, struct row *, uint64_t until_ms);	/* CORE_FOREVER: until something else happens */
 void	row_held(struct core *, struct row *, const char *kind, const char *why);	/* and a problem says so, until it is taken or given up */
 
 struct origin *origin_new(const struct core_origin *);

@@ -1,5 +1,5 @@
 /*
- * configsync/core_rows.c - versions that are shared, and the sorted list of paths. Pure.
+ * configsync/core_rows.c - versions that are shared, and the paths: a sorted list, and by hash. Pure.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -223,14 +223,90 @@ tree_next(const struct tree *t, struct place *p)
 	return r;
 }
 
+/* ---------------------------------------------------------------- by hash */
+
+static uint32_t
+hash_of(const char *path, size_t len)
+{
+	uint64_t hash = len, word = 0;
+
+	for (; len >= sizeof word; path += sizeof word, len -= sizeof word) {
+		memcpy(&word, path, sizeof word);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	word = 0;
+	memcpy(&word, path, len);
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(hash >> 32);
+}
+
+static struct row **
+slot_of(const struct tree *t, uint32_t hash, const char *path, size_t len)
+{
+	size_t i = hash & (t->slots - 1);
+
+	while (t->slot[i] != NULL && (t->slot[i]->hash != hash || strncmp(t->slot[i]->path, path, len) != 0 || t->slot[i]->path[len] != '\0'))
+		i = (i + 1) & (t->slots - 1);
+	return &t->slot[i];
+}
+
+static void
+slot_fill(struct tree *t, struct row *r)
+{
+	size_t i = r->hash & (t->slots - 1);
+
+	while (t->slot[i] != NULL)
+		i = (i + 1) & (t->slots - 1);
+	t->slot[i] = r;
+}
+
+static void
+more_slots(struct tree *t)
+{
+	struct row **old = t->slot;
+	size_t olds = t->slots;
+
+	t->slots = olds == 0 ? 64 : 2 * olds;
+	t->slot = need(calloc(t->slots, sizeof(struct row *)));
+	for (size_t i = 0; i < olds; i++) {
+		if (old[i] != NULL)
+			slot_fill(t, old[i]);
+	}
+	free(old);
+}
+
+/* Those that it stood in the way of are put where they belong. */
+static void
+slot_empty(struct tree *t, const struct row *r)
+{
+	size_t i = (size_t)(slot_of(t, r->hash, r->path, strlen(r->path)) - t->slot);
+
+	t->slot[i] = NULL;
+	for (i = (i + 1) & (t->slots - 1); t->slot[i] != NULL; i = (i + 1) & (t->slots - 1)) {
+		struct row *next = t->slot[i];
+
+		t->slot[i] = NULL;
+		slot_fill(t, next);
+	}
+}
+
 struct row *
 tree_find(const struct tree *t, const char *path, size_t len)
 {
-	struct place p = tree_place(t, path, len);
-	struct row *r = tree_at(t, &p);
-
-	return r != NULL && order(r->path, path, len) == 0 ? r : NULL;
+	return t->slots == 0 ? NULL : *slot_of(t, hash_of(path, len), path, len);
 }
+
+void
+tree_free(struct tree *t)
+{
+	for (size_t i = 0; i < t->chunks; i++)
+		free(t->chunk[i]);
+	free(t->chunk);
+	free(t->slot);
+}
+
+/* ---------------------------------------------------------------- rows come and go */
 
 static void
 chunk_add(struct tree *t, size_t at)
@@ -266,7 +342,9 @@ insert(struct tree *t, struct place p, struct row *r)
 	memmove(k->at + p.at + 1, k->at + p.at, (k->len - p.at) * sizeof *k->at);
 	k->at[p.at] = r;
 	k->len++;
-	t->len++;
+	if (2 * ++t->len > t->slots)
+		more_slots(t);
+	slot_fill(t, r);
 }
 
 static size_t
@@ -287,15 +365,15 @@ struct row *
 tree_get(struct core *c, const char *path)
 {
 	size_t len = strlen(path);
-	struct place p = tree_place(&c->tree, path, len), at = p;
-	struct row *r = tree_at(&c->tree, &at);
+	struct row *r = tree_find(&c->tree, path, len);
 
-	if (r != NULL && order(r->path, path, len) == 0)
+	if (r != NULL)
 		return r;
 	r = pool_take(c->pool, row_size(len));
 	memset(r, 0, sizeof *r);
+	r->hash = hash_of(path, len);
 	memcpy(r->path, path, len + 1);
-	insert(&c->tree, p, r);
+	insert(&c->tree, tree_place(&c->tree, path, len), r);
 	return r;
 }
 
@@ -308,6 +386,7 @@ tree_remove(struct core *c, struct row *r)
 	struct chunk *k;
 
 	tree_at(t, &p);
+	slot_empty(t, r);
 	k = t->chunk[p.chunk];
 	memmove(k->at + p.at, k->at + p.at + 1, (k->len - p.at - 1) * sizeof *k->at);
 	t->len--;

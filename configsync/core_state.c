@@ -188,6 +188,13 @@ row_state(struct core *c, struct row *r, enum row_state state, enum conflict_kin
 }
 
 void
+row_wait(struct core *c, struct row *r, uint64_t until_ms)
+{
+	r->ext->wait_ms = until_ms;
+	c->wait_least = until_ms < c->wait_least ? until_ms : c->wait_least;
+}
+
+void
 row_held(struct core *c, struct row *r, const char *kind, const char *why)
 {
 	row_state(c, r, ROW_HELD, CONFLICT_COUNT);

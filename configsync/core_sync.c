@@ -93,6 +93,19 @@ sayable(struct core *c, const struct row *r)
 	return false;
 }
 
+static bool
+is_file(const struct version *v)
+{
+	return v != NULL && v->type == ENTRY_FILE;
+}
+
+/* What was taken from them is not sent back, nor what is the same but for its mode or owner. */
+static bool
+is_had(const struct ext *x)
+{
+	return is_file(x->m) && is_file(x->t) && digest_equal(x->m->digest, x->t->digest, DIGEST_LEN);
+}
+
 static void
 say(struct core *c, struct row **r, size_t n, bool more)
 {
@@ -101,7 +114,7 @@ say(struct core *c, struct row **r, size_t n, bool more)
 	struct wire_news news = { .serial = ++c->serial, .more = more, .row = row, .rows = n };
 
 	for (size_t i = 0; i < n; i++) {
-		row[i] = (struct wire_news_row){ .path = r[i]->path, .stamp = r[i]->ext->sm,
+		row[i] = (struct wire_news_row){ .path = r[i]->path, .stamp = r[i]->ext->sm, .had = is_had(r[i]->ext),
 			.entry = version_entry(r[i]->ext->m, r[i]->path, arena_take(c->out, sizeof(struct entry))) };
 	}
 	snprintf(news.set, sizeof news.set, "%s", from.name);
@@ -134,9 +147,9 @@ core_flush_news(struct core *c)
 		size_t bytes = 0;
 
 		for (n = 0; i + n < kept && n < WIRE_ROWS_MAX && l.at[i + n]->ext->from == l.at[i]->ext->from; n++) {
-			const struct version *v = l.at[i + n]->ext->m;
+			const struct ext *x = l.at[i + n]->ext;
 
-			bytes += size_of(l.at[i + n]) + (v != NULL && v->type == ENTRY_FILE && v->size <= WIRE_INLINE_MAX ? v->size : 0);
+			bytes += size_of(l.at[i + n]) + (is_file(x->m) && x->m->size <= WIRE_INLINE_MAX && !is_had(x) ? x->m->size : 0);
 			if (n > 0 && bytes > NEWS_MOST)
 				break;
 		}

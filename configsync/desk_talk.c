@@ -102,7 +102,7 @@ send_news(struct desk *d, const struct wire *w)
 	for (size_t i = 0; i < w->news.rows; i++) {
 		const struct entry *e = row[i].entry;
 
-		if (ours && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
+		if (ours && !row[i].had && e != NULL && e->type == ENTRY_FILE && e->size > 0 && e->size <= WIRE_INLINE_MAX && along + e->size <= ALONG_MAX &&
 		    !was_sent(d, e->digest) && (row[i].content = read_small(d, e)) != NULL) {
 			row[i].content_len = (uint32_t)e->size;
 			along += e->size;

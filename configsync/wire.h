@@ -89,6 +89,7 @@ struct wire_news_row {
 	const struct entry *entry;		/* NULL: it is not there */
 	const uint8_t	*content;		/* of a file, whole, where it travels along; else NULL */
 	uint32_t	 content_len;
+	bool		 had;			/* who hears it has the content, by what it said last: it need not travel. Is not said itself */
 };
 struct wire_news {
 	uint64_t	 serial;		/* one more than the last */

@@ -358,6 +358,70 @@ START_TEST(what_comes_after_a_part_that_could_not_be_installed_is_planned_anew)
 }
 END_TEST
 
+/* What the first row of the only news says of its content; c: who says them. */
+static bool
+had_in_news(struct core *c)
+{
+	const struct core_action *a;
+	size_t rows = 0;
+	bool had = false;
+
+	while ((a = core_action_next(c)) != NULL) {
+		if (a->type != CORE_SEND || a->wire.type != WIRE_NEWS)
+			continue;
+		rows += a->wire.news.rows;
+		had = a->wire.news.row[0].had;
+	}
+	ck_assert_uint_eq(rows, 1);
+	return had;
+}
+
+START_TEST(a_content_travels_with_news_only_where_the_other_node_does_not_have_it)
+{
+	struct manifest *m = files(1, 0);
+	struct core *a, *b = beta_with_news(m, &a);
+	size_t changes;
+
+	drain(b, CORE_NEED, NULL);
+	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
+	core_installed(b, asked_for(b, &changes), true, NULL, NULL, m, &somebody, 13, 13);
+	ck_assert(had_in_news(b));		/* it came from there */
+	m->at[0].mode = 0600;
+	core_scan(b, m, core_moment(b), &somebody, 14);
+	ck_assert(had_in_news(b));
+	m->at[0].digest[1] = 1;
+	core_scan(b, m, core_moment(b), &somebody, 15);
+	ck_assert(!had_in_news(b));
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+}
+END_TEST
+
+START_TEST(a_path_is_found_as_long_as_it_is_there_however_many_come_and_go)
+{
+	struct core *c = core_of("alpha", "beta", 1);
+	bool there[300] = { false };
+	uint64_t random = 1;
+	char path[32];
+
+	for (size_t i = 0; i < 3000; i++) {
+		size_t k = (random = random * 6364136223846793005u + 1442695040888963407u) >> 33, which = k % 300;
+		size_t len = (size_t)snprintf(path, sizeof path, "%zu/some-name-%zu", which % 7, which);
+		struct row *r = tree_find(&c->tree, path, len);
+
+		ck_assert(there[which] == (r != NULL) && (r == NULL || strcmp(r->path, path) == 0));
+		ck_assert_ptr_null(tree_find(&c->tree, path, (size_t)(strrchr(path, '-') - path)));
+		if (r == NULL)
+			tree_get(c, path);
+		else
+			tree_remove(c, r);
+		there[which] = r == NULL;
+	}
+	core_free(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -375,6 +439,8 @@ main(void)
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
+	tcase_add_test(tcase, a_content_travels_with_news_only_where_the_other_node_does_not_have_it);
+	tcase_add_test(tcase, a_path_is_found_as_long_as_it_is_there_however_many_come_and_go);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
 }
