@@ -212,6 +212,12 @@ core_status(struct core *c, struct core_status *s)
 	s->theirs = shown(&c->show_theirs, c->theirs, c->theirs_rows);
 }
 
+size_t
+core_apart(const struct core *c)
+{
+	return c->opens;
+}
+
 void
 core_conflicts(const struct core *c, bool (*visit)(void *, const struct core_conflict *), void *arg)
 {

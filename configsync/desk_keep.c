@@ -21,7 +21,7 @@
 #define AFTER_MS 20		/* of quiet, then the store is written ... */
 #define AFTER_MOST_MS 1000	/* ... and without quiet */
 #define BUSY_MS 100		/* while many files are on their way it is looked at again after this ... */
-#define BUSY_MOST_MS 5000	/* ... and written all the same after this */
+#define BUSY_MOST_MS 10000	/* ... and written all the same after this */
 #define REST_MS 1000		/* of quiet, then it is brought to the disk */
 #define REST_MOST_MS 10000	/* without quiet: it is much at once, and the next edit's file waits for the same disk */
 #define AGAIN_MS 1000		/* after an error, doubled ... */
@@ -361,11 +361,18 @@ kept(struct desk *d)
 	loop_timer_at(d->rest_timer, now + REST_MS < d->rest_by_ms ? now + REST_MS : d->rest_by_ms);
 }
 
+/* Many files are on their way, here or there. */
+static bool
+is_under_way(struct desk *d)
+{
+	return d->placing != NULL || d->sending != NULL || desk_wants(d) || (d->linked && core_apart(d->core) > ROWS_AT_ONCE);
+}
+
 /* The store takes as much of the processors and of the disk as the files themselves: it comes after them. */
 static bool
 puts_off(struct desk *d)
 {
-	bool busy = d->keep_after_ms <= AGAIN_MS && d->keeping_rows < ROWS_MAX / 4 && (d->placing != NULL || d->sending != NULL || desk_wants(d));
+	bool busy = d->keep_after_ms <= AGAIN_MS && d->keeping_rows < ROWS_MAX / 4 && is_under_way(d);
 
 	if (!busy || d->busy_by_ms == 0)
 		d->busy_by_ms = busy ? clock_mono_ms() + BUSY_MOST_MS : 0;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "configsync/arena.h"
-#include "configsync/manifest_wire.h"
 
 struct manifest *
 manifest_new(void)
@@ -75,6 +74,17 @@ by_path(const void *left, const void *right)
 	return entry_path_order(((const struct entry *)left)->path, ((const struct entry *)right)->path);
 }
 
+/* Most often it is: what is read or known comes in order. */
+static bool
+is_sorted(const struct manifest *m)
+{
+	for (size_t i = 1; i < m->len; i++) {
+		if (entry_path_order(m->at[i - 1].path, m->at[i].path) > 0)
+			return false;
+	}
+	return true;
+}
+
 /* By inode, then by path: the first of a group is its leader. */
 static int
 by_inode(const void *left, const void *right)
@@ -138,12 +148,11 @@ is_tree(const struct manifest *m, struct err *err)
 bool
 manifest_seal(struct manifest *m, struct err *err)
 {
-	if (m->len > 1)
+	if (!is_sorted(m))
 		qsort(m->at, m->len, sizeof *m->at, by_path);
 	if (!is_tree(m, err))
 		return false;
 	join_hard_links(m);
-	manifest_digest(m, m->digest);
 	return true;
 }
 

@@ -1,6 +1,5 @@
 /*
- * configsync/manifest.h - a tree as sorted entries, with one digest over all of it, and its binary form for the wire and
- * for the store. Pure.
+ * configsync/manifest.h - a tree as sorted entries, and its binary form for the wire and for the store. Pure.
  *
  * A manifest is filled in any order, sealed once, and only read from then on. Everything in it is its own copy.
  */
@@ -17,7 +16,6 @@
 struct manifest {
 	struct entry	*at;			/* sorted by entry_path_order() once sealed */
 	size_t		 len, room;
-	uint8_t		 digest[DIGEST_LEN];	/* of all that is compared; two trees in step have the same one */
 	struct arena	*arena;
 };
 
@@ -28,8 +26,8 @@ void	manifest_free(struct manifest *);	/* NULL is allowed */
 /* A deep copy of the entry at the end; valid until the next call. Its hard is set by manifest_seal() where local.links > 1. */
 struct entry *manifest_add(struct manifest *, const struct entry *);
 /*
- * Sorts, joins names of the same inode (local.dev, local.ino) to groups, and takes the digest. False where it is no tree: a
- * path twice, or something below what is no directory.
+ * Sorts, and joins names of the same inode (local.dev, local.ino) to groups. False where it is no tree: a path twice, or something
+ * below what is no directory.
  */
 bool	manifest_seal(struct manifest *, struct err *);
 /* NULL: there is none. */

@@ -16,47 +16,26 @@
 #define ENTRY_LEAST 45u		/* length of the shortest entry with its length before it: a bound for the count */
 #define FLAG_SPARSE 1u
 
-enum form { FORM_WIRE, FORM_COMPARED };
-
 /* ---------------------------------------------------------------- writing */
 
 static void
-put_owner_id(struct bytes_out *o, const struct entry_owner *owner, enum form form)
+put_xattr(struct bytes_out *o, const struct entry_xattr *x)
 {
-	bytes_put(o, form == FORM_COMPARED && owner->name[0] != '\0' ? 0 : owner->id, 4);
-}
-
-static void
-put_xattr(struct bytes_out *o, const struct entry_xattr *x, enum form form)
-{
-	struct acl_one one;
-	size_t at = 0;
-
 	bytes_put_text(o, x->name);
-	if (form == FORM_WIRE || !acl_is_name(x->name)) {
-		bytes_put_block(o, x->value, x->len, 4);
-		return;
-	}
-	bytes_put(o, x->len, 4);
-	while (at < x->len && acl_next(x->value, x->len, &at, &one)) {
-		bytes_put(o, one.tag, 1);
-		bytes_put(o, one.perm, 1);
-		bytes_put(o, one.name_len != 0 ? 0 : one.id, 4);
-		bytes_put_block(o, one.name, one.name_len, 1);
-	}
+	bytes_put_block(o, x->value, x->len, 4);
 }
 
-static void
-put_entry(struct bytes_out *o, const struct entry *e, enum form form)
+void
+manifest_put_entry(struct bytes_out *o, const struct entry *e)
 {
 	bytes_put(o, e->type, 1);
-	bytes_put(o, form == FORM_WIRE && e->sparse ? FLAG_SPARSE : 0, 1);
+	bytes_put(o, e->sparse ? FLAG_SPARSE : 0, 1);
 	bytes_put(o, e->mode, 2);
 	bytes_put(o, e->size, 8);
 	bytes_put(o, (uint64_t)e->mtime_s, 8);
 	bytes_put(o, e->mtime_ns, 4);
-	put_owner_id(o, &e->user, form);
-	put_owner_id(o, &e->group, form);
+	bytes_put(o, e->user.id, 4);
+	bytes_put(o, e->group.id, 4);
 	bytes_put_text(o, e->path);
 	bytes_put_text(o, e->user.name);
 	bytes_put_text(o, e->group.name);
@@ -68,13 +47,7 @@ put_entry(struct bytes_out *o, const struct entry *e, enum form form)
 	}
 	bytes_put(o, e->xattrs, 2);
 	for (uint32_t i = 0; i < e->xattrs; i++)
-		put_xattr(o, &e->xattr[i], form);
-}
-
-void
-manifest_put_entry(struct bytes_out *o, const struct entry *e)
-{
-	put_entry(o, e, FORM_WIRE);
+		put_xattr(o, &e->xattr[i]);
 }
 
 uint8_t *
@@ -82,7 +55,7 @@ manifest_encode_entry(const struct entry *e, size_t *ret_len)
 {
 	struct bytes_out o = { 0 };
 
-	put_entry(&o, e, FORM_WIRE);
+	manifest_put_entry(&o, e);
 	*ret_len = o.len;
 	return o.at;
 }
@@ -99,28 +72,13 @@ manifest_encode(const struct manifest *m, size_t *ret_len)
 	for (size_t i = 0; i < m->len; i++) {
 		size_t begin = bytes_put_begin(&o);
 
-		put_entry(&o, &m->at[i], FORM_WIRE);
+		manifest_put_entry(&o, &m->at[i]);
 		bytes_put_end(&o, begin);
 	}
 	digest_sha256(o.at, o.len, digest);
 	bytes_put_block(&o, digest, DIGEST_LEN, 0);
 	*ret_len = o.len;
 	return o.at;
-}
-
-void
-manifest_digest(const struct manifest *m, uint8_t ret[DIGEST_LEN])
-{
-	struct digest_stream *stream = digest_stream_new();
-	struct bytes_out o = { 0 };
-
-	for (size_t i = 0; i < m->len; i++) {
-		o.len = 0;
-		put_entry(&o, &m->at[i], FORM_COMPARED);
-		digest_stream_add(stream, o.at, o.len);
-	}
-	free(o.at);
-	digest_stream_end(stream, ret);
 }
 
 /* ---------------------------------------------------------------- reading */

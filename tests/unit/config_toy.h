@@ -11,6 +11,17 @@
 
 #include "configsync/manifest.h"
 
+/* In all that is compared. */
+static inline bool
+toy_same(const struct manifest *a, const struct manifest *b)
+{
+	bool same = a->len == b->len;
+
+	for (size_t i = 0; same && i < a->len; i++)
+		same = strcmp(a->at[i].path, b->at[i].path) == 0 && entry_diff(&a->at[i], &b->at[i]) == 0;
+	return same;
+}
+
 struct toy { uint64_t state; };
 
 static inline unsigned int
