@@ -23,8 +23,8 @@
 #define DEADLINE_MS (3600u * 1000)	/* of a disk that hangs; then the worker is ended, and it is tried again */
 #define NOTES_MAX (32u << 20)		/* bytes; what is never written takes no memory */
 
-/* A file that was put in place: scan_options.placed. */
-struct told_row { uint32_t change; uint16_t mode; bool sparse; struct entry_local local; };
+/* What was put in place, and how it stood there: install_options.placed. */
+struct told_row { uint32_t change, uid, gid, mtime_ns; int64_t mtime_s; uint16_t mode; bool sparse; struct entry_local local; };
 
 /* What a worker has done. Behind the rows its notes: kind (1), path and text, each with a NUL behind it. */
 struct told {
@@ -40,6 +40,7 @@ struct placing {
 	struct spawn	*spawn;		/* NULL: it waits for the one before it */
 	struct told	*told;
 	size_t		 size;
+	bool		 doubt;		/* all was read while it ran: what somebody did meanwhile to what it has put in place is told to nobody again */
 };
 
 /* ---------------------------------------------------------------- the end of each */
@@ -105,16 +106,16 @@ ready_in_worker(void *arg, struct err *err)
 	return intent_hold(((struct desk *)arg)->intent, err);
 }
 
-/* Takes placed and report. */
+/* Takes placed and report. as_left: whoever has changed it since is told of by the watch, so that it need not be read. */
 static void
-answer(struct desk *d, const struct core_job *job, bool done, struct manifest *placed, struct report *report, const char *why)
+answer(struct desk *d, const struct core_job *job, bool done, struct manifest *placed, bool as_left, struct report *report, const char *why)
 {
 	struct core_origin origin = origin_of(d, job);
 	struct manifest *there;
 
 	if (!done)
 		log_warnx("a change of the other node could not be put in place: %s", why);
-	there = desk_read(d, job->looked, job->looks, manifest_seal(placed, NULL) ? placed : NULL);
+	there = desk_read(d, job->looked, job->looks, manifest_seal(placed, NULL) ? placed : NULL, as_left);
 	if (done) {
 		forget_contents(d, job);
 		desk_rebuild(d, job->id, job->change, job->changes);
@@ -144,7 +145,7 @@ at_once(struct desk *d, const struct core_job *job)
 	o.ready = ready;
 	done = prepare(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
 
-	answer(d, job, done, placed, &report, err.text);
+	answer(d, job, done, placed, true, &report, err.text);
 }
 
 /* ---------------------------------------------------------------- in the worker */
@@ -163,9 +164,11 @@ tell(const struct placing *p, const struct manifest *placed, const struct report
 	size_t at = 0;
 
 	for (size_t i = 0; i < placed->len; i++, at++) {	/* in the order of the changes */
-		while (strcmp(p->job.change[at].path, placed->at[i].path) != 0)
+		const struct entry *e = &placed->at[i];
+
+		while (strcmp(p->job.change[at].path, e->path) != 0)
 			at++;
-		told->row[told->rows++] = (struct told_row){ (uint32_t)at, placed->at[i].mode, placed->at[i].sparse, placed->at[i].local };
+		told->row[told->rows++] = (struct told_row){ (uint32_t)at, e->user.id, e->group.id, e->mtime_ns, e->mtime_s, e->mode, e->sparse, e->local };
 	}
 	for (size_t i = 0; i < report->len; i++) {
 		const struct note *n = &report->at[i];
@@ -224,7 +227,12 @@ take_told(const struct placing *p, struct manifest *placed, struct report *repor
 		const struct told_row *row = &told->row[i];
 		struct entry e = *p->job.change[row->change].to;
 
+		e.path = p->job.change[row->change].path;
 		e.hard = NULL;
+		e.user = (struct entry_owner){ names_of(p->d->names, false, row->uid), row->uid };
+		e.group = (struct entry_owner){ names_of(p->d->names, true, row->gid), row->gid };
+		e.mtime_s = row->mtime_s;
+		e.mtime_ns = row->mtime_ns;
 		e.mode = row->mode;
 		e.sparse = row->sparse;
 		e.local = row->local;
@@ -250,11 +258,12 @@ ended(void *arg, const struct spawn_result *r)
 	bool whole = p->told->ended;
 
 	d->placing = p->next;
+	desk_changed_on(d);
 	if (whole)
 		take_told(p, placed, &report);
 	else
 		sync();		/* what it has put in place is said to the peer */
-	answer(d, &p->job, whole && p->told->done, placed, &report,
+	answer(d, &p->job, whole && p->told->done, placed, !p->doubt, &report,
 	    r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
 	placing_free(p);
 	if (!whole)
@@ -312,7 +321,7 @@ desk_install(struct desk *d, const struct core_job *job)
 		return;
 	}
 	if (!prepare(d, job, &err) || !desk_kept_old(d, &err)) {
-		answer(d, job, false, manifest_new(), &report, err.text);
+		answer(d, job, false, manifest_new(), true, &report, err.text);
 		return;
 	}
 	p = placing_new(d, job);
@@ -320,6 +329,39 @@ desk_install(struct desk *d, const struct core_job *job)
 		at = &(*at)->next;
 	*at = p;
 	begin_next(d);
+}
+
+static bool
+will_read(const struct core_job *job, const char *path, bool below)
+{
+	size_t low = 0, high = job->looks;
+
+	while (low < high) {		/* they are sorted */
+		size_t middle = low + (high - low) / 2;
+
+		if (entry_path_order(job->looked[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < job->looks && (below ? entry_path_within(job->looked[low].path, path) : strcmp(job->looked[low].path, path) == 0);
+}
+
+bool
+desk_placing(const struct desk *d, const char *path, bool below)
+{
+	bool is = false;
+
+	for (const struct placing *p = d->placing; p != NULL && !is; p = p->next)
+		is = will_read(&p->job, path, below);
+	return is;
+}
+
+void
+desk_place_doubt(struct desk *d)
+{
+	for (struct placing *p = d->placing; p != NULL; p = p->next)
+		p->doubt = true;
 }
 
 void
@@ -333,4 +375,5 @@ desk_place_forget(struct desk *d)
 			spawn_forget(p->spawn);
 		placing_free(p);
 	}
+	desk_changed_on(d);
 }

@@ -98,7 +98,7 @@ struct desk {
 
 	/* desk_read.c */
 	struct watch		*watch;
-	struct settle		*settle;
+	struct settle		*settle, *held;	/* held: what waits for the end of an installation of it */
 	struct loop_timer	*settle_timer, *full_timer, *watch_timer;
 	char			**below;	/* paths that wait in settle and are meant with all below */
 	size_t			 belows;
@@ -175,10 +175,11 @@ void	desk_unwatch(struct desk *);
 void	desk_scan(struct desk *);
 void	desk_scan_to_meet(struct desk *);	/* what no event has told is to be known when both compare */
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
-/* For core_installed(); NULL: it could not be read. placed: see scan_options. */
-struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed);
+/* For core_installed(); NULL: it could not be read. placed, sealed: see scan_options; as_left: what is in it is not looked at. */
+struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed, bool as_left);
 void	desk_notes(struct desk *, struct report *, bool whole);
 void	desk_changed(struct desk *, const char *path, bool below);	/* it is looked at, when its set has settled */
+void	desk_changed_on(struct desk *);		/* what waited for the end of an installation is looked at */
 
 /* desk_busy.c */
 /*
@@ -211,6 +212,8 @@ void	desk_tables_end(struct desk *);
 bool	desk_digest(const char *path, uint8_t ret[DIGEST_LEN]);	/* of a file, through links */
 /* desk_place.c */
 void	desk_install(struct desk *, const struct core_job *);	/* core_installed() is called, now or later */
+bool	desk_placing(const struct desk *, const char *path, bool below);	/* that, or something below it, is being put in place by a worker */
+void	desk_place_doubt(struct desk *);	/* what is being put in place has to be read afterwards */
 void	desk_place_forget(struct desk *);	/* what is under way is ended where it stands, as by a crash; core_installed() is not called */
 
 /* desk_rebuild.c */

@@ -216,23 +216,54 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 	report_free(&report);
 }
 
+/* Of a file with several names each reading counts them anew. */
+static bool
+is_as_left(const struct manifest *placed, const char *path)
+{
+	const struct entry *e = manifest_find(placed, path);
+
+	return e != NULL && (e->type != ENTRY_FILE || e->local.links == 1);
+}
+
+/* Adds those of placed that were not read. Takes there. */
+static struct manifest *
+with_placed(struct desk *d, struct manifest *there, const struct manifest *placed)
+{
+	size_t read = there->len;
+
+	for (size_t i = 0, at = 0; i < placed->len; i++) {
+		while (at < read && entry_path_order(there->at[at].path, placed->at[i].path) < 0)
+			at++;
+		if ((at == read || strcmp(there->at[at].path, placed->at[i].path) != 0) && is_as_left(placed, placed->at[i].path))
+			manifest_add(there, &placed->at[i]);
+	}
+	if (manifest_seal(there, NULL))
+		return without_derived(d, there);
+	manifest_free(there);		/* something else has taken the place of a directory */
+	return NULL;
+}
+
 struct manifest *
-desk_read(struct desk *d, const struct core_looked *looked, size_t n, const struct manifest *placed)
+desk_read(struct desk *d, const struct core_looked *looked, size_t n, const struct manifest *placed, bool as_left)
 {
 	struct scan_path *look = desk_alloc((n + 1) * sizeof *look);
 	struct scan_slice slice = { 0 };
 	struct report report = { 0 };
 	struct manifest *there;
+	size_t looks = 0;
 
+	as_left = as_left && placed != NULL;
 	for (size_t i = 0; i < n; i++)
-		look[i] = (struct scan_path){ looked[i].path, looked[i].below };
-	read_slice(d, look, n, placed, &slice, &report);
-	there = slice.manifest;
+		if (!as_left || !is_as_left(placed, looked[i].path))
+			look[looks++] = (struct scan_path){ looked[i].path, looked[i].below };
+	if (looks > 0)
+		read_slice(d, look, looks, placed, &slice, &report);
+	there = looks > 0 ? slice.manifest : manifest_new();
 	slice.manifest = NULL;
 	scan_slice_free(&slice);
 	report_free(&report);
 	free(look);
-	return there;
+	return as_left && there != NULL ? with_placed(d, there, placed) : there;
 }
 
 void
@@ -266,6 +297,7 @@ desk_scan(struct desk *d)
 	manifest_free(mine);
 	manifest_free(known);
 	report_free(&report);
+	desk_place_doubt(d);
 	d->scanned_at = clock_mono_ms();
 	loop_timer_in(d->full_timer, FULL_MS);
 }
@@ -317,6 +349,27 @@ arm_settle(struct desk *d)
 		loop_timer_cancel(d->settle_timer);
 }
 
+/* What is being put in place is taken as it was left: what is told of it meanwhile may be somebody's edit, and is looked at after that. */
+static void
+hold(struct desk *d, const char *path, bool below)
+{
+	if (below)
+		below_note(d, path);
+	settle_note(d->held, &d->setup->sets, path, false, clock_mono_ms());
+}
+
+void
+desk_changed_on(struct desk *d)
+{
+	struct settled *s;
+
+	while (d->held != NULL && (s = settle_take(d->held, UINT64_MAX)) != NULL) {
+		for (size_t i = 0; i < s->paths; i++)
+			desk_changed(d, s->path[i], false);
+		settled_free(s);
+	}
+}
+
 /* All that is due in one reading. */
 static void
 look_at_settled(void *arg)
@@ -327,6 +380,7 @@ look_at_settled(void *arg)
 	struct scan_path *look = NULL;
 	size_t sets = 0, n = 0;
 	uint64_t now = clock_mono_ms();
+	bool below;
 
 	while ((s = settle_take(d->settle, now)) != NULL) {
 		taken = realloc(taken, (sets + 1) * sizeof(struct settled *));
@@ -334,8 +388,13 @@ look_at_settled(void *arg)
 		if (taken == NULL || look == NULL)
 			abort();
 		taken[sets++] = s;
-		for (size_t i = 0; i < s->paths; i++)
-			look[n++] = (struct scan_path){ s->path[i], below_take(d, s->path[i]) };
+		for (size_t i = 0; i < s->paths; i++) {
+			below = below_take(d, s->path[i]);
+			if (desk_placing(d, s->path[i], below))
+				hold(d, s->path[i], below);
+			else
+				look[n++] = (struct scan_path){ s->path[i], below };
+		}
 	}
 	if (n > 0)
 		desk_look(d, look, n, &origin);
@@ -435,8 +494,10 @@ desk_watch(struct desk *d)
 		d->full_timer = loop_timer_new(d->loop, full, d);
 		d->watch_timer = loop_timer_new(d->loop, watch_again, d);
 	}
-	if (d->settle == NULL)
+	if (d->settle == NULL) {
 		d->settle = settle_new(d->setup->quiet_ms, d->setup->most_ms);
+		d->held = settle_new(0, 0);
+	}
 	d->watch = watch_start(d->loop, &setup, &calls, d, &err);
 	if (d->watch == NULL) {
 		log_err("the trees cannot be watched: %s", err.text);
@@ -452,11 +513,12 @@ desk_unwatch(struct desk *d)
 		return;		/* it never began */
 	watch_free(d->watch);
 	settle_free(d->settle);
+	settle_free(d->held);
 	loop_timer_cancel(d->settle_timer);
 	loop_timer_cancel(d->watch_timer);
 	while (d->belows > 0)
 		free(d->below[--d->belows]);
 	desk_busy_forget(d);
 	d->watch = NULL;
-	d->settle = NULL;
+	d->settle = d->held = NULL;
 }

@@ -22,8 +22,8 @@ struct wanted { struct wanted *next; uint8_t digest[DIGEST_LEN]; uint64_t size, 
 
 struct wants {
 	struct wanted	*bucket[BUCKETS];
-	uint8_t		(*ask)[DIGEST_LEN];	/* those that are to be asked for, in order; some may be gone */
-	size_t		 asks, room, len;	/* len: in the table */
+	uint8_t		(*ask)[DIGEST_LEN];	/* those that are to be asked for, in order; some may be gone. The first were: asked of them */
+	size_t		 asked, asks, room, len;	/* len: in the table */
 	uint64_t	 coming;		/* bytes */
 };
 
@@ -94,13 +94,19 @@ ask(struct desk *d, struct wanted *w, uint64_t have)
 }
 
 /*
- * While an installation holds the memory of its contents those of the next ones come as far as there is room; else what does not have
- * any goes to the spool.
+ * Small contents come as far as there is room for them in memory. There will be some: when the installation that is under way ends, or the one begins
+ * whose contents are on their way. Where nothing of that is so what has no room goes to the spool, or a set that is larger than the memory would wait for ever.
  */
 static bool
-waits_for_room(struct desk *d, const struct wanted *w)
+makes_room(const struct desk *d)
 {
-	return w->size <= WIRE_INLINE_MAX && d->placing != NULL && !desk_along_room(d, d->wants->coming + w->size);
+	return d->placing != NULL || d->wants->coming > 0;
+}
+
+static bool
+has_room(const struct desk *d, const struct wanted *w)
+{
+	return w->size > WIRE_INLINE_MAX || desk_along_room(d, d->wants->coming + w->size);
 }
 
 static void
@@ -113,39 +119,46 @@ note_asked(struct desk *d, struct wanted *w)
 	d->wants->coming += w->size;
 }
 
-/* In order. What has to wait for room is asked for when an installation has ended. */
+/* The next one to ask for; NULL: there is none, or it waits for room. */
+static struct wanted *
+next_to_ask(struct desk *d, bool patient)
+{
+	struct wants *all = d->wants;
+
+	for (; all->asked < all->asks; all->asked++) {
+		struct wanted *w = *find(d, all->ask[all->asked]);
+
+		if (w != NULL && w->to_ask)
+			return patient && !has_room(d, w) ? NULL : w;
+	}
+	all->asked = all->asks = 0;
+	return NULL;
+}
+
+/* In order. What has to wait for room is asked for when there is some. */
 void
 desk_want_ask(struct desk *d)
 {
+	bool patient = d->wants != NULL && makes_room(d);
 	struct wire_want_row *row;
-	size_t asks = d->wants == NULL ? 0 : d->wants->asks, asked = 0;
-	bool full = false;
+	struct wanted *w;
 
-	if (asks == 0)
+	if (d->wants == NULL || (w = next_to_ask(d, patient)) == NULL)
 		return;
-	row = desk_alloc((asks < WIRE_ROWS_MAX ? asks : WIRE_ROWS_MAX) * sizeof *row);
-	while (asked < asks && !full) {
+	row = desk_alloc(WIRE_ROWS_MAX * sizeof *row);
+	for (; w != NULL; w = next_to_ask(d, patient)) {
 		struct wire wire = { .type = WIRE_WANT, .want = { .row = row } };
 		size_t bytes = 0;
 
-		for (; asked < asks && wire.want.rows < WIRE_ROWS_MAX && bytes < MESSAGE_MOST; asked++) {
-			struct wanted *w = *find(d, d->wants->ask[asked]);
-
-			if (w == NULL || !w->to_ask)
-				continue;
-			if ((full = waits_for_room(d, w)))
-				break;
+		for (; w != NULL && wire.want.rows < WIRE_ROWS_MAX && bytes < MESSAGE_MOST; w = next_to_ask(d, patient)) {
 			note_asked(d, w);
 			row[wire.want.rows] = (struct wire_want_row){ .offset = w->have, .size = w->size, .path = w->path };
 			memcpy(row[wire.want.rows].digest, w->digest, DIGEST_LEN);
 			bytes += wire_want_row_size(&row[wire.want.rows++]);
 		}
-		if (wire.want.rows > 0)
-			desk_send(d, &wire);
+		desk_send(d, &wire);
 	}
 	free(row);
-	d->wants->asks -= asked;
-	memmove(d->wants->ask, d->wants->ask + asked, d->wants->asks * sizeof *d->wants->ask);
 }
 
 static void

@@ -261,16 +261,22 @@ commit_all(struct install *in, struct err *err)
 }
 
 static void
-add_placed(struct manifest *placed, const struct entry *to, const struct stat *st)
+add_placed(struct install *in, size_t i)
 {
-	struct entry e = *to;
+	const struct stat *st = &in->item[i].st;
+	struct entry e = *in->change[i].to;
 
+	e.path = in->change[i].path;
 	e.hard = NULL;
 	e.mode = st->st_mode & 07777;
-	e.sparse = (uint64_t)st->st_blocks * 512 < e.size;
+	e.mtime_s = st->st_mtim.tv_sec;
+	e.mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+	e.user = (struct entry_owner){ names_of(in->o->names, false, st->st_uid), st->st_uid };
+	e.group = (struct entry_owner){ names_of(in->o->names, true, st->st_gid), st->st_gid };
+	e.sparse = e.type == ENTRY_FILE && (uint64_t)st->st_blocks * 512 < e.size;
 	e.local = (struct entry_local){ .dev = st->st_dev, .ino = st->st_ino, .ctime_s = st->st_ctim.tv_sec, .ctime_ns = (uint32_t)st->st_ctim.tv_nsec,
-		.links = (uint32_t)st->st_nlink, .steady = true };
-	manifest_add(placed, &e);
+		.links = (uint32_t)st->st_nlink, .steady = in->item[i].steady };
+	manifest_add(in->o->placed, &e);
 }
 
 bool
@@ -290,7 +296,7 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 		ok = err_set(err, settled.sys, "%s", settled.text);
 	for (size_t i = 0; i < changes; i++) {
 		if (in.item[i].done && in.item[i].plain)
-			add_placed(o->placed, change[i].to, &in.item[i].st);
+			add_placed(&in, i);
 	}
 	if (in.dir != -1)
 		close(in.dir);

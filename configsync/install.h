@@ -40,8 +40,8 @@ struct install_options {
 	bool			 setuid;	/* files may be setuid or setgid */
 	bool			 no_mounts;	/* RESOLVE_NO_XDEV: nothing on another file system than root's */
 	/*
-	 * NULL, or not sealed: gets the files without extended attributes as they stood in their places when they had just been put there, for
-	 * scan_options.placed. Of what somebody was quick to change it gets nothing.
+	 * NULL, or not sealed: gets what is new and has no extended attributes as it stood in its place when it had just been put there, in the order
+	 * of the changes: what a reading would find, and for scan_options.placed. Of what somebody was quick to change it gets nothing.
 	 */
 	struct manifest		*placed;
 	bool			 partial;	/* leave out what is refused, and what needs it; else that refuses all */

@@ -12,6 +12,9 @@
 
 #include "configsync/beneath.h"
 #include "configsync/install_priv.h"
+#include "configsync/scan_entry.h"
+
+static const struct scan_options margins = { .margin_ms = SCAN_MARGIN_MS, .fine_ms = SCAN_FINE_MS };
 
 bool
 install_is(const struct stat *st, const struct entry *was, bool moved)
@@ -77,6 +80,7 @@ place(struct install *in, size_t i, struct err *err)
 	bool ok = false;
 
 	if (in->item[i].in != IN_NONE) {	/* there with the directory that it is in */
+		in->item[i].steady = in->item[i].plain && scan_is_steady(&in->item[i].st, &margins);
 		in->item[i].staged = false;
 		return true;
 	}

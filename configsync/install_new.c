@@ -84,6 +84,7 @@ install_finish_new(struct install *in, struct err *err)
 			return false;
 		if (!install_sync(in, fd))
 			return err_set(err, errno, "directory %s cannot be brought to the disk", c->path);
+		install_left(in, i, fd);
 	}
 	return true;
 }

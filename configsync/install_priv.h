@@ -18,6 +18,7 @@ struct item {
 	bool		 staged;	/* its staging name exists */
 	bool		 done;
 	bool		 plain;		/* without extended attributes, and st is what was staged, or put in place */
+	bool		 steady;	/* of st, as in entry_local */
 	uid_t		 uid;
 	gid_t		 gid;
 	size_t		 in;		/* the change that makes the directory which it is staged in, under its own name; or IN_NONE */
@@ -73,6 +74,7 @@ void	install_find_new(struct install *);		/* install_new.c: which changes come i
 bool	install_finish_new(struct install *, struct err *);
 bool	install_stage(struct install *, size_t i, struct err *);		/* install_stage.c */
 void	install_unstage(struct install *, size_t i);
+void	install_left(struct install *, size_t i, int fd);	/* for install_options.placed */
 /* A file or directory is on the disk with install_sync_staged() at the latest. */
 bool	install_sync(struct install *, int fd);
 bool	install_sync_staged(struct install *, struct err *);

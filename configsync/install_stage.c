@@ -148,6 +148,13 @@ install_sync_staged(struct install *in, struct err *err)
 	return ok;
 }
 
+/* How it was staged. */
+void
+install_left(struct install *in, size_t i, int fd)
+{
+	in->item[i].plain = in->o->placed != NULL && in->change[i].to->xattrs == 0 && flistxattr(fd, NULL, 0) == 0 && fstat(fd, &in->item[i].st) == 0;
+}
+
 static bool
 stage_file(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
@@ -161,7 +168,8 @@ stage_file(struct install *in, size_t i, int dir, const char *name, struct err *
 	ok = fill(in, c, fd, err) && install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
 	if (ok && !install_sync(in, fd))
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
-	in->item[i].plain = ok && in->o->placed != NULL && c->to->xattrs == 0 && flistxattr(fd, NULL, 0) == 0 && fstat(fd, &in->item[i].st) == 0;
+	if (ok)
+		install_left(in, i, fd);
 	close(fd);
 	return ok;
 }
@@ -176,6 +184,16 @@ stage_directory(struct install *in, size_t i, int dir, const char *name, struct 
 	return true;
 }
 
+static void
+link_left(struct install *in, size_t i, int dir, const char *name)
+{
+	char proc[64 + ENTRY_NAME_MAX];
+
+	snprintf(proc, sizeof proc, "/proc/self/fd/%d/%s", dir, name);
+	in->item[i].plain = in->o->placed != NULL && in->change[i].to->xattrs == 0 && llistxattr(proc, NULL, 0) == 0 &&
+	    fstatat(dir, name, &in->item[i].st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static bool
 stage_link(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
@@ -186,7 +204,10 @@ stage_link(struct install *in, size_t i, int dir, const char *name, struct err *
 	if (symlinkat(c->to->target, dir, name) == -1)
 		return err_set(err, errno, "symbolic link %s cannot be made", c->path);
 	in->item[i].staged = true;
-	return install_link_attributes(in, dir, name, &in->item[i], c->to, c->path, err);
+	if (!install_link_attributes(in, dir, name, &in->item[i], c->to, c->path, err))
+		return false;
+	link_left(in, i, dir, name);
+	return true;
 }
 
 /* To the staging name of its leader, or to the leader itself where that stays. */

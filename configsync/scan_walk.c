@@ -34,7 +34,8 @@ reuse_of(struct walk *w, const struct manifest *known, const struct stat *st)
 	const struct entry *k = known == NULL ? NULL : manifest_find(known, w->path);
 	struct entry e;
 
-	if (k == NULL || k->type != ENTRY_FILE || !k->local.steady || !S_ISREG(st->st_mode) || k->local.dev != st->st_dev ||
+	if (k == NULL || k->type != ENTRY_FILE || (known == w->o->placed ? k->mode != (st->st_mode & 07777) : !k->local.steady) ||
+	    !S_ISREG(st->st_mode) || k->local.dev != st->st_dev ||
 	    k->local.ino != st->st_ino || k->size != (uint64_t)st->st_size || k->mtime_s != st->st_mtim.tv_sec ||
 	    k->mtime_ns != (uint32_t)st->st_mtim.tv_nsec || k->local.ctime_s != st->st_ctim.tv_sec ||
 	    k->local.ctime_ns != (uint32_t)st->st_ctim.tv_nsec)

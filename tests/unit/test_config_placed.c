@@ -29,41 +29,91 @@ is_known(struct config_box *b, const struct manifest *placed, unsigned long read
 	manifest_free(is);
 }
 
+#define N 5
+static char text[] = "hello";
+
+struct plan { struct entry e[N]; struct change c[N]; };
+
+/* A directory with a file and a link in it, and both beside it; each is another's variant. */
+static void
+plan(struct plan *p)
+{
+	static const struct { enum entry_type type; enum change_kind kind; const char *path; } of[N] = { { ENTRY_DIRECTORY, CHANGE_DIRECTORY, "t/n" },
+		{ ENTRY_FILE, CHANGE_FILE, "t/n/b" }, { ENTRY_LINK, CHANGE_LINK, "t/n/l" }, { ENTRY_FILE, CHANGE_FILE, "t/a" },
+		{ ENTRY_LINK, CHANGE_LINK, "t/l" } };
+
+	for (int i = 0; i < N; i++) {
+		p->e[i] = (struct entry){ .type = of[i].type, .path = "t/variant", .mode = of[i].type == ENTRY_LINK ? 0777 : 0644, .mtime_s = 1000,
+			.user = { "root", 0 }, .group = { "root", 0 }, .target = of[i].type == ENTRY_LINK ? "there" : NULL };
+		p->c[i] = (struct change){ .kind = of[i].kind, .path = of[i].path, .to = &p->e[i] };
+		if (of[i].type == ENTRY_FILE) {
+			p->e[i].size = strlen(text);
+			digest_sha256(text, strlen(text), p->e[i].digest);
+		}
+	}
+}
+
+static struct manifest *
+install(struct config_box *b, const struct plan *p)
+{
+	struct install_options o = { .scope = b->scope, .names = b->names, .bytes = bytes, .arg = text, .placed = manifest_new() };
+	struct report report = { 0 };
+	struct err err;
+
+	ck_assert_msg(install_apply(b->root, p->c, N, &o, &report, &err), "%s", err.text);
+	for (size_t i = 0; i < o.placed->len; i++)
+		ck_assert_str_eq(o.placed->at[i].path, p->c[i].path);	/* in their order */
+	ck_assert(manifest_seal(o.placed, &err));
+	report_free(&report);
+	return o.placed;
+}
+
 START_TEST(what_was_just_put_in_place_is_known_without_being_read)
 {
 	static const struct timespec same[2] = { { 1000, 0 }, { 1000, 0 } };
-	static char text[] = "hello";
-	struct entry e[3] = { { .type = ENTRY_DIRECTORY, .path = "t/n", .mode = 0755 }, { .type = ENTRY_FILE, .path = "t/n/b" },
-		{ .type = ENTRY_FILE, .path = "t/a" } };
-	struct change c[3] = { { .kind = CHANGE_DIRECTORY }, { .kind = CHANGE_FILE }, { .kind = CHANGE_FILE } };
 	const char *path = _i == 0 ? "t/a" : "t/n/b";	/* one that was renamed, and one that came with its directory */
-	struct report report = { 0 };
+	struct manifest *placed;
 	struct config_box b;
-	struct err err;
-	struct install_options o = { .bytes = bytes, .arg = text, .placed = manifest_new() };
+	struct plan p;
 
 	box_open(&b, NULL);
-	o.scope = b.scope;
-	o.names = b.names;
-	for (int i = 0; i < 3; i++) {
-		e[i].user = e[i].group = (struct entry_owner){ "root", 0 };
-		e[i].mtime_s = 1000;
-		if (e[i].type == ENTRY_FILE) {
-			e[i].size = strlen(text);
-			e[i].mode = 0644;
-			digest_sha256(text, strlen(text), e[i].digest);
-		}
-		c[i].path = e[i].path;
-		c[i].to = &e[i];
-	}
-	ck_assert_msg(install_apply(b.root, c, 3, &o, &report, &err), "%s", err.text);
-	ck_assert(manifest_seal(o.placed, &err));
-	is_known(&b, o.placed, 0);
+	plan(&p);
+	placed = install(&b, &p);
+	is_known(&b, placed, 0);
 	box_write(&b, path, "HELLO");	/* as long as before, and as old */
 	ck_assert_int_eq(utimensat(b.root, path, same, 0), 0);
-	is_known(&b, o.placed, 1);
-	manifest_free(o.placed);
-	report_free(&report);
+	is_known(&b, placed, 1);
+	ck_assert_int_eq(fchmodat(b.root, _i == 0 ? "t/n/b" : "t/a", 0600, 0), 0);	/* the other one, however soon that was */
+	is_known(&b, placed, 2);
+	manifest_free(placed);
+	box_close(&b);
+}
+END_TEST
+
+START_TEST(what_is_told_of_it_is_what_a_reading_finds)
+{
+	struct manifest *placed, *is;
+	struct config_box b;
+	struct plan p;
+
+	box_open(&b, NULL);
+	plan(&p);
+	placed = install(&b, &p);
+	is = box_scan(&b);
+	ck_assert_uint_eq(placed->len, N);
+	for (size_t i = 0; i < placed->len; i++) {
+		const struct entry *e = manifest_find(is, placed->at[i].path);
+
+		ck_assert_ptr_nonnull(e);
+		ck_assert_uint_eq(entry_diff(e, &placed->at[i]), 0);
+		ck_assert_uint_eq(e->local.ino, placed->at[i].local.ino);
+		ck_assert_uint_eq(e->local.links, placed->at[i].local.links);
+		ck_assert_uint_eq(e->sparse, placed->at[i].sparse);
+		ck_assert_uint_eq(e->local.ctime_ns, placed->at[i].local.ctime_ns);
+	}
+	ck_assert(!manifest_find(placed, "t/a")->local.steady);		/* it has just been renamed */
+	manifest_free(placed);
+	manifest_free(is);
 	box_close(&b);
 }
 END_TEST
@@ -75,6 +125,7 @@ main(void)
 	TCase *tc = tcase_create("all");
 
 	tcase_add_loop_test(tc, what_was_just_put_in_place_is_known_without_being_read, 0, 2);
+	tcase_add_test(tc, what_is_told_of_it_is_what_a_reading_finds);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }

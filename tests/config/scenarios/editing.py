@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from nodes import Broken, pause, run
+from nodes import PATIENCE, Broken, pause, run
 
 from .play import collector
 
@@ -188,6 +188,28 @@ def a_burst_of_2000_edits_arrives(p):
     p.in_step('edited')
     shutil.rmtree(p.a.path('burst'))
     p.in_step('removed')
+
+
+@scenario('e17', writers='both')
+def what_is_edited_while_a_worker_puts_many_files_in_place_is_an_edit(p):
+    """Of files that have just come, by another program, before all of them are there."""
+    for i in range(30):
+        os.makedirs(p.a.path('many/%d' % i))
+    p.in_step('directories')
+    p.b.stop()
+    for i in range(3000):
+        p.a.write('many/%d/%d' % (i % 30, i), b'%d\n' % i)
+    p.b.start()
+    edited, at, end = {}, p.b.path('many/0'), time.monotonic() + PATIENCE
+    while len(edited) < 30 and time.monotonic() < end:
+        pause(0.001)
+        for i in os.listdir(at):
+            if i.isdigit() and i not in edited:
+                edited[i] = b'edited %s' % i.encode()
+                p.b.write('many/0/' + i, edited[i])
+    p.said = '%d had come when the last one was edited' % sum(len(f) for d, s, f in os.walk(p.b.path('many')))
+    for i, text in edited.items():
+        p.until('%s is there' % i, lambda n=i, t=text: p.a.read('many/0/' + n) == t)
 
 
 @scenario('e09')
