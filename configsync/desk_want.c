@@ -139,11 +139,14 @@ next_to_ask(struct desk *d, bool patient)
 void
 desk_want_ask(struct desk *d)
 {
-	bool patient = d->wants != NULL && makes_room(d);
 	struct wire_want_row *row;
 	struct wanted *w;
+	bool patient;
 
-	if (d->wants == NULL || (w = next_to_ask(d, patient)) == NULL)
+	if (d->wants == NULL || (w = next_to_ask(d, false)) == NULL)
+		return;
+	patient = has_room(d, w) || makes_room(d);
+	if ((w = next_to_ask(d, patient)) == NULL)
 		return;
 	row = desk_alloc(WIRE_ROWS_MAX * sizeof *row);
 	for (; w != NULL; w = next_to_ask(d, patient)) {
