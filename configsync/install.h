@@ -41,7 +41,7 @@ struct install_options {
 	bool			 no_mounts;	/* RESOLVE_NO_XDEV: nothing on another file system than root's */
 	/*
 	 * NULL, or not sealed: gets what is new and has no extended attributes as it stood in its place when it had just been put there, in the order
-	 * of the changes: what a reading would find, and for scan_options.placed. Of what somebody was quick to change it gets nothing.
+	 * of the changes: what a reading would find, and for scan_options.placed. What somebody was quick to change is in it as it was put there.
 	 */
 	struct manifest		*placed;
 	bool			 partial;	/* leave out what is refused, and what needs it; else that refuses all */

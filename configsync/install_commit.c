@@ -57,16 +57,15 @@ remove_old(struct install *in, int dir, const char *name, const struct change *c
 	return err_set(err, errno, "%s cannot be removed", c->path);
 }
 
-/* A rename is a change of the file; what else is new since it was staged is not ours. */
+/* A rename is a change of the file. Of what somebody was quick to change since then it stays known how it was put there. */
 static void
 look_again(struct item *item, int dir, const char *name)
 {
 	struct stat st, *was = &item->st;
-
-	item->plain = item->plain && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == was->st_dev && st.st_ino == was->st_ino &&
+	bool same = item->plain && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == was->st_dev && st.st_ino == was->st_ino &&
 	    st.st_mode == was->st_mode && st.st_uid == was->st_uid && st.st_gid == was->st_gid && st.st_size == was->st_size &&
 	    st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
-	if (item->plain)
+	if (same)
 		*was = st;
 }
 
