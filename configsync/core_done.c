@@ -90,6 +90,9 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 	bool is_taken = false;
 
 	x->job = 0;
+	if (x->hid)
+		core_again(c, jr->path, true);
+	x->hid = false;
 	if (is == NULL && core_hidden(c, r, false)) {	/* perhaps it is there */
 		core_edited(c, r, NULL);
 		failed(c, r, not_done != NULL ? not_done : "it cannot be read what stands there now");

@@ -224,14 +224,16 @@ core_base(struct core *c, const char *path, const struct entry *e, uint64_t stam
 	r->stamp = stamp;
 }
 
-/* Not what is being installed, which is read anew afterwards, nor what has changed since this reading began. */
+/* Not what is being installed, which is read anew afterwards, nor what has changed since this reading began. What was hidden is read as well then. */
 static bool
-may_take(struct core *c, const char *path, const struct row *r)
+may_take(struct core *c, const char *path, const struct row *r, bool hides)
 {
-	if (r != NULL && core_installing(c, r))
+	if (r != NULL && core_installing(c, r)) {
+		r->ext->hid = r->ext->hid || hides;
 		return false;
+	}
 	if (is_recent(c, path)) {
-		core_again(c, path, false);
+		core_again(c, path, hides);
 		return false;
 	}
 	return true;
@@ -255,7 +257,7 @@ take_gone(struct core *c, const struct core_looked *looked, const struct manifes
 	struct row *r;
 
 	while ((r = tree_next(&c->tree, &p)) != NULL && entry_path_within(r->path, looked->path) && (below || r->path[len] == '\0')) {
-		if (is_there(r) && manifest_find(there, r->path) == NULL && may_take(c, r->path, r))
+		if (is_there(r) && manifest_find(there, r->path) == NULL && may_take(c, r->path, r, false))
 			list_add(gone, r);
 	}
 }
@@ -266,7 +268,7 @@ take_there(struct core *c, const struct manifest *there)
 	for (size_t i = 0; i < there->len; i++) {
 		const struct entry *e = &there->at[i];
 
-		if (may_take(c, e->path, tree_find(&c->tree, e->path, strlen(e->path))))
+		if (may_take(c, e->path, tree_find(&c->tree, e->path, strlen(e->path)), e->type == ENTRY_OTHER))
 			core_edited(c, tree_get(c, e->path), e);
 	}
 }
@@ -351,7 +353,7 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 
 		while (at < mine->len && (order = entry_path_order(mine->at[at].path, r->path)) < 0)
 			at++;
-		if ((at == mine->len || order != 0) && is_there(r) && may_take(c, r->path, r))
+		if ((at == mine->len || order != 0) && is_there(r) && may_take(c, r->path, r, false))
 			list_add(&gone, r);
 	}
 	take_there(c, mine);

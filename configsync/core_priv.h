@@ -57,6 +57,7 @@ struct ext {
 	enum row_state	 state;
 	enum conflict_kind kind;
 	bool		 say, disputed, told, unread;	/* unread: m cannot be, so it is no version; told: there is a problem "not-installed" or "content" */
+	bool		 hid;			/* could not be read while it was being installed, nor what stands in it */
 };
 
 struct row {

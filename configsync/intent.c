@@ -50,7 +50,7 @@ put_zeros(struct intent *in, off_t at, off_t end)
 {
 	size_t len = (size_t)((end < in->room ? end : in->room) - at);
 	uint8_t *zeros = need(calloc(1, len + 1));
-	bool ok = (len == 0 || put(in, zeros, len, at)) && ftruncate(in->fd, in->room) == 0;
+	bool ok = len == 0 || put(in, zeros, len, at);
 
 	free(zeros);
 	return ok;
@@ -103,7 +103,7 @@ make_room(struct intent *in, off_t size, struct err *err)
 		in->len = (off_t)(have - all.left);
 	free(bytes);
 	in->room = in->len < (off_t)ROOM ? (off_t)ROOM : in->len;
-	if (!put_zeros(in, in->len, in->room) || fdatasync(in->fd) == -1)
+	if (!put_zeros(in, in->len, in->room) || ftruncate(in->fd, in->room) == -1 || fdatasync(in->fd) == -1)
 		in->room = 0;
 	in->fresh = 0;
 	return true;
@@ -234,7 +234,7 @@ intent_clear(struct intent *in, struct err *err)
 		return true;
 	in->len = 0;
 	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
-	if (!put_zeros(in, 0, end))
+	if (!put_zeros(in, 0, end) || (end > in->room && ftruncate(in->fd, in->room) == -1))
 		return err_set(err, errno, "config.intent cannot be emptied");
 	return true;
 }

@@ -390,6 +390,16 @@ w_cancel(struct node *n, uint64_t job)
 }
 
 static inline void
+w_look_again(struct node *n, const struct core_looked *looked)
+{
+	int at = w_at(looked->path);
+
+	n->changed |= 1u << at;
+	for (int i = 0; i < W_PATHS && looked->below; i++)
+		n->changed |= w_within(i, at) ? 1u << i : 0;
+}
+
+static inline void
 w_act(struct world *w, struct node *n)
 {
 	const struct core_action *a;
@@ -407,7 +417,7 @@ w_act(struct world *w, struct node *n)
 		case CORE_RESCAN:
 			n->wants_scan = n->wants_scan || a->looks == 0;
 			for (size_t i = 0; i < a->looks; i++)
-				n->changed |= 1u << w_at(a->looked[i].path);
+				w_look_again(n, &a->looked[i]);
 			break;
 		case CORE_CANCEL:
 			w_cancel(n, a->job.id);

@@ -273,7 +273,7 @@ w_take(struct world *w, struct node *n, int path, int state, uint32_t ino, int64
 	law(w, w_may_replace(w, n, path, old, state), "a version was overwritten that was not the base of the new one, without an order", n->name,
 	    w_path[path]);
 	law(w, old < W_FIRST || (n->stored[path] >> old & 1) != 0, "a version was overwritten that is not in the store", n->name, w_path[path]);
-	law(w, !(other->disk.at[path].state == old && other->took[path] == state) || w_variant(n, path) >= 0, "two nodes swapped versions", n->name,
+	law(w, !(other->disk.at[path].state == old && other->took[path] == state) || w_variant(n, path) >= 0 || w_variant(other, path) >= 0, "two nodes swapped versions", n->name,
 	    w_path[path]);
 	n->held[path] |= 1ull << state;
 	n->took[path] = old;

@@ -515,6 +515,57 @@ START_TEST(what_cannot_be_read_after_an_installation_is_not_gone)
 }
 END_TEST
 
+static bool
+asks_below(struct core *c, const char *path)
+{
+	const struct core_action *a;
+	bool asks = false;
+
+	while ((a = core_action_next(c)) != NULL) {
+		for (size_t i = 0; a->type == CORE_RESCAN && i < a->looks; i++)
+			asks = asks || (a->looked[i].below && strcmp(a->looked[i].path, path) == 0);
+	}
+	return asks;
+}
+
+/* What the watch told of files in d is over with a reading that could not see them, whether or not that reading counted. (Seed 91673.) */
+START_TEST(what_a_reading_did_not_see_that_does_not_count_is_read_afterwards)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = in_directory("x"), *other = manifest_new();
+	const struct core_looked d = { "d", false };
+	uint64_t moment, job;
+
+	for (size_t i = 0; i < x->len; i++) {
+		core_base(a, x->at[i].path, &x->at[i], 2);
+		core_base(b, x->at[i].path, &x->at[i], 2);
+	}
+	core_scan(a, x, core_moment(a), &somebody, 1);
+	core_scan(b, x, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	x->at[0].mode = 0700;
+	moment = core_moment(b);
+	if (_i == 0) {			/* d is being installed */
+		core_slice(a, &(struct core_looked){ "d", true }, 1, x, core_moment(a), &somebody, 6);
+		deliver(a, b);
+		job = installation(b);
+		cannot_read(b, "d");
+		core_installed(b, job, true, NULL, NULL, x, &somebody, 7, 7);
+	} else {			/* d was read after that reading had begun */
+		core_slice(b, &(struct core_looked){ "d", true }, 1, x, core_moment(b), &somebody, 6);
+		manifest_add(other, &(struct entry){ .path = "d", .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+		core_slice(b, &d, 1, toy_sealed(other), moment, &somebody, 7);
+	}
+	ck_assert(asks_below(b, "d"));
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(other);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -536,6 +587,7 @@ main(void)
 	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_is_not_gone_on_both);
 	tcase_add_test(tcase, what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there);
 	tcase_add_test(tcase, what_cannot_be_read_after_an_installation_is_not_gone);
+	tcase_add_loop_test(tcase, what_a_reading_did_not_see_that_does_not_count_is_read_afterwards, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
 }
