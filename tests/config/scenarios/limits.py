@@ -1,5 +1,6 @@
 """l: many files, full disks, wrong clocks, accounts that differ."""
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -107,6 +108,45 @@ def with_a_full_state_directory_at_the_sender_edits_still_arrive_and_are_kept_la
     p.a.write('one', b'the last')
     p.in_step('with room again')
     p.until('no problem any more', lambda: not p.a.status().get('problems'), 90)
+
+
+@scenario('l08')
+def versions_that_could_not_be_kept_before_the_end_are_kept_after_the_next_start(p):
+    """Somebody else has both journals locked."""
+    new = {'k/%d' % i: b'%d\n' % i * 300 for i in range(300)}
+    p.a.write('k/one', b'old')
+    p.in_step()
+    locks = [sqlite3.connect(n.state + '/journal.db', isolation_level=None) for n in (p.a, p.b)]
+    for lock in locks:
+        lock.execute('BEGIN IMMEDIATE')
+    for rel, data in new.items():
+        p.a.write(rel, data)
+    p.until('there', lambda: all(p.b.read(rel) == data for rel, data in new.items()))
+    for n in (p.a, p.b):
+        ending = time.monotonic()
+        n.stop()
+        ending = time.monotonic() - ending
+        p.said += '%s%s ended in %.1f s' % (', ' if p.said else '', n.name, ending)
+        if ending > PROMPT:
+            raise Broken('%s took %.1f s to end' % (n.name, ending))
+    for lock in locks:
+        lock.execute('ROLLBACK')
+        lock.close()
+    for n in (p.a, p.b):
+        if all(kept(n, rel) for rel in list(new)[::50]):
+            raise Broken('all was kept on %s before it ended' % n.name)
+    p.a.start()
+    p.b.start()
+    p.in_step('again')
+    for n in (p.a, p.b):
+        for rel, data in list(new.items())[::50]:
+            p.until('%s kept by %s' % (rel, n.name), lambda n=n, rel=rel, data=data: kept(n, rel) == data)
+
+
+def kept(n, rel):
+    """The content of the newest version, out of the store alone."""
+    return subprocess.run([n.pair.build + '/mailpair-config', 'show', '/etc/' + rel, '--conf', n.conf, '--node', n.name],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
 
 
 def fill(path):
