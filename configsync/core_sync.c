@@ -360,8 +360,8 @@ core_order(struct core *c, const char *winner, const char *const *path, size_t p
 	found = l.len;
 	list_free(&l);
 	if (found == 0)
-		return err_set(err, 0, "%s%s the same on both nodes, or each node's own, or being installed just now", paths == 0 ? "everything" : path[0],
-		    paths > 1 ? " and the others are" : " is");
+		return err_set(err, 0, "%s%s%s the same on both nodes, or each node's own, or being installed just now", paths == 0 ? "" : "/",
+		    paths == 0 ? "everything" : path[0], paths > 1 ? " and the others are" : " is");
 	w.order.path = keep_paths(c, path, &paths);
 	w.order.paths = paths;
 	snprintf(w.order.who, sizeof w.order.who, "%s", who);

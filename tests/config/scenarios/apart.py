@@ -64,6 +64,9 @@ def an_edit_on_the_wrong_side_is_a_conflict_until_a_person_says_which_counts(p):
     p.in_step()
     if p.a.read('w') != b'edited on the standby':
         raise Broken('%r' % p.a.read('w'))
+    code, said = p.a.call('resolve', '/etc/w', '--take', 'mx1')     # there is nothing to end any more
+    if code != 3 or '/etc/w is the same on both nodes' not in str(said) or p.b.read('w') != b'edited on the standby':
+        raise Broken('%d: %s' % (code, said))
 
 
 @scenario('a04', writers='both')
