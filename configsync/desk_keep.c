@@ -509,6 +509,7 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 		set_of_origin(d, &origin, &set);
 		ok = store_put(d->store, &set, change, n, err);
 	}
+	d->replaces = some;
 	if (ok && some)
 		store_sync_later(d->store, d->loop, false, synced, d);
 	while (n > 0)
@@ -520,7 +521,9 @@ desk_keep_old(struct desk *d, const struct core_job *job, struct err *err)
 bool
 desk_kept_old(void *arg, struct err *err)
 {
-	return store_sync(((struct desk *)arg)->store, err);
+	struct desk *d = arg;
+
+	return !d->replaces || store_sync(d->store, err);	/* what is new need not wait for the store */
 }
 
 /* ---------------------------------------------------------------- begin */

@@ -1,6 +1,7 @@
 /*
  * configsync/desk_place.c - what the peer changed is put in place. An installation of many files is a worker's: meanwhile the contents of the next one
- * come, and single edits go on. One worker at a time; what it has done stands in memory that both have.
+ * come, and single edits go on. So are small ones that follow quickly on each other: each waits for the disk, and those that come while a worker is at work are the
+ * next one's, all together. One worker at a time; what it has done stands in memory that both have.
  */
 #include "configsync/desk_priv.h"
 
@@ -21,7 +22,11 @@
 
 #define MANY 64u			/* changes that are worth a process */
 #define DEADLINE_MS (3600u * 1000)	/* of a disk that hangs; then the worker is ended, and it is tried again */
-#define NOTES_MAX (32u << 20)		/* bytes; what is never written takes no memory */
+#define ROW 8u				/* small ones in a row are put in place at once, the next ones by a worker: an edit, or a few, are there sooner so */
+#define ROW_MS 10u			/* between two of them */
+#define TOGETHER 8192u			/* changes of several installations in one worker */
+#define NOTES_MAX (32u << 20)		/* bytes of notes, at most ... */
+#define NOTES_EACH 8192u		/* ... and of each change; what is never written takes no memory */
 
 /* What was put in place, and how it stood there: install_options.placed. */
 struct told_row { uint32_t change, uid, gid, mtime_ns; int64_t mtime_s; uint16_t mode; bool sparse; struct entry_local local; };
@@ -29,6 +34,7 @@ struct told_row { uint32_t change, uid, gid, mtime_ns; int64_t mtime_s; uint16_t
 /* What a worker has done. Behind the rows its notes: kind (1), path and text, each with a NUL behind it. */
 struct told {
 	bool		ended, done;
+	char		why[512];
 	size_t		rows, notes, note_bytes;
 	struct told_row	row[];
 };
@@ -37,9 +43,10 @@ struct placing {
 	struct placing	*next;
 	struct desk	*d;
 	struct core_job	 job;		/* what it points to is the core's, until it is answered */
-	struct spawn	*spawn;		/* NULL: it waits for the one before it */
+	bool		 running;	/* else it waits for those before it */
+	struct spawn	*spawn;		/* of the first one that is running */
 	struct told	*told;
-	size_t		 size;
+	size_t		 size, notes_max;	/* bytes */
 	bool		 doubt;		/* all was read while it ran: what somebody did meanwhile to what it has put in place is told to nobody again */
 };
 
@@ -82,13 +89,13 @@ is_on(int root, const char *path, dev_t device)
 	return st.st_dev == device;
 }
 
-/* What is replaced is kept, and what is to be put there is written down. For many files a wait for the disk costs next to nothing. */
+/* What is replaced is kept, and what is to be put there is written down. For a worker a wait for the disk costs next to nothing. */
 static bool
-prepare(struct desk *d, const struct core_job *job, struct err *err)
+prepare(struct desk *d, const struct core_job *job, bool here, struct err *err)
 {
 	struct core_origin origin = origin_of(d, job);
-	bool here = job->changes < MANY;
 
+	here = here && job->changes < MANY;
 	for (size_t i = 0; i < job->changes && here; i++)
 		here = is_on(d->root, job->change[i].path, intent_device(d->intent));
 	return desk_keep_old(d, job, err) && intent_note(d->intent, &origin, job->intent, job->intents, here, err);
@@ -143,38 +150,59 @@ at_once(struct desk *d, const struct core_job *job)
 	bool done;
 
 	o.ready = ready;
-	done = prepare(d, job, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
+	done = prepare(d, job, true, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
 
 	answer(d, job, done, placed, true, &report, err.text);
 }
 
 /* ---------------------------------------------------------------- in the worker */
 
+static bool
+will_read(const struct core_job *job, const char *path, bool below)
+{
+	size_t low = 0, high = job->looks;
+
+	while (low < high) {		/* they are sorted */
+		size_t middle = low + (high - low) / 2;
+
+		if (entry_path_order(job->looked[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < job->looks && (below ? entry_path_within(job->looked[low].path, path) : strcmp(job->looked[low].path, path) == 0);
+}
+
 static char *
 notes_of(const struct placing *p)
 {
-	return (char *)p->told + p->size - NOTES_MAX;
+	return (char *)p->told + p->size - p->notes_max;
 }
 
+/* What came of this one. placed has what was put in place of all that were done together, beginning with *at for this one. */
 static void
-tell(const struct placing *p, const struct manifest *placed, const struct report *report)
+tell(const struct placing *p, const struct manifest *placed, size_t *at, const struct report *report, bool done, const char *why)
 {
+	bool part = report_has(report, NOTE_NOT_DONE, NULL), own = false;
 	struct told *told = p->told;
 	char *note = notes_of(p);
-	size_t at = 0;
 
-	for (size_t i = 0; i < placed->len; i++, at++) {	/* in the order of the changes */
-		const struct entry *e = &placed->at[i];
+	for (size_t i = 0; i < p->job.changes && *at < placed->len; i++) {
+		const struct entry *e = &placed->at[*at];
 
-		while (strcmp(p->job.change[at].path, e->path) != 0)
-			at++;
-		told->row[told->rows++] = (struct told_row){ (uint32_t)at, e->user.id, e->group.id, e->mtime_ns, e->mtime_s, e->mode, e->sparse, e->local };
+		if (strcmp(p->job.change[i].path, e->path) != 0)
+			continue;
+		told->row[told->rows++] = (struct told_row){ (uint32_t)i, e->user.id, e->group.id, e->mtime_ns, e->mtime_s, e->mode, e->sparse, e->local };
+		++*at;
 	}
 	for (size_t i = 0; i < report->len; i++) {
 		const struct note *n = &report->at[i];
 		size_t path = strlen(n->path) + 1, text = strlen(n->text) + 1;
 
-		if (told->note_bytes + 1 + path + text > NOTES_MAX)
+		if (!will_read(&p->job, n->path, false))
+			continue;
+		own = own || n->kind == NOTE_NOT_DONE;
+		if (told->note_bytes + 1 + path + text > p->notes_max)
 			break;		/* what is not told is looked at all the same */
 		note[told->note_bytes] = (char)n->kind;
 		memcpy(note + told->note_bytes + 1, n->path, path);
@@ -182,29 +210,61 @@ tell(const struct placing *p, const struct manifest *placed, const struct report
 		told->note_bytes += 1 + path + text;
 		told->notes++;
 	}
+	told->done = done || (part && !own);
+	snprintf(told->why, sizeof told->why, "%s", done ? "" : why);
+	told->ended = true;
+}
+
+/* These, as one installation; where one of them cannot even be begun, each on its own. */
+static void
+place(const struct placing *first, const struct placing *end, int root)
+{
+	struct manifest *placed = manifest_new();
+	struct install_options o = options(first->d, placed);
+	struct report report = { 0 };
+	size_t changes = 0, at = 0;
+	struct change *change;
+	struct err err;
+	bool done;
+
+	for (const struct placing *p = first; p != end; p = p->next)
+		changes += p->job.changes;
+	change = desk_alloc(changes * sizeof *change);
+	changes = 0;
+	for (const struct placing *p = first; p != end; p = p->next) {
+		memcpy(change + changes, p->job.change, p->job.changes * sizeof *change);
+		changes += p->job.changes;
+	}
+	o.ready = ready_in_worker;
+	done = install_apply(root, change, changes, &o, &report, &err);
+	for (const struct placing *p = first; p != end; p = p->next) {
+		if (!done && first->next != end && !report_has(&report, NOTE_NOT_DONE, NULL))
+			place(p, p->next, root);
+		else
+			tell(p, placed, &at, &report, done, err.text);
+	}
+	manifest_free(placed);
+	report_free(&report);
+	free(change);
 }
 
 static bool
 work(const void *ctx, struct spawn_out *out, struct err *err)
 {
-	const struct placing *p = ctx;
-	struct desk *d = p->d;
-	struct manifest *placed = manifest_new();
-	struct install_options o = options(d, placed);
-	struct report report = { 0 };
+	const struct placing *first = ctx, *end = first;
+	struct desk *d = first->d;
 	int root = open(d->root_path[0] != '\0' ? d->root_path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)out;
 	umask(077);
-	o.ready = ready_in_worker;
 	if (root == -1)
 		return err_set(err, errno, "%s/ cannot be opened", d->root_path);
 	if (!desk_spool_again(d, err) || !intent_again(d->intent, d->conf->state_dir, err))
 		return false;
-	p->told->done = install_apply(root, p->job.change, p->job.changes, &o, &report, err);
-	tell(p, placed, &report);
-	p->told->ended = true;
-	return p->told->done;
+	while (end != NULL && end->running)
+		end = end->next;
+	place(first, end, root);
+	return true;
 }
 
 /* ---------------------------------------------------------------- begin and end of it */
@@ -246,6 +306,19 @@ take_told(const struct placing *p, struct manifest *placed, struct report *repor
 	}
 }
 
+static void
+answer_told(struct placing *p, const char *why)
+{
+	struct manifest *placed = manifest_new();
+	struct report report = { 0 };
+	bool whole = p->told->ended;
+
+	if (whole)
+		take_told(p, placed, &report);
+	answer(p->d, &p->job, whole && p->told->done, placed, !p->doubt, &report, whole ? p->told->why : why);
+	placing_free(p);
+}
+
 static void begin_next(struct desk *);
 
 static void
@@ -253,40 +326,53 @@ ended(void *arg, const struct spawn_result *r)
 {
 	struct placing *p = arg;
 	struct desk *d = p->d;
-	struct manifest *placed = manifest_new();
-	struct report report = { 0 };
-	bool whole = p->told->ended;
+	bool whole = true;
 
-	d->placing = p->next;
-	desk_changed_on(d);
-	if (whole)
-		take_told(p, placed, &report);
-	else
+	for (p = d->placing; p != NULL && p->running; p = p->next)
+		whole = whole && p->told->ended;
+	if (!whole)
 		sync();		/* what it has put in place is said to the peer */
-	answer(d, &p->job, whole && p->told->done, placed, !p->doubt, &report,
-	    r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
-	placing_free(p);
+	while ((p = d->placing) != NULL && p->running) {
+		d->placing = p->next;
+		answer_told(p, r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
+	}
+	desk_changed_on(d);
 	if (!whole)
 		desk_scan(d);	/* it may have left what it had staged */
 	begin_next(d);
 	desk_work(d);
 }
 
+/* All that wait, as far as they are not too many for one. */
 static void
 begin_next(struct desk *d)
 {
-	struct placing *p = d->placing;
+	struct placing *first = d->placing;
+	size_t changes = 0;
 
-	if (p == NULL || p->spawn != NULL)
+	if (first == NULL || first->running)
 		return;
-	p->spawn = spawn_work_alone(d->loop, "installation", work, p, DEADLINE_MS, ended, p);
+	for (struct placing *p = first; p != NULL && (p == first || changes + p->job.changes <= TOGETHER); p = p->next) {
+		p->running = true;
+		changes += p->job.changes;
+	}
+	first->spawn = spawn_work_alone(d->loop, "installation", work, first, DEADLINE_MS, ended, first);
+}
+
+/* Small ones follow on each other. */
+static bool
+in_a_row(struct desk *d)
+{
+	if (clock_mono_ms() - d->row_ms > ROW_MS)
+		d->row = 0;
+	return d->row++ >= ROW;
 }
 
 /* Everything that it takes is here, and can be had by another process. */
 static bool
 is_for_worker(struct desk *d, const struct core_job *job)
 {
-	bool all = job->changes >= MANY;
+	bool all = job->changes >= MANY || in_a_row(d);
 
 	for (size_t i = 0; i < job->changes && all; i++) {
 		const struct change *c = &job->change[i];
@@ -299,9 +385,10 @@ is_for_worker(struct desk *d, const struct core_job *job)
 static struct placing *
 placing_new(struct desk *d, const struct core_job *job)
 {
+	size_t notes = job->changes < NOTES_MAX / NOTES_EACH ? job->changes * NOTES_EACH : NOTES_MAX;
 	struct placing *p = desk_alloc(sizeof *p);
 
-	*p = (struct placing){ .d = d, .job = *job, .size = sizeof *p->told + job->changes * sizeof *p->told->row + NOTES_MAX };
+	*p = (struct placing){ .d = d, .job = *job, .size = sizeof *p->told + job->changes * sizeof *p->told->row + notes, .notes_max = notes };
 	p->told = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p->told == MAP_FAILED)
 		abort();
@@ -318,9 +405,11 @@ desk_install(struct desk *d, const struct core_job *job)
 	names_again(d->names);
 	if (!is_for_worker(d, job)) {
 		at_once(d, job);
+		d->row_ms = clock_mono_ms();
 		return;
 	}
-	if (!prepare(d, job, &err) || !desk_kept_old(d, &err)) {
+	d->row_ms = clock_mono_ms();
+	if (!prepare(d, job, false, &err) || !desk_kept_old(d, &err)) {
 		answer(d, job, false, manifest_new(), true, &report, err.text);
 		return;
 	}
@@ -329,22 +418,6 @@ desk_install(struct desk *d, const struct core_job *job)
 		at = &(*at)->next;
 	*at = p;
 	begin_next(d);
-}
-
-static bool
-will_read(const struct core_job *job, const char *path, bool below)
-{
-	size_t low = 0, high = job->looks;
-
-	while (low < high) {		/* they are sorted */
-		size_t middle = low + (high - low) / 2;
-
-		if (entry_path_order(job->looked[middle].path, path) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < job->looks && (below ? entry_path_within(job->looked[low].path, path) : strcmp(job->looked[low].path, path) == 0);
 }
 
 bool

@@ -113,7 +113,9 @@ struct desk {
 
 	/* desk_take.c, desk_place.c */
 	struct taking		*taking;	/* verifications under way */
-	struct placing		*placing;	/* installations in a worker: the first one, and what waits for it */
+	struct placing		*placing;	/* installations in a worker: those that are running, and what waits for them */
+	unsigned int		 row;		/* installations that followed on each other ... */
+	uint64_t		 row_ms;	/* ... until then */
 	struct tables		*tables;	/* desk_tables.c */
 
 	/* desk_rebuild.c */
@@ -137,6 +139,7 @@ struct desk {
 	uint64_t		 busy_by_ms;	/* it is not put off any longer; 0: it is not */
 	uint64_t		 rest_by_ms;	/* what is in the store is on the disk then; 0: it is */
 	bool			 keep_sync;	/* with the next ones that are put */
+	bool			 replaces;	/* the last job of desk_keep_old(): something that has to be on the disk before */
 	bool			 strange;	/* the store knows of no common version yet */
 
 	/* desk_talk.c */

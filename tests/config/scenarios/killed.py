@@ -263,12 +263,15 @@ def a_worker_that_is_killed_while_it_puts_many_files_in_place_leaves_nothing_beh
     for i in range(3000):
         p.a.write('many/%d/%d' % (i % 30, i), b'%d\n' % i)
     p.b.start()
-    for i in range(3):
-        p.until('a worker', lambda: in_step(p) or p.b.part('worker') is not None)
+    killed, end = 0, time.monotonic() + PATIENCE
+    while killed < 3 and p.b.read('many/29/2999') is None and time.monotonic() < end:
         worker = p.b.part('worker')
         if worker is not None:
             os.kill(worker, signal.SIGKILL)
-            p.said = 'killed %d times' % (i + 1)
+            killed += 1
+            p.said = 'killed %d times' % killed
+            p.until('it is gone', lambda w=worker: p.b.part('worker') != w)
+        pause(0.0005)
     p.in_step('killed')
     left = [n for d, s, f in os.walk(p.b.root) for n in s + f if n.startswith('.mailpair-')]
     if left or not p.said:
