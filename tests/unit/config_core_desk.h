@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_CONFIG_CORE_DESK_H
 #define TESTS_UNIT_CONFIG_CORE_DESK_H
 
-#include "tests/unit/config_core_store.h"
+#include "tests/unit/config_core_read.h"
 
 static inline struct core_origin
 w_origin(const struct world *w, const struct node *n)
@@ -116,72 +116,6 @@ w_deliver(struct world *w, struct node *n)
 }
 
 /* ---------------------------------------------------------------- reading */
-
-static inline uint32_t
-w_all_names(const struct node *n, uint32_t paths)
-{
-	for (int i = 0; i < W_PATHS; i++) {
-		const struct row *r = tree_find(&n->core->tree, w_path[i], strlen(w_path[i]));
-		const struct version *v = r == NULL ? NULL : row_m(r);
-
-		for (int k = 0; k < W_PATHS && (paths >> i & 1) != 0; k++) {
-			const struct row *o = tree_find(&n->core->tree, w_path[k], strlen(w_path[k]));
-			const struct version *u = o == NULL ? NULL : row_m(o);
-
-			if (n->disk.at[i].state >= W_FIRST && n->disk.at[k].state >= W_FIRST && n->disk.at[i].ino == n->disk.at[k].ino)
-				paths |= 1u << k;
-			if (u != NULL && v != NULL && u->links > 1 && u->ino == v->ino)
-				paths |= 1u << k;
-		}
-	}
-	return paths;
-}
-
-/* The core has no directory there, or in one that it stands in. */
-static inline bool
-w_is_new(const struct node *n, int path)
-{
-	for (; path >= 0; path = w_parent(path)) {
-		const struct row *r = tree_find(&n->core->tree, w_path[path], strlen(w_path[path]));
-
-		if (r == NULL || row_m(r) == NULL || row_m(r)->type != ENTRY_DIRECTORY)
-			return true;
-	}
-	return false;
-}
-
-/* As configsync/scan_paths.h promises: what they stand in, all below what was no directory before or is none now, and all names of a file. */
-static inline uint32_t
-w_covered(const struct node *n, uint32_t paths)
-{
-	uint32_t before;
-
-	do {
-		before = paths;
-		paths = w_all_names(n, paths);
-		for (int i = 0; i < W_PATHS; i++) {
-			int p = w_parent(i);
-
-			if ((paths >> i & 1) != 0 && p >= 0)
-				paths |= 1u << p;
-			if (p >= 0 && (paths >> p & 1) != 0 && (!w_is_dir(n->disk.at[p].state) || n->disk.at[p].odd || w_is_new(n, p)))
-				paths |= 1u << i;
-		}
-	} while (paths != before);
-	return paths;
-}
-
-static inline size_t
-w_looked(const struct node *n, uint32_t paths, struct core_looked *ret)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < W_PATHS; i++) {
-		if ((paths >> i & 1) != 0 && w_carried(n, i))
-			ret[len++] = (struct core_looked){ w_path[i], false };
-	}
-	return len;
-}
 
 static inline void
 w_watch(struct world *w, struct node *n)
@@ -507,6 +441,7 @@ w_install(struct world *w, struct node *n, const struct pending *p)
 	struct report report = { 0 };
 	struct core_origin o = w_origin(w, n);
 	struct manifest *m;
+	struct disk left;
 	uint32_t paths = 0;
 	bool done = !n->full, alive = true;
 
@@ -526,11 +461,13 @@ w_install(struct world *w, struct node *n, const struct pending *p)
 		w_crash(w, n);
 		return;
 	}
+	left = n->disk;
 	if (!w->quiet && w_one_in(w, 8))
-		w_edit(w, n);		/* before it is read again */
+		w_edit(w, n);		/* before it is read again, if it is */
 	for (size_t i = 0; i < p->job.looks; i++)
 		paths |= 1u << w_at(p->job.looked[i].path);
-	m = !w->quiet && w_one_in(w, 40) ? NULL : w_read(n, &n->disk, w_covered(n, paths));
+	m = !w->quiet && w_one_in(w, 40) ? NULL :
+	    p->job.id % 2 == 0 ? w_read_rest(n, &left, w_placed(&p->job, &left, &report), paths) : w_read(n, &n->disk, w_covered(n, paths));
 	for (int i = 0; i < W_PATHS && m == NULL; i++)
 		n->took[i] = (paths >> i & 1) != 0 ? -1 : n->took[i];	/* nobody knows what stands there, and it may be known too late */
 	core_installed(n->core, p->job.id, done, &report, done ? NULL : n->full ? "the disk is full" : "something failed", m, &o, w->now, w->now);
