@@ -93,6 +93,20 @@ derived_of(const char *source, size_t *i, char *ret_path, size_t size)
 	return NULL;
 }
 
+const char *
+derived_type(const char *main_cf, const char *source)
+{
+	const struct derived_row *row;
+	char path[4096], name[4096];
+
+	for (size_t i = 0; (row = derived_of(source, &i, path, sizeof path)) != NULL;) {
+		snprintf(name, sizeof name, "%s:/%s", row->type != NULL ? row->type : "", source);
+		if (row->type != NULL && strstr(main_cf, name) != NULL)
+			return row->type;
+	}
+	return NULL;
+}
+
 bool
 derived_scratch(const char *path)
 {

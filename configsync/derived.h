@@ -23,6 +23,8 @@ struct derived_row {
 const struct derived_row *derived_from(const char *path, char *ret_source, size_t size);
 /* What may be made of source, one row after the other, beginning with i = 0: the path, NULL at the end. */
 const struct derived_row *derived_of(const char *source, size_t *i, char *ret_path, size_t size);
+/* The format of the table of source that a text of main.cf names, in the order of what may be made of it; NULL: it names none. */
+const char *derived_type(const char *main_cf, const char *source);
 /* A file that a program leaves beside it while it works, to be ignored. */
 bool	derived_scratch(const char *path);
 

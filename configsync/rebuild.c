@@ -14,7 +14,9 @@
 #include "common/clock.h"
 #include "common/spawn.h"
 #include "configsync/arena.h"
+#include "configsync/derived.h"
 #include "configsync/rebuild_parts.h"
+#include "configsync/view.h"
 
 #define RUNNING_MAX 32
 #define AFTER_MS 1000u		/* the worker ends itself before it is ended, and can say what it was at */
@@ -118,6 +120,36 @@ say_done(struct work *w, const struct rebuild_step *s)
 	}
 }
 
+/*
+ * The aliases and main.cf, which names the format of their table, are two sets: when they come at once, each is checked where the other one is not
+ * there yet, and no table would be made.
+ */
+static void
+add_aliases(struct work *w, struct rebuild_job *job)
+{
+	const struct view view = { .root = w->at[0] == '\0' ? "/" : w->at };
+	struct verify_dump *dump = need(calloc(job->dumps + 2, sizeof *dump));
+	size_t len, n = job->dumps;
+	char *main_cf = view_read(&view, "etc/postfix/main.cf", &len, NULL), table[64];
+	const char *source, *type;
+
+	if (n > 0)
+		memcpy(dump, job->dump, n * sizeof *dump);
+	for (size_t i = 0; main_cf != NULL && (source = rebuild_aliases(w->job, &i)) != NULL;) {
+		if ((type = derived_type(main_cf, source)) == NULL || faccessat(w->root, source, F_OK, 0) == -1)
+			continue;
+		snprintf(table, sizeof table, "%s%s", source, rebuild_suffix(type, 0));
+		if (faccessat(w->root, table, F_OK, 0) == 0)
+			continue;
+		snprintf(dump[n].path, sizeof dump[n].path, "%s", source);
+		snprintf(dump[n].type, sizeof dump[n].type, "%s", type);
+		n++;
+	}
+	free(main_cf);
+	job->dump = dump;
+	job->dumps = n;
+}
+
 /* One that fails does not keep the others back: each is better than none. */
 static bool
 work(const void *ctx, struct spawn_out *report, struct err *err)
@@ -126,6 +158,7 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 	const struct rebuild *r = ctx;
 	struct rebuild_running running[RUNNING_MAX];
 	struct work *w = need(calloc(1, sizeof *w));
+	struct rebuild_job job = *r->job;
 	bool ok = true, cut;
 	size_t n;
 
@@ -135,8 +168,10 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 	snprintf(w->at, sizeof w->at, "%s", strcmp(r->job->root, "/") == 0 ? "" : r->job->root);
 	if ((w->root = open(w->at[0] == '\0' ? "/" : w->at, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return err_set(err, errno, "the root of all trees, %s, cannot be read", w->at);
+	add_aliases(w, &job);
+	w->job = &job;
 	n = work_running(w, running, RUNNING_MAX);
-	n = rebuild_plan(r->job, running, n, step, &cut);
+	n = rebuild_plan(&job, running, n, step, &cut);
 	for (size_t i = 0; i < n; i++) {
 		struct err why = { 0 };
 
@@ -153,6 +188,7 @@ work(const void *ctx, struct spawn_out *report, struct err *err)
 		spawn_say(report, "failed", "more than %d tables and services are concerned: the rest was left as it is", REBUILD_STEPS_MAX);
 		ok = false;
 	}
+	free((void *)(uintptr_t)job.dump);
 	free(w);
 	return ok || err_set(err, 0, "not all tables could be made, or services be told");
 }

@@ -76,6 +76,8 @@ struct rebuild_step {
 	const char		*command;
 };
 
+/* Of the aliases' sources, one after the other, those that are among the changes, or are concerned as main.cf is; NULL at the end. */
+const char *rebuild_aliases(const struct rebuild_job *, size_t *i);
 /* Do the changes concern this service? Whether it runs has to be known only then. */
 bool	rebuild_concerns(const struct rebuild_job *, enum rebuild_service);
 /* Is there anything that might have to be done? Of most files there is not. */

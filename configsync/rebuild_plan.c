@@ -207,10 +207,25 @@ add_reload(struct plan *p, const struct rebuild_job *job, const struct rebuild_r
 	}
 }
 
+const char *
+rebuild_aliases(const struct rebuild_job *job, size_t *i)
+{
+	static const char *const source[] = { "etc/aliases", "etc/mail/aliases" };
+
+	while (*i < LENGTH(source)) {
+		const char *at = source[(*i)++];
+
+		for (size_t k = 0; k < job->paths && !is_source(job, at); k++)
+			if (strcmp(job->path[k], at) == 0 || strcmp(job->path[k], "etc/postfix/main.cf") == 0)
+				return at;
+	}
+	return NULL;
+}
+
 bool
 rebuild_needed(const struct rebuild_job *job)
 {
-	bool needed = job->dumps > 0;
+	bool needed = job->dumps > 0 || rebuild_aliases(job, &(size_t){ 0 }) != NULL;
 
 	for (size_t i = 0; i < job->paths && !needed; i++)
 		needed = program_of(job->path[i], &(size_t){ 0 }) != NULL || own_reload(job, job->path[i]) != NULL;

@@ -157,18 +157,10 @@ aliases_by_us(struct check *c, const char *source)
 static const char *
 type_named(const struct check *c, const char *source)
 {
-	const struct derived_row *row;
-	char path[VIEW_PATH_MAX], name[VIEW_PATH_MAX + 16], *text;
-	const char *type = NULL;
-	size_t len, at = 0;
+	size_t len;
+	char *text = view_read(c->view, "etc/postfix/main.cf", &len, NULL);
+	const char *type = text == NULL ? NULL : derived_type(text, source);
 
-	if ((text = view_read(c->view, "etc/postfix/main.cf", &len, NULL)) == NULL)
-		return NULL;
-	while (type == NULL && (row = derived_of(source, &at, path, sizeof path)) != NULL) {
-		snprintf(name, sizeof name, "%s:/%s", row->type, source);
-		if (strstr(text, name) != NULL)
-			type = row->type;
-	}
 	free(text);
 	return type;
 }

@@ -138,7 +138,7 @@ is_there(const struct config_box *b, const char *path)
 
 START_TEST(what_is_no_source_and_concerns_nobody_needs_no_process)
 {
-	static const char *const none[] = { "etc/hosts", "etc/cron.cluster", "var/qmail/control/me", "etc/aliases" }, *const cert[] = { "etc/hosts", "etc/ssl/mx.pem" };
+	static const char *const none[] = { "etc/hosts", "etc/cron.cluster", "var/qmail/control/me", "etc/mailname" }, *const cert[] = { "etc/hosts", "etc/ssl/mx.pem" };
 	static const struct setup_tree tree = { .path = "/etc", .reload = "true" };
 	struct rebuild_job job = { .path = none, .paths = 4 };
 
@@ -174,6 +174,36 @@ START_TEST(tables_are_made_with_what_their_sources_say)
 	ck_assert_ptr_nonnull(strstr(says(&b, "TCPREMOTEIP=127.0.0.1 tcprulescheck etc/tcp.smtp.cdb"), "RELAYCLIENT"));
 	ck_assert(fstatat(b.root, "etc/postfix/virtual2.db", &st, 0) == 0 && st.st_uid == 8 && st.st_gid == 8 && (st.st_mode & 07777) == 0640);
 	ck_assert_str_eq(says(&b, "find . -name '.mailpair*'"), "");
+	box_close(&b);
+}
+END_TEST
+
+/* The aliases were checked where main.cf was not there yet, and the other way round: both come at once to a new node. */
+START_TEST(the_table_of_aliases_that_main_cf_names_is_made_whichever_came_first)
+{
+	static const char *const source[] = { "etc/aliases" }, *const main_cf[] = { "etc/postfix/main.cf" }, *const other[] = { "etc/postfix/master.cf" };
+	struct rebuild_result r;
+	struct config_box b;
+
+	box_postfix(&b);
+	box_write(&b, "etc/aliases", "root: someone\n");
+	ck_assert(rebuild_needed(&(struct rebuild_job){ .path = source, .paths = 1 }));
+	r = rebuild(&b, (struct rebuild_job){ .path = source, .paths = 1 });
+	ck_assert_msg(r.ok && r.made == 0 && !is_there(&b, "etc/aliases.db"), "%s", r.why);		/* no format is named */
+	box_write(&b, "etc/postfix/main.cf", "compatibility_level = 3.6\nalias_maps = hash:/etc/aliases\n");
+	for (int i = 0; i < 2; i++) {
+		r = rebuild(&b, (struct rebuild_job){ .path = i == 0 ? source : main_cf, .paths = 1 });
+		ck_assert_msg(r.ok && r.made == 1, "%s", r.why);
+		ck_assert_str_eq(says(&b, "postalias -c etc/postfix -q root hash:etc/aliases"), "someone\n");
+		r = rebuild(&b, (struct rebuild_job){ .path = i == 0 ? source : main_cf, .paths = 1 });
+		ck_assert_msg(r.ok && r.made == 0, "%s", r.why);		/* what is there was judged by the check */
+		ck_assert_int_eq(unlinkat(b.root, "etc/aliases.db", 0), 0);
+	}
+	r = rebuild(&b, (struct rebuild_job){ .path = other, .paths = 1 });
+	ck_assert_msg(r.ok && r.made == 0, "%s", r.why);
+	ck_assert_int_eq(unlinkat(b.root, "etc/aliases", 0), 0);
+	r = rebuild(&b, (struct rebuild_job){ .path = main_cf, .paths = 1 });
+	ck_assert_msg(r.ok && r.made == 0, "%s", r.why);
 	box_close(&b);
 }
 END_TEST
@@ -419,6 +449,7 @@ main(void)
 	tcase_add_test(tc, a_trees_own_command_takes_the_place_of_ours_where_its_service_runs);
 	tcase_add_test(tc, what_is_no_source_and_concerns_nobody_needs_no_process);
 	tcase_add_test(tc, tables_are_made_with_what_their_sources_say);
+	tcase_add_test(tc, the_table_of_aliases_that_main_cf_names_is_made_whichever_came_first);
 	tcase_add_test(tc, rows_that_were_not_found_valid_and_sources_that_are_wrong_leave_the_old_table);
 	tcase_add_test(tc, what_verify_found_is_what_is_made);
 	tcase_add_test(tc, what_a_program_of_qmail_put_in_place_has_to_say_what_its_source_says);
