@@ -233,6 +233,7 @@ intent_clear(struct intent *in, struct err *err)
 	if (in->len == 0)
 		return true;
 	in->len = 0;
+	in->wait = false;	/* what a worker has waited for, the other process does not know */
 	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
 	if (!put_zeros(in, 0, end) || (end > in->room && ftruncate(in->fd, in->room) == -1))
 		return err_set(err, errno, "config.intent cannot be emptied");
