@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/need.h"
+
 #define BUCKETS 8192u
 #define BYTES_MAX (49u << 20)	/* of two installations, each with the file that goes beyond: see core_limits */
 
@@ -39,10 +41,10 @@ desk_along_add(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *
 	digest_sha256(bytes, len, is);
 	if (*at != NULL || d->along->bytes + len > BYTES_MAX || memcmp(is, digest, DIGEST_LEN) != 0)
 		return;
-	one = desk_alloc(sizeof *one + len);
+	one = need(malloc(sizeof *one + len));		/* not zeroed, as all of it is written */
+	*one = (struct along){ .len = len };
 	memcpy(one->digest, digest, DIGEST_LEN);
 	memcpy(one->bytes, bytes, len);
-	one->len = len;
 	*at = one;
 	d->along->bytes += len;
 }
