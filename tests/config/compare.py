@@ -1,6 +1,8 @@
 """What is the same in two trees, by Python and not by our own code."""
 import os
 import stat
+import struct
+import subprocess
 
 
 def rows(root, top=b't', directory_times=True):
@@ -33,3 +35,21 @@ def difference(want, got):
     if not differs:
         return None
     return '%d differ, %r is %.300r, not %.300r' % (len(differs), differs[0], got.get(differs[0]), want.get(differs[0]))
+
+
+def table(path):
+    """Sorted rows of a .db, by Postfix's own dump, or of a .cdb; without those that name the run and the host. None: there is none."""
+    if not os.path.exists(path):
+        return None
+    if path.endswith(b'.db'):
+        out = subprocess.run([b'postmap', b'-s', b'hash:' + path[:-3]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        found = [line.split(b'\t', 1) for line in out.splitlines()]
+    else:
+        with open(path, 'rb') as f:
+            data = f.read()
+        found, at, end = [], 2048, struct.unpack('<I', data[:4])[0]
+        while at < end:
+            key, value = struct.unpack('<II', data[at:at + 8])
+            found.append([data[at + 8:at + 8 + key], data[at + 8 + key:at + 8 + key + value]])
+            at += 8 + key + value
+    return sorted(row for row in found if row[0] != b'@' and not row[0].startswith(b'YP_'))

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from compare import difference, rows
+from compare import difference, rows, table
 
 PATIENCE = 30
 TREE = b'etc'
@@ -240,6 +240,12 @@ class Pair:
             return difference(self.a.rows(), self.b.rows()) is None
         except FileNotFoundError:       # while it was looked at
             return False
+
+    def tables_same(self):
+        """Those that both nodes have, which each has made itself."""
+        own = [p for p in rows(os.fsencode(self.a.root), TREE) if p.endswith((b'.db', b'.cdb')) and self.own(p)]
+        both = [[table(os.fsencode(n.root) + b'/' + p) for n in (self.a, self.b)] for p in own]
+        return all(a == b for a, b in both if a is not None and b is not None)
 
     def in_step(self, what='', patience=PATIENCE):
         """The program says so, and it is true."""

@@ -278,7 +278,7 @@ def newaliases(n):
     """The node's etc is /etc for it, but for accounts and libraries."""
     run('unshare', '--mount', 'sh', '-ec',
         'mkdir "$2/upper" "$2/work"; mount -t tmpfs aside "$2/upper"; cp -a /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache "$2/upper"\n'
-        'cp -a "$1/postfix" "$2/upper"; touch "$2/upper/aliases"; mount --bind "$1/aliases" "$2/upper/aliases"; mount --bind "$2/upper" /etc\n'
+        'cp -a "$1/postfix" "$2/upper"; touch "$2/upper/aliases"; mount --bind "$1/aliases" "$2/upper/aliases"; mount --rbind "$2/upper" /etc\n'
         'newaliases; cp /etc/aliases.db "$1/aliases.db.new"; mv "$1/aliases.db.new" "$1/aliases.db"', 'sh', n.path(''), tempfile.mkdtemp(dir=n.pair.dir))
 
 
