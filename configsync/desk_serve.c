@@ -92,12 +92,12 @@ open_elsewhere(struct desk *d, const struct wire_want_row *want)
 	return fd;
 }
 
-/* All of it, if it is what it should be. Takes fd. */
+/* All of it, if it is what it should be. What stands behind it is no matter. Takes fd. */
 static bool
 read_whole(int fd, const uint8_t digest[DIGEST_LEN], uint32_t size, uint8_t *to)
 {
-	uint8_t is[DIGEST_LEN], more;
-	bool ok = fd != -1 && pread(fd, to, size, 0) == (ssize_t)size && pread(fd, &more, 1, size) == 0;
+	uint8_t is[DIGEST_LEN];
+	bool ok = fd != -1 && pread(fd, to, size, 0) == (ssize_t)size;
 
 	if (fd != -1)
 		close(fd);

@@ -23,14 +23,12 @@ library_match(const char *pattern, size_t pattern_len, const char *name, size_t 
 	return fnmatch(p, n, 0) == 0;
 }
 
-/* Each path is compared with all patterns, so it is to be quick where there is no set of bytes and nothing escaped. */
+/* Where there is no set of bytes and nothing escaped. */
 static bool
-component_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
+plain_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
 {
 	size_t p = 0, n = 0, star = SIZE_MAX, from = 0;
 
-	if (memchr(pattern, '[', pattern_len) != NULL || memchr(pattern, '\\', pattern_len) != NULL)
-		return library_match(pattern, pattern_len, name, name_len);
 	while (n < name_len) {
 		if (p < pattern_len && pattern[p] == '*') {
 			star = p++;
@@ -48,6 +46,14 @@ component_match(const char *pattern, size_t pattern_len, const char *name, size_
 	while (p < pattern_len && pattern[p] == '*')
 		p++;
 	return p == pattern_len;
+}
+
+static bool
+component_match(const char *pattern, size_t pattern_len, const char *name, size_t name_len)
+{
+	if (memchr(pattern, '[', pattern_len) != NULL || memchr(pattern, '\\', pattern_len) != NULL)
+		return library_match(pattern, pattern_len, name, name_len);
+	return plain_match(pattern, pattern_len, name, name_len);
 }
 
 static const char *
@@ -103,7 +109,17 @@ glob_of(const char *pattern)
 {
 	bool of_name = strchr(pattern, '/') == NULL && strcmp(pattern, "**") != 0;
 
-	return (struct glob){ pattern + (!of_name && *pattern == '/'), of_name };
+	return (struct glob){ pattern + (!of_name && *pattern == '/'), strlen(pattern), of_name, of_name && strpbrk(pattern, "[\\") == NULL };
+}
+
+/* Each path is compared with all patterns, and most of these are of names, and say how one ends. */
+static bool
+is_plain(const struct glob *g, const char *name)
+{
+	size_t len = strlen(name);
+	char last = g->len == 0 ? '*' : g->pattern[g->len - 1];
+
+	return len > 0 && (last == '*' || last == '?' || name[len - 1] == last) && plain_match(g->pattern, g->len, name, len);
 }
 
 bool
@@ -111,7 +127,9 @@ glob_is(const struct glob *g, const char *path, const char *name)
 {
 	if (g->of_name)
 		path = name;
-	return !differs_at_once(g->pattern, path) && match(g->pattern, path);
+	if (differs_at_once(g->pattern, path))
+		return false;
+	return g->plain ? is_plain(g, name) : match(g->pattern, path);
 }
 
 bool

@@ -9,12 +9,13 @@
 #define CONFIGSYNC_GLOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* path is relative to the root; the whole path has to match. */
 bool	glob_match(const char *pattern, const char *path);
 
 /* The same for one that is compared with many paths; it points into pattern. name: the last component of path. */
-struct glob { const char *pattern; bool of_name; };
+struct glob { const char *pattern; size_t len; bool of_name, plain; };	/* plain: of a name, with * and ? alone */
 struct glob glob_of(const char *pattern);
 bool	glob_is(const struct glob *, const char *path, const char *name);
 

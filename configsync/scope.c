@@ -90,7 +90,7 @@ globs_of(struct arena *arena, const char *const *list)
 	to = arena_take(arena, (len + 1) * sizeof *to);
 	for (size_t i = 0; i < len; i++)
 		to[i] = glob_of(arena_text(arena, list[i]));
-	to[len] = (struct glob){ NULL, false };
+	to[len] = (struct glob){ 0 };
 	return to;
 }
 
