@@ -97,7 +97,7 @@ variant_of(const struct core *c, const char *path, const char *node)
 	char name[ENTRY_PATH_MAX + WIRE_NAME_MAX + 2];
 	size_t len = strlen(path), node_len = strlen(node);
 
-	if (len + node_len + 1 >= sizeof name)
+	if (c->tree.ats == 0 || len + node_len + 1 >= sizeof name)
 		return NULL;
 	memcpy(name, path, len);
 	name[len] = '@';

@@ -71,7 +71,7 @@ struct row {
 
 struct chunk { size_t len; struct row *at[CORE_CHUNK]; };
 /* By path, and by the hash of it: slot[], at least half of it free, slots a power of two. */
-struct tree { struct chunk **chunk; size_t chunks, len; struct row **slot; size_t slots; };
+struct tree { struct chunk **chunk; size_t chunks, len, ats; struct row **slot; size_t slots; };	/* ats: paths with an @, see FILE@NODE */
 struct place { size_t chunk, at; };
 
 struct row_list { struct row **at; size_t len, room; };

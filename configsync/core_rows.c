@@ -342,6 +342,7 @@ insert(struct tree *t, struct place p, struct row *r)
 	memmove(k->at + p.at + 1, k->at + p.at, (k->len - p.at) * sizeof *k->at);
 	k->at[p.at] = r;
 	k->len++;
+	t->ats += strchr(r->path, '@') != NULL;
 	if (2 * ++t->len > t->slots)
 		more_slots(t);
 	slot_fill(t, r);
@@ -387,6 +388,7 @@ tree_remove(struct core *c, struct row *r)
 
 	tree_at(t, &p);
 	slot_empty(t, r);
+	t->ats -= strchr(r->path, '@') != NULL;
 	k = t->chunk[p.chunk];
 	memmove(k->at + p.at, k->at + p.at + 1, (k->len - p.at - 1) * sizeof *k->at);
 	t->len--;

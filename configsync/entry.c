@@ -143,78 +143,109 @@ entry_diff(const struct entry *a, const struct entry *b)
 
 /* ---------------------------------------------------------------- identity */
 
+/* Many small parts become few large ones: most identities are of one. */
+struct parts { struct digest_stream *stream; size_t len; uint8_t bytes[512]; };
+
 static void
-add_number(struct digest_stream *stream, uint64_t number)
+add_raw(struct parts *p, const void *bytes, size_t len)
+{
+	if (len > sizeof p->bytes - p->len) {
+		if (p->stream == NULL)
+			p->stream = digest_stream_new();
+		digest_stream_add(p->stream, p->bytes, p->len);
+		p->len = 0;
+	}
+	if (len > sizeof p->bytes) {
+		digest_stream_add(p->stream, bytes, len);
+	} else if (len > 0) {
+		memcpy(p->bytes + p->len, bytes, len);
+		p->len += len;
+	}
+}
+
+static void
+parts_end(struct parts *p, uint8_t ret[DIGEST_LEN])
+{
+	if (p->stream == NULL) {
+		digest_sha256(p->bytes, p->len, ret);
+		return;
+	}
+	digest_stream_add(p->stream, p->bytes, p->len);
+	digest_stream_end(p->stream, ret);
+}
+
+static void
+add_number(struct parts *p, uint64_t number)
 {
 	uint8_t bytes[8];
 
 	for (unsigned int i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(number >> (56 - 8 * i));
-	digest_stream_add(stream, bytes, sizeof bytes);
+	add_raw(p, bytes, sizeof bytes);
 }
 
 static void
-add_bytes(struct digest_stream *stream, const void *bytes, size_t len)
+add_bytes(struct parts *p, const void *bytes, size_t len)
 {
-	add_number(stream, len);
-	if (len > 0)
-		digest_stream_add(stream, bytes, len);
+	add_number(p, len);
+	add_raw(p, bytes, len);
 }
 
 static void
-add_text(struct digest_stream *stream, const char *text)
+add_text(struct parts *p, const char *text)
 {
-	add_number(stream, text != NULL);
+	add_number(p, text != NULL);
 	if (text != NULL)
-		add_bytes(stream, text, strlen(text));
+		add_bytes(p, text, strlen(text));
 }
 
 static void
-add_owner(struct digest_stream *stream, const struct entry_owner *owner)
+add_owner(struct parts *p, const struct entry_owner *owner)
 {
-	add_text(stream, owner->name);
-	add_number(stream, owner->name[0] != '\0' ? 0 : owner->id);
+	add_text(p, owner->name);
+	add_number(p, owner->name[0] != '\0' ? 0 : owner->id);
 }
 
 static void
-add_xattr(struct digest_stream *stream, const struct entry_xattr *x)
+add_xattr(struct parts *p, const struct entry_xattr *x)
 {
 	struct acl_one one;
 	size_t at = 0;
 
-	add_text(stream, x->name);
+	add_text(p, x->name);
 	if (!acl_is_name(x->name)) {
-		add_bytes(stream, x->value, x->len);
+		add_bytes(p, x->value, x->len);
 		return;
 	}
 	while (at < x->len && acl_next(x->value, x->len, &at, &one)) {
-		add_number(stream, one.tag);
-		add_number(stream, one.perm);
-		add_number(stream, one.name_len != 0 ? 0 : one.id);
-		add_bytes(stream, one.name, one.name_len);
+		add_number(p, one.tag);
+		add_number(p, one.perm);
+		add_number(p, one.name_len != 0 ? 0 : one.id);
+		add_bytes(p, one.name, one.name_len);
 	}
 }
 
 void
 entry_identity(const struct entry *e, uint8_t ret[DIGEST_LEN])
 {
-	struct digest_stream *stream;
+	struct parts p;
 
 	if (e == NULL) {
 		memset(ret, 0, DIGEST_LEN);
 		return;
 	}
-	stream = digest_stream_new();
-	add_number(stream, e->type);
-	add_number(stream, e->mode);
-	add_number(stream, e->size);
-	add_bytes(stream, e->digest, DIGEST_LEN);
-	add_text(stream, e->target);
-	add_text(stream, e->hard);
-	add_owner(stream, &e->user);
-	add_owner(stream, &e->group);
-	add_number(stream, e->xattrs);
+	p.stream = NULL;
+	p.len = 0;
+	add_number(&p, e->type);
+	add_number(&p, e->mode);
+	add_number(&p, e->size);
+	add_bytes(&p, e->digest, DIGEST_LEN);
+	add_text(&p, e->target);
+	add_text(&p, e->hard);
+	add_owner(&p, &e->user);
+	add_owner(&p, &e->group);
+	add_number(&p, e->xattrs);
 	for (uint32_t i = 0; i < e->xattrs; i++)
-		add_xattr(stream, &e->xattr[i]);
-	digest_stream_end(stream, ret);
+		add_xattr(&p, &e->xattr[i]);
+	parts_end(&p, ret);
 }
