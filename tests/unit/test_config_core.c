@@ -379,6 +379,31 @@ START_TEST(what_comes_after_a_part_that_could_not_be_installed_is_planned_anew)
 }
 END_TEST
 
+START_TEST(what_could_not_be_installed_is_tried_again_when_that_is_due_and_not_before)
+{
+	struct manifest *m = files(1, 1), *none = toy_sealed(manifest_new());
+	struct core *a, *b = beta_with_news(m, &a);
+	size_t changes, tries = 0;
+	uint64_t due = 0;
+
+	drain(b, CORE_NEED, NULL);
+	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
+	core_installed(b, asked_for(b, &changes), false, NULL, "no room", none, &somebody, 13, 13);
+	ck_assert_uint_eq(drain(b, CORE_NEED, NULL), 0);
+	for (int i = 0; i < 10 && tries == 0 && core_due(b, &due); i++) {	/* a report may be due before */
+		core_tick(b, due, due);
+		tries = drain(b, CORE_NEED, NULL);
+	}
+	ck_assert_uint_eq(tries, 1);
+	ck_assert_uint_eq(due, 13 + CORE_RETRY_MS);
+	ck_assert(!core_due(b, &due) || due > 13 + CORE_RETRY_MS);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(none);
+}
+END_TEST
+
 /* What the first row of the only news says of its content; c: who says them. */
 static bool
 had_in_news(struct core *c)
@@ -461,6 +486,7 @@ main(void)
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
+	tcase_add_test(tcase, what_could_not_be_installed_is_tried_again_when_that_is_due_and_not_before);
 	tcase_add_test(tcase, a_content_travels_with_news_only_where_the_other_node_does_not_have_it);
 	tcase_add_test(tcase, a_path_is_found_as_long_as_it_is_there_however_many_come_and_go);
 	suite_add_tcase(suite, tcase);
