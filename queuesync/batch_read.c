@@ -1,7 +1,8 @@
 /*
  * queuesync/batch_read.c - see batch_read.h. By liburing: the kernel keeps what one submission asks of the disk together until
  * all of it is asked. Nothing but reads of files that are open already goes through it. To make and to end a ring costs
- * milliseconds: none is made as long as all that is asked for is in memory.
+ * milliseconds: none is made as long as all that is asked for is in memory. Nor are files opened together then: one after the other
+ * they are read into the same few pages, which the processor has at hand.
  */
 #include "queuesync/batch_read.h"
 
@@ -23,6 +24,7 @@
 struct batch_reader {
 	struct io_uring	 uring;
 	bool		 ready;			/* the ring is made */
+	bool		 cold;			/* what was read last was not in memory, or not all of it */
 	char		*room;			/* NULL: given up */
 	size_t		 used;			/* of it, by this batch */
 	struct batch_reader *next;
@@ -245,7 +247,7 @@ fetch(struct batch_reader *r, unsigned int asked)
 unsigned int
 batch_len(const struct batch_reader *r, unsigned int left)
 {
-	unsigned int most = r != NULL && r->room != NULL ? BATCH_FILES : 1;
+	unsigned int most = r != NULL && r->room != NULL && r->cold ? BATCH_FILES : 1;
 
 	return left < most ? left : most;
 }
@@ -253,19 +255,21 @@ batch_len(const struct batch_reader *r, unsigned int left)
 void
 batch_read(struct batch_reader *r, struct batch_file *file, unsigned int len)
 {
-	unsigned int worth = 0, present;
+	unsigned int present, worth = 0;
 	bool whole = true;
 
 	for (unsigned int i = 0; i < len; i++) {
 		file[i].head = NULL;
 		file[i].len = 0;
-		worth += file[i].fd != -1 && file[i].size > 0;
 	}
-	if (r == NULL || r->room == NULL || worth < 2)
+	if (r == NULL || r->room == NULL)
 		return;
 	r->used = 0;
 	present = read_present(r, file, len);
-	if (present < len && ring_ready(r))
+	r->cold = present < len;
+	for (unsigned int i = present; i < len; i++)
+		worth += file[i].fd != -1 && file[i].size > 0;
+	if (worth >= 2 && ring_ready(r))
 		whole = fetch(r, put_down(r, file + present, len - present));
 	for (unsigned int i = 0; i < len; i++) {
 		if ((!whole && i >= present) || file[i].len == 0) {

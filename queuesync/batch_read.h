@@ -27,9 +27,9 @@ void	batch_pool_free(struct batch_pool *);	/* all readers were given back */
 /* From any thread. NULL: there is none, now or ever; the others take that for a reader that reads nothing. Cheap. */
 struct batch_reader *batch_reader_take(struct batch_pool *);
 void	batch_reader_give(struct batch_pool *, struct batch_reader *);
-/* How many of so many files to open for the next batch: one where nothing is read. */
+/* How many of so many files to open for the next batch: one where nothing is read, or where the last ones were all in memory. */
 unsigned int batch_len(const struct batch_reader *, unsigned int left);
-/* At most BATCH_FILES. Fewer than two are not read: nothing lies beside them. */
+/* At most BATCH_FILES. Where fewer than two are not in memory, they are not read: nothing lies beside them. */
 void	batch_read(struct batch_reader *, struct batch_file *, unsigned int len);
 
 /* For tests: as if the kernel had no io_uring. Does it? Known when a ring was first needed. */

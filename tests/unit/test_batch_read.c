@@ -181,14 +181,44 @@ START_TEST(what_cannot_be_read_so_is_no_error)
 }
 END_TEST
 
-START_TEST(a_lone_file_is_left_to_who_wants_it)
+START_TEST(a_lone_file_is_left_to_who_wants_it_unless_it_is_in_memory)
 {
 	struct batch_file file[] = { { .fd = -1 }, file_of(100, 1), file_of(0, 2) };
+	bool left = false;
 
 	if (!have_reader())
 		return;
 	batch_read(reader, file, 3);
-	ck_assert_ptr_null(file[1].head);
+	has_its_bytes(&file[1], 1);
+	for (int round = 0; !left && is_cold(&file[1]); round++) {
+		ck_assert_int_lt(round, DISKS_LUCK);
+		batch_read(reader, file, 3);
+		left = file[1].head == NULL;
+	}
+	ck_assert_uint_eq(rings(), 0);
+	have_none();
+}
+END_TEST
+
+START_TEST(files_are_opened_together_only_where_they_are_not_in_memory)
+{
+	struct batch_file file[] = { file_of(100, 0), file_of(5000, 1) };
+
+	if (!have_reader())
+		return;
+	ck_assert_uint_eq(batch_len(reader, 1000), 1);
+	for (int round = 0; batch_len(reader, 1000) == 1 && is_cold(&file[0]); round++) {
+		ck_assert_int_lt(round, DISKS_LUCK);
+		batch_read(reader, file, 1);
+	}
+	if (batch_len(reader, 1000) > 1) {
+		ck_assert_uint_eq(batch_len(reader, 1000), BATCH_FILES);
+		ck_assert_uint_eq(batch_len(reader, 7), 7);
+		for (int round = 0; batch_len(reader, 1000) > 1; round++) {	/* they come, and then are there */
+			ck_assert_int_lt(round, DISKS_LUCK);
+			batch_read(reader, file, 2);
+		}
+	}
 	have_none();
 }
 END_TEST
@@ -331,7 +361,8 @@ main(void)
 	tcase_add_test(tc, no_ring_is_made_for_what_is_in_memory);
 	tcase_add_test(tc, what_there_is_no_room_for_is_left_out);
 	tcase_add_test(tc, what_cannot_be_read_so_is_no_error);
-	tcase_add_test(tc, a_lone_file_is_left_to_who_wants_it);
+	tcase_add_test(tc, a_lone_file_is_left_to_who_wants_it_unless_it_is_in_memory);
+	tcase_add_test(tc, files_are_opened_together_only_where_they_are_not_in_memory);
 	tcase_add_test(tc, a_source_goes_on_where_the_batch_ended);
 	tcase_add_loop_test(tc, a_kernel_that_refuses_is_asked_once_and_nothing_is_read, 0, 3);
 	tcase_add_test(tc, a_look_says_the_same_with_batches_and_without);
