@@ -118,14 +118,13 @@ $(O)/bench/%: tests/bench/%.c
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -o $@ $< -lpthread
 
 # ---------------------------------------------------------------- packages
-PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev libzstd-dev libinotifytools0-dev liburing-dev libext2fs-dev xfslibs-dev check
+PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev libzstd-dev libinotifytools0-dev liburing-dev libext2fs-dev check
 PKG_check = openssl clang libclang-rt-dev mandoc shellcheck socat
 PKG_live  = postfix postfix-cdb python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi \
             libidn12 libgnutls-dane0 libnsl2 libdb5.3 ucspi-tcp daemontools runit
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/bufferevent_ssl.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/ssl.h \
-             /usr/include/zstd.h /usr/include/inotifytools/inotifytools.h /usr/include/liburing.h /usr/include/ext2fs/ext2fs.h \
-             /usr/include/xfs/xfs.h /usr/include/check.h
+             /usr/include/zstd.h /usr/include/inotifytools/inotifytools.h /usr/include/liburing.h /usr/include/ext2fs/ext2fs.h /usr/include/check.h
 NEED_check = /usr/bin/openssl /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
 NEED_live  = /usr/sbin/postfix /usr/lib/postfix/postfix-cdb.so /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
              /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim \

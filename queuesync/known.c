@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "queuesync/inode_table.h"
@@ -88,8 +90,9 @@ struct known *
 known_new(const struct rules *rules, const struct queue_layout *layout, int root, int64_t now)
 {
 	struct known *k;
+	struct statfs fs;
 
-	if (!inode_table_possible(root) || has_mounted_files(root))
+	if (geteuid() != 0 || fstatfs(root, &fs) == -1 || fs.f_type != EXT4_SUPER_MAGIC || has_mounted_files(root))
 		return NULL;
 	k = calloc(1, sizeof *k);
 	if (k == NULL)

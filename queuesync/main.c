@@ -49,7 +49,7 @@ static const char help[] =
     "  --repair          check: mend what can be mended, put aside what must not stay; not while the mail program runs\n"
     "  --throttle N      check: read at most N files a second, when nobody else wants the disk\n"
     "  --timeout T       check: read files for so long at most (30s, 5min)\n"
-    "  --at-rest         check: nobody works on the queue, so the inode tables of ext4 and XFS may tell what is right\n"
+    "  --at-rest         check: nobody works on the queue, so ext4's inode tables may tell what is right\n"
     "  --names-first T   the same, and where they cannot and all names are right, ask about files for so long at most\n"
     "  --brief           check: lines \"queue-KEY VALUE\", for programs\n"
     "  --progress        check --repair: lines \"progress N of M WHAT\" while it comes further, for programs\n"

@@ -90,8 +90,7 @@ library 'sqlite3\.h' common/db
 library 'zstd' common/zstd
 library 'inotifytools/' configsync/watch_inotify
 library 'liburing' queuesync/batch_read
-library 'ext2fs/' queuesync/inode_ext
-library 'xfs/' queuesync/inode_xfs
+library 'ext2fs/' queuesync/inode_table
 library 'systemd/' supervisor/notify
 library 'check\.h' 'tests/unit/*'
 
