@@ -147,7 +147,7 @@ tools: $(TOOLS)
 # ---------------------------------------------------------------- tests
 check: deps     ## all tests: unit, sanitizers, clang, layers, tidy, docs, fuzz corpora, simulator, scenarios in virtual time and live
 	@$(MAKE) --no-print-directory -j2 all tools unit
-	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-clang check-asan check-fuzz check-sim check-scenario check-queue check-live check-config check-secrets
+	@tests/summary check-unit check-layers check-tidy check-docs check-cli check-live+check-clang+check-sim check-asan check-fuzz check-scenario check-queue check-config check-secrets
 
 unit: $(UNIT)
 
