@@ -66,6 +66,10 @@ asked_status(struct desk *d, struct ctl_reply *r)
 	ctl_say(r, "active", st.active);
 	ctl_count(r, "tenure", d->tenure);
 	ctl_fact(r, "first", st.first ? FACT_YES : FACT_NO);
+	if (d->scanned) {
+		ctl_count(r, "read", d->scanned_wall_ms);
+		ctl_say(r, "read_why", d->scanned_why);
+	}
 	if (st.link_why != NULL && st.link_why[0] != '\0')
 		ctl_say(r, "text", st.link_why);
 	if (!st.first)

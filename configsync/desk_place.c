@@ -338,7 +338,7 @@ ended(void *arg, const struct spawn_result *r)
 	}
 	desk_changed_on(d);
 	if (!whole)
-		desk_scan(d);	/* it may have left what it had staged */
+		desk_scan(d, "an installation was ended before it was done");	/* it may have left what it had staged */
 	begin_next(d);
 	desk_work(d);
 }

@@ -103,7 +103,9 @@ struct desk {
 	char			**below;	/* paths that wait in settle and are meant with all below */
 	size_t			 belows;
 	bool			 scanned;	/* at least once; then edits are edits */
-	uint64_t		 scanned_at;	/* all of it, for the last time */
+	uint64_t		 scanned_at, scanned_wall_ms;	/* all of it, for the last time */
+	char			 scanned_why[WATCH_TEXT_MAX];
+	uint32_t		 watch_after_ms;	/* it is started again then; 0: the last one has watched */
 	char			 blind[WATCH_TEXT_MAX];
 
 	/* desk_busy.c */
@@ -173,9 +175,9 @@ struct core_origin desk_origin(struct desk *, enum store_cause, const char *why)
 void	*desk_alloc(size_t);		/* zeroed; the process ends where memory does */
 
 /* desk_read.c */
-bool	desk_watch(struct desk *);
+void	desk_watch(struct desk *);
 void	desk_unwatch(struct desk *);
-void	desk_scan(struct desk *);
+void	desk_scan(struct desk *, const char *why);	/* why: a sentence for status */
 void	desk_scan_to_meet(struct desk *);	/* what no event has told is to be known when both compare */
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
 /* For core_installed(); NULL: it could not be read. placed, sealed: see scan_options; as_left: what is in it is not looked at. */

@@ -17,7 +17,7 @@
 
 #define FULL_MS (3600u * 1000)
 #define MEET_MS 2000		/* between two of them when a cable comes and goes */
-#define AGAIN_MS 2000		/* after a watch that ended */
+#define AGAIN_MS 2000u		/* after a watch that ended; twice as long each time, up to WATCH_RETRY_MS */
 
 static struct scan_options
 options(struct desk *d, const struct manifest *known)
@@ -267,7 +267,7 @@ desk_read(struct desk *d, const struct core_looked *looked, size_t n, const stru
 }
 
 void
-desk_scan(struct desk *d)
+desk_scan(struct desk *d, const char *why)
 {
 	struct manifest *known = core_mine(d->core), *mine;
 	struct report report = { 0 };
@@ -299,6 +299,8 @@ desk_scan(struct desk *d)
 	report_free(&report);
 	desk_place_doubt(d);
 	d->scanned_at = clock_mono_ms();
+	d->scanned_wall_ms = clock_wall_ms();
+	snprintf(d->scanned_why, sizeof d->scanned_why, "%s", why);
 	loop_timer_in(d->full_timer, FULL_MS);
 }
 
@@ -306,7 +308,7 @@ void
 desk_scan_to_meet(struct desk *d)
 {
 	if (d->scanned && clock_mono_ms() - d->scanned_at >= MEET_MS)
-		desk_scan(d);
+		desk_scan(d, "the nodes have met");
 }
 
 /* ---------------------------------------------------------------- what the watch tells */
@@ -439,8 +441,18 @@ all_changed(void *arg, const char *why)
 
 	if (d->scanned)
 		log_info("all trees are read again: %s", why);
-	desk_scan(d);
+	desk_scan(d, why);
 	desk_work(d);
+}
+
+/* blind: what is not watched, and why; "": nothing. */
+static void
+note_blind(struct desk *d, const char *blind)
+{
+	if (strcmp(blind, d->blind) == 0)
+		return;
+	snprintf(d->blind, sizeof d->blind, "%s", blind);
+	core_problem(d->core, "unwatched", "", blind[0] != '\0' ? blind : NULL, clock_wall_ms());
 }
 
 static void
@@ -449,11 +461,31 @@ watching(void *arg, size_t directories, const char *blind)
 	struct desk *d = arg;
 
 	(void)directories;
-	if (strcmp(blind, d->blind) != 0) {
-		snprintf(d->blind, sizeof d->blind, "%s", blind);
-		core_problem(d->core, "unwatched", "", blind[0] != '\0' ? blind : NULL, clock_wall_ms());
-		desk_work(d);
-	}
+	d->watch_after_ms = 0;
+	note_blind(d, blind);
+	desk_work(d);
+}
+
+/* The watch is started again, ever more slowly. */
+static void
+not_watched(struct desk *d, const char *why)
+{
+	char text[WATCH_TEXT_MAX];
+
+	if (d->watch_after_ms == 0)
+		log_warnx("the watch over the trees has ended, it is started again: %s", why);
+	snprintf(text, sizeof text, "nothing is watched, all trees are read every %u s instead: %.360s", WATCH_RETRY_MS / 1000, why);
+	note_blind(d, text);
+	d->watch_after_ms = d->watch_after_ms == 0 ? AGAIN_MS : 2 * d->watch_after_ms < WATCH_RETRY_MS ? 2 * d->watch_after_ms : WATCH_RETRY_MS;
+	loop_timer_in(d->watch_timer, d->watch_after_ms);
+}
+
+static void
+read_instead(struct desk *d)
+{
+	if (!d->scanned || clock_mono_ms() - d->scanned_at >= WATCH_RETRY_MS)
+		desk_scan(d, "nothing is watched");
+	desk_work(d);
 }
 
 static void
@@ -461,16 +493,20 @@ watch_ended(void *arg, const char *why)
 {
 	struct desk *d = arg;
 
-	log_warnx("the watch over the trees has ended, it is started again: %s", why);
 	watch_free(d->watch);
 	d->watch = NULL;
-	loop_timer_in(d->watch_timer, AGAIN_MS);
+	not_watched(d, why);
+	read_instead(d);
 }
 
 static void
 watch_again(void *arg)
 {
-	desk_watch(arg);
+	struct desk *d = arg;
+
+	desk_watch(d);
+	if (d->watch == NULL)
+		read_instead(d);
 }
 
 static void
@@ -478,11 +514,11 @@ full(void *arg)
 {
 	struct desk *d = arg;
 
-	desk_scan(d);
+	desk_scan(d, "an hour has passed");
 	desk_work(d);
 }
 
-bool
+void
 desk_watch(struct desk *d)
 {
 	static const struct watch_calls calls = { changed, told, all_changed, watching, watch_ended };
@@ -499,11 +535,8 @@ desk_watch(struct desk *d)
 		d->held = settle_new(0, 0);
 	}
 	d->watch = watch_start(d->loop, &setup, &calls, d, &err);
-	if (d->watch == NULL) {
-		log_err("the trees cannot be watched: %s", err.text);
-		loop_timer_in(d->watch_timer, AGAIN_MS);
-	}
-	return d->watch != NULL;
+	if (d->watch == NULL)
+		not_watched(d, err.text);
 }
 
 void

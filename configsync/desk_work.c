@@ -40,7 +40,7 @@ look_again(struct desk *d, const struct core_looked *looked, size_t n)
 	struct scan_path *look;
 
 	if (n == 0) {
-		desk_scan(d);
+		desk_scan(d, "what was read did not fit together");
 		return;
 	}
 	look = desk_alloc(n * sizeof *look);

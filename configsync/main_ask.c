@@ -82,7 +82,7 @@ whole_text(const struct ctl_line *line)
 {
 	const char *in_step = ctl_value(line, "in_step"), *files = ctl_value(line, "files"), *writers = ctl_value(line, "writers");
 	const char *active = ctl_value(line, "active"), *tenure = ctl_value(line, "tenure"), *first = ctl_value(line, "first");
-	char a[256], b[1024];
+	char a[256], b[1024], at[CLOCK_RFC3339_MAX];
 
 	printf("in step    %s", in_step == NULL ? "unknown" : in_step);
 	if (files != NULL)
@@ -100,6 +100,8 @@ whole_text(const struct ctl_line *line)
 		    active != NULL ? utf8_shown(active, a, sizeof a) : "");
 	if (ctl_value(line, "pending") != NULL)
 		printf("\nwaiting    %s change%s", ctl_value(line, "pending"), strcmp(ctl_value(line, "pending"), "1") == 0 ? "" : "s");
+	if (ctl_value(line, "read") != NULL)
+		printf("\nall read   %s: %s", clock_rfc3339(strtoull(ctl_value(line, "read"), NULL, 10), at), text_of(line, "read_why", b, sizeof b));
 	if (ctl_value(line, "text") != NULL)
 		printf("\n           %s", text_of(line, "text", b, sizeof b));
 	putchar('\n');

@@ -1,4 +1,4 @@
-"""l: many files, full disks, wrong clocks, accounts that differ."""
+"""l: many files, full disks, nothing to watch with, wrong clocks, accounts that differ."""
 import os
 import sqlite3
 import subprocess
@@ -158,12 +158,76 @@ def fill(path):
         pass
 
 
+# ---------------------------------------------------------------- what no event tells
+
+def preload(p, name):
+    """A library of tests/live/preload, made."""
+    library = '%s/%s.so' % (p.dir, name)
+    subprocess.run(['gcc', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, '%s/tests/live/preload/%s.c' % (TOP, name)], check=True)
+    return library
+
+
+def without_inotify(p):
+    """None is left on either node, until it is said otherwise; and time can be made to pass."""
+    libraries = preload(p, 'no_inotify') + ':' + preload(p, 'ahead')
+    for n in (p.a, p.b):
+        n.none = p.dir + '/none-' + n.name
+        with open(n.none, 'w', encoding='ascii'):
+            pass
+        n.env = {'LD_PRELOAD': libraries, 'NO_INOTIFY': n.none, 'AHEAD': p.dir + '/ahead-' + n.name}
+
+
+def pass_time(n, seconds):
+    with open(n.env['AHEAD'] + '.new', 'w', encoding='ascii') as f:
+        f.write('%d\n' % seconds)
+    os.rename(n.env['AHEAD'] + '.new', n.env['AHEAD'])
+
+
+@scenario('l09', before=without_inotify)
+def where_nothing_can_be_watched_all_is_read_every_minute_and_that_is_told(p):
+    p.refused('it is told', 'unwatched', 'fs.inotify.max_user_instances')
+    p.a.write('one', b'not seen')
+    pass_time(p.a, 100)
+    p.in_step('read all the same')
+    for n in (p.a, p.b):
+        os.unlink(n.none)
+    pass_time(p.a, 300)
+    pass_time(p.b, 300)
+    p.until('watched', lambda: not p.problem(p.a, 'unwatched') and not p.problem(p.b, 'unwatched'))
+    p.a.write('one', b'seen')
+    p.in_step('seen')
+
+
+def time_can_pass(p):
+    p.a.env = {'LD_PRELOAD': preload(p, 'ahead'), 'AHEAD': p.dir + '/ahead'}
+
+
+@scenario('l10', before=time_can_pass)
+def every_hour_all_is_compared_and_what_no_event_has_told_is_found(p):
+    outside = p.a.root + '/outside'
+    p.a.write('n', b'common')
+    os.link(p.a.path('n'), outside)
+    p.in_step()
+    with open(outside, 'r+b') as f:
+        f.write(b'edited')
+    began = p.a.status()['read']
+    pass_time(p.a, HOUR - 60)
+    p.a.write('other', b'1')
+    p.until('the other one', lambda: p.b.read('other') == b'1')
+    if p.b.read('n') != b'common':
+        raise Broken('it was seen before the hour was over')
+    pass_time(p.a, HOUR + 1)
+    p.in_step('an hour later')
+    if p.b.read('n') != b'edited' or p.a.status()['read'] < began or 'hour' not in p.a.status()['read_why']:
+        raise Broken('%r, %s' % (p.b.read('n'), p.a.status()))
+    os.unlink(outside)
+
+
 # ---------------------------------------------------------------- clocks
 
 def clocks_apart(hours_a, hours_b):
     def before(p):
-        library = p.dir + '/wallclock.so'
-        subprocess.run(['gcc', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, TOP + '/tests/live/preload/wallclock.c', '-ldl'], check=True)
+        library = preload(p, 'wallclock')
         for n, hours in ((p.a, hours_a), (p.b, hours_b)):
             own = os.path.join(p.dir, 'clock-' + n.name)
             os.mkdir(own)
