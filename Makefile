@@ -159,7 +159,7 @@ SANITIZED = $(MAKE) --no-print-directory -j2 CC=clang SAN=1 FUZZ=1
 
 check-asan:     ## the unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(SANITIZED) unit
-	@ASAN_OPTIONS=detect_leaks=0 MAILPAIR_CORE_SCHEDULES=300 tests/each $(patsubst tests/unit/%.c,build/clang-san/tests/%,$(UNIT_SAN))
+	@JOBS=6 ASAN_OPTIONS=detect_leaks=0 MAILPAIR_CORE_SCHEDULES=300 tests/each $(patsubst tests/unit/%.c,build/clang-san/tests/%,$(UNIT_SAN))
 
 asan: check-asan ## the same
 
