@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "configsync/path_set.h"
 #include "configsync/plan.h"
 
 static const char *
@@ -21,22 +22,27 @@ role_word(enum wire_role role)
 /* ---------------------------------------------------------------- status */
 
 static void
-say_problems(struct ctl_reply *r, const char *kind, const struct core_problem *p, size_t n)
+say_problem(struct ctl_reply *r, const char *kind, const struct core_problem *p)
 {
-	for (size_t i = 0; i < n; i++) {
-		ctl_row(r, kind);
-		ctl_say(r, "kind", p[i].kind);
-		ctl_say(r, core_about_path(&p[i]) ? "path" : "about", p[i].path);
-		ctl_say(r, "text", p[i].text);
-		ctl_count(r, "since", p[i].since_ms);
-	}
+	ctl_row(r, kind);
+	ctl_say(r, "kind", p->kind);
+	ctl_say(r, core_about_path(p) ? "path" : "about", p->path);
+	ctl_say(r, "text", p->text);
+	ctl_count(r, "since", p->since_ms);
 }
 
+struct conflicts { struct ctl_reply *r; struct path_set said; bool first; };
+
+/* At first contact all that differs is one: resync tells of them. */
 static bool
 say_conflict(void *arg, const struct core_conflict *c)
 {
-	struct ctl_reply *r = arg;
+	struct conflicts *k = arg;
+	struct ctl_reply *r = k->r;
 
+	path_set_add(&k->said, c->path);
+	if (k->first)
+		return true;
 	ctl_row(r, "conflict");
 	ctl_say(r, "path", c->path);
 	ctl_say(r, "kind", conflict_word(c->kind));
@@ -48,6 +54,7 @@ say_conflict(void *arg, const struct core_conflict *c)
 static void
 asked_status(struct desk *d, struct ctl_reply *r)
 {
+	struct conflicts k = { .r = r };
 	struct core_status st;
 	bool well;
 
@@ -72,10 +79,15 @@ asked_status(struct desk *d, struct ctl_reply *r)
 	}
 	if (st.link_why != NULL && st.link_why[0] != '\0')
 		ctl_say(r, "text", st.link_why);
-	if (!st.first)
-		core_conflicts(d->core, say_conflict, r);
-	say_problems(r, "problem", st.problem, st.problems);
-	say_problems(r, "theirs", st.theirs, st.theirs_rows);
+	k.first = st.first;
+	k.said = path_set_new(st.conflicts);
+	core_conflicts(d->core, say_conflict, &k);
+	for (size_t i = 0; i < st.problems; i++)
+		say_problem(r, "problem", &st.problem[i]);
+	for (size_t i = 0; i < st.theirs_rows; i++)		/* a conflict is one of both, and said once */
+		if (strcmp(st.theirs[i].kind, "conflict") != 0 || !path_set_has(&k.said, st.theirs[i].path))
+			say_problem(r, "theirs", &st.theirs[i]);
+	path_set_free(&k.said);
 	well = st.in_step && st.problems == 0 && st.theirs_rows == 0;
 	ctl_end(r, well ? 0 : 1, "%s", "");
 }

@@ -1,8 +1,9 @@
 """a: what happens to edits while the nodes do not reach each other, and who may write."""
 import os
+import signal
 import subprocess
 
-from nodes import Broken
+from nodes import Broken, pause
 
 from .play import collector
 
@@ -60,6 +61,8 @@ def an_edit_on_the_wrong_side_is_a_conflict_until_a_person_says_which_counts(p):
     p.conflicts('w')
     if p.a.read('w') != b'common' or p.b.read('w') != b'edited on the standby':
         raise Broken('a side was touched')
+    if p.a.status().get('problems_there') or p.b.status().get('problems_there'):
+        raise Broken('it is told twice: %s' % p.a.status())
     p.a.call('resolve', '/etc/w', '--take', 'mx2')
     p.in_step()
     if p.a.read('w') != b'edited on the standby':
@@ -217,3 +220,93 @@ def when_the_nodes_meet_again_what_no_event_has_told_is_seen(p):
     if p.b.read('n') != b'edited':
         raise Broken('%r' % p.b.read('n'))
     os.unlink(outside)
+
+
+@scenario('a12')
+def a_large_content_goes_on_where_it_was_when_the_link_was_lost(p):
+    size, near = 32 << 20, 2 << 20
+    p.a.write('first', b'1')
+    p.in_step()
+
+    def here():
+        """How much of it there is."""
+        parts = os.path.join(p.b.state, 'config.parts')
+        return max([os.stat(os.path.join(parts, name)).st_size for name in os.listdir(parts)], default=0)
+
+    def link_is_lost():
+        os.kill(p.b.part('network'), signal.SIGKILL)
+        p.until('down', lambda: p.b.status().get('link') != 'linked')
+
+    def program_is_killed():
+        p.b.stop(signal.SIGKILL)
+
+    for lose in (link_is_lost, program_is_killed):
+        before = here()
+        p.a.write('large', os.urandom(size))
+        while here() - before < size // 4:
+            pause(0.0005)
+        p.cable.cut()
+        lose()
+        had, sent = here(), p.cable.received(1)
+        if not size // 4 <= had < size:
+            raise Broken('%d bytes had come' % had)
+        p.cable.join()
+        if p.b.process is None:
+            p.b.start()
+        p.in_step(lose.__name__)
+        sent = p.cable.received(1) - sent
+        if sent > size - had + near:
+            raise Broken('%s: %d bytes came for the %d that were missing' % (lose.__name__, sent, size - had))
+        p.said += '%s%d of %d MiB came after it' % (', ' if p.said else '', sent >> 20, size >> 20)
+
+
+def other_trees(p):
+    """Before they meet for the first time."""
+    p.a.write('same', b'same')
+    p.b.write('same', b'same')
+    for n in (p.a, p.b):
+        os.utime(n.path('same'), (1, 1))
+    p.a.write('both', b'of mx1')
+    p.b.write('both', b'of mx2')
+    p.a.write('one', b'of mx1 alone')
+    p.b.write('two', b'of mx2 alone')
+
+    def begin():
+        p.a.start()
+        p.b.start()
+        return p
+    p.begin = begin
+
+
+@scenario('a13', before=other_trees)
+def two_trees_that_meet_first_are_left_alone_until_an_order_and_its_plan_says_what_it_does(p):
+    p.until('asked', lambda: all(n.status().get('link') == 'linked' and n.status().get('first') is True for n in (p.a, p.b)))
+    was = [n.rows() for n in (p.a, p.b)]
+    p.a.write('new', b'edited meanwhile')
+    was[0] = p.a.rows()
+    p.until('the edit is known', lambda: p.a.status().get('files') == 5)
+    if p.a.status().get('problems_there') or p.b.status().get('conflicts_at'):
+        raise Broken('all that differs is told one by one: %s' % p.a.status())
+    plans = {}
+    for winner in ('mx1', 'mx2'):
+        for n in (p.a, p.b):        # either node tells the same
+            code, plan = n.call('resync', '--from', winner)
+            steps = sorted((s['do'], s['path']) for s in plan.get('steps', []) if s['path'] != '/etc')
+            if code != 0 or plans.setdefault(winner, steps) != steps:
+                raise Broken('%d: %s and %s' % (code, plans.get(winner), steps))
+    if plans != {'mx1': [('file', '/etc/both'), ('file', '/etc/new'), ('file', '/etc/one'), ('remove', '/etc/two')],
+                 'mx2': [('file', '/etc/both'), ('file', '/etc/two'), ('remove', '/etc/new'), ('remove', '/etc/one')]}:
+        raise Broken('%s' % plans)
+    if [n.rows() for n in (p.a, p.b)] != was or p.a.status().get('in_step') is True:
+        raise Broken('something was done')
+    code, answer = p.b.call('resync', '--from', 'mx2', '--apply')
+    if code != 0:
+        raise Broken('%d: %s' % (code, answer))
+    p.in_step('by order')
+    if (p.a.read('both'), p.a.read('two'), p.a.read('one'), p.a.read('new')) != (b'of mx2', b'of mx2 alone', None, None):
+        raise Broken('%r' % p.a.rows())
+    p.a.write('one', b'and again')
+    p.in_step('afterwards')
+    kept = subprocess.run([p.build + '/mailpair-config', 'show', '/etc/both@1', '--conf', p.a.conf, '--node', 'mx1'], stdout=subprocess.PIPE, check=False)
+    if kept.stdout != b'of mx1':
+        raise Broken('what was replaced is not kept: %r' % kept.stdout)

@@ -302,15 +302,19 @@ def no_device_pipe_or_socket_is_made_and_each_is_told(p):
 
 
 @scenario('e16')
-def large_files_arrive_and_holes_stay_holes(p):
-    size = 24 << 20
+def large_files_arrive_squeezed_and_holes_stay_holes(p):
+    size, sent = 24 << 20, p.cable.received(1)
     with open(p.a.path('holes'), 'wb') as f:
         f.write(b'begin')
         f.truncate(size)
         f.seek(size - 3)
         f.write(b'end')
     p.a.write('large', os.urandom(6 << 20))
+    p.a.write('text', b'One line of a long file.\n' * 300000)
     p.in_step()
+    sent = p.cable.received(1) - sent
+    if not 6 << 20 <= sent <= 7 << 20:
+        raise Broken('%d bytes came' % sent)
     if os.stat(p.b.path('holes')).st_blocks * 512 > size // 4:
         raise Broken('%d blocks' % os.stat(p.b.path('holes')).st_blocks)
 
