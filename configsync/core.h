@@ -233,6 +233,7 @@ struct core_status {
 };
 /* Points into the core, until the next event. */
 void	core_status(struct core *, struct core_status *ret);
+bool	core_troubled(const struct core *);	/* is there any problem: cheaper than the status */
 size_t	core_apart(const struct core *);	/* paths that are not in step, or were not a moment ago: cheaper than the status */
 
 struct core_conflict {

@@ -212,6 +212,12 @@ core_status(struct core *c, struct core_status *s)
 	s->theirs = shown(&c->show_theirs, c->theirs, c->theirs_rows);
 }
 
+bool
+core_troubled(const struct core *c)
+{
+	return c->problems > 0;
+}
+
 size_t
 core_apart(const struct core *c)
 {

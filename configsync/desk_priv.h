@@ -99,7 +99,7 @@ struct desk {
 	/* desk_read.c */
 	struct watch		*watch;
 	struct settle		*settle, *held;	/* held: what waits for the end of an installation of it */
-	struct loop_timer	*settle_timer, *full_timer, *watch_timer;
+	struct loop_timer	*settle_timer, *full_timer, *watch_timer, *unsettled_timer;
 	char			**below;	/* paths that wait in settle and are meant with all below */
 	size_t			 belows;
 	bool			 scanned;	/* at least once; then edits are edits */
@@ -182,7 +182,6 @@ void	desk_scan_to_meet(struct desk *);	/* what no event has told is to be known 
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
 /* For core_installed(); NULL: it could not be read. placed, sealed: see scan_options; as_left: what is in it is not looked at. */
 struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed, bool as_left);
-void	desk_notes(struct desk *, struct report *, bool whole);
 void	desk_changed(struct desk *, const char *path, bool below);	/* it is looked at, when its set has settled */
 void	desk_changed_on(struct desk *);		/* what waited for the end of an installation is looked at */
 

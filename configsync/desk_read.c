@@ -17,6 +17,7 @@
 
 #define FULL_MS (3600u * 1000)
 #define MEET_MS 2000		/* between two of them when a cable comes and goes */
+#define UNSETTLED_MS 1000	/* until the next reading of what changed all the time */
 #define AGAIN_MS 2000u		/* after a watch that ended; twice as long each time, up to WATCH_RETRY_MS */
 
 static struct scan_options
@@ -28,17 +29,31 @@ options(struct desk *d, const struct manifest *known)
 static const enum note_kind of_readings[] = { NOTE_UNREADABLE, NOTE_UNSETTLED, NOTE_NOT_CARRIED };
 #define OF_READINGS (sizeof of_readings / sizeof of_readings[0])
 
-/* What an earlier reading found and this one of everything does not. */
+/* n 0: everything was. */
+static bool
+was_looked_at(const struct scan_path *look, size_t n, const char *path)
+{
+	bool is = n == 0;
+
+	for (size_t i = 0; i < n && !is; i++)
+		is = look[i].below ? entry_path_within(path, look[i].path) : strcmp(path, look[i].path) == 0;
+	return is;
+}
+
+/* What an earlier reading found, and this one of look does not. */
 static void
-take_all_back(struct desk *d, const struct report *report)
+take_back(struct desk *d, const struct scan_path *look, size_t n, const struct report *report)
 {
 	struct core_status st;
 	char *path;
 
+	if (!core_troubled(d->core))
+		return;
 	core_status(d->core, &st);
 	for (size_t i = st.problems; i-- > 0;)		/* a problem that goes is replaced by the last one */
 		for (size_t k = 0; k < OF_READINGS; k++) {
-			if (strcmp(st.problem[i].kind, note_word(of_readings[k])) != 0 || report_has(report, of_readings[k], st.problem[i].path))
+			if (strcmp(st.problem[i].kind, note_word(of_readings[k])) != 0 || !was_looked_at(look, n, st.problem[i].path) ||
+			    report_has(report, of_readings[k], st.problem[i].path))
 				continue;
 			path = strdup(st.problem[i].path);
 			core_problem(d->core, note_word(of_readings[k]), path != NULL ? path : "", NULL, clock_wall_ms());
@@ -48,29 +63,33 @@ take_all_back(struct desk *d, const struct report *report)
 		}
 }
 
-/* Notes of a scan are problems; those of a whole scan replace all others. */
-void
-desk_notes(struct desk *d, struct report *report, bool whole)
+/* What did not stand still is read again, with all below: the watch may have told all of it before the reading ended. */
+static void
+look_at_unsettled(void *arg)
 {
-	if (whole)
-		take_all_back(d, report);
-	for (size_t i = 0; i < report->len; i++) {
-		const struct note *n = &report->at[i];
+	struct desk *d = arg;
+	struct core_status st;
 
-		/* what is not there is no problem: the default trees are those of any mail server */
-		if (n->kind != NOTE_MISSING_TREE && n->kind != NOTE_LEFTOVER && n->kind != NOTE_SPECIAL && n->kind != NOTE_BEING_WRITTEN)
-			core_problem(d->core, note_word(n->kind), n->path, n->text, clock_wall_ms());
-	}
+	core_status(d->core, &st);
+	for (size_t i = 0; i < st.problems; i++)
+		if (strcmp(st.problem[i].kind, note_word(NOTE_UNSETTLED)) == 0)
+			desk_changed(d, st.problem[i].path, true);
 }
 
-/* Problems with these paths that an earlier reading found and this one does not. */
+/* Notes of a reading of look are problems (n 0: of everything), and those of before are over. */
 static void
-take_back(struct desk *d, const struct scan_path *look, size_t n, const struct report *report)
+note(struct desk *d, const struct scan_path *look, size_t n, const struct report *report)
 {
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < OF_READINGS; k++)
-			if (!report_has(report, of_readings[k], look[i].path))
-				core_problem(d->core, note_word(of_readings[k]), look[i].path, NULL, clock_wall_ms());
+	take_back(d, look, n, report);
+	if (report_has(report, NOTE_UNSETTLED, NULL))
+		loop_timer_in(d->unsettled_timer, UNSETTLED_MS);
+	for (size_t i = 0; i < report->len; i++) {
+		const struct note *at = &report->at[i];
+
+		/* what is not there is no problem: the default trees are those of any mail server */
+		if (at->kind != NOTE_MISSING_TREE && at->kind != NOTE_LEFTOVER && at->kind != NOTE_SPECIAL && at->kind != NOTE_BEING_WRITTEN)
+			core_problem(d->core, note_word(at->kind), at->path, at->text, clock_wall_ms());
+	}
 }
 
 /* Is there the file that path is made of? */
@@ -208,8 +227,7 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 		for (size_t i = 0; i < slice.len; i++)
 			looked[i] = (struct core_looked){ slice.looked[i].path, slice.looked[i].below };
 		core_slice(d->core, looked, slice.len, slice.manifest, moment, origin, clock_mono_ms());
-		take_back(d, look, n, &report);
-		desk_notes(d, &report, false);
+		note(d, look, n, &report);
 		free(looked);
 	}
 	scan_slice_free(&slice);
@@ -290,7 +308,7 @@ desk_scan(struct desk *d, const char *why)
 		origin = desk_origin(d, d->scanned ? STORE_EDIT : STORE_FOUND, "");
 		d->scanned = true;
 		core_scan(d->core, mine, moment, &origin, clock_mono_ms());
-		desk_notes(d, &report, true);
+		note(d, NULL, 0, &report);
 	} else {
 		log_err("the trees cannot be read: %s", err.text);
 	}
@@ -529,6 +547,7 @@ desk_watch(struct desk *d)
 		d->settle_timer = loop_timer_new(d->loop, look_at_settled, d);
 		d->full_timer = loop_timer_new(d->loop, full, d);
 		d->watch_timer = loop_timer_new(d->loop, watch_again, d);
+		d->unsettled_timer = loop_timer_new(d->loop, look_at_unsettled, d);
 	}
 	if (d->settle == NULL) {
 		d->settle = settle_new(d->setup->quiet_ms, d->setup->most_ms);
@@ -549,6 +568,7 @@ desk_unwatch(struct desk *d)
 	settle_free(d->held);
 	loop_timer_cancel(d->settle_timer);
 	loop_timer_cancel(d->watch_timer);
+	loop_timer_cancel(d->unsettled_timer);
 	while (d->belows > 0)
 		free(d->below[--d->belows]);
 	desk_busy_forget(d);

@@ -78,7 +78,7 @@ problem_of(const struct core_status *st, char *buf, size_t size)
 	else if (st->problems > 0 && (is_invalid(worst(st->problem, st->problems)) || st->theirs_rows == 0))
 		desk_sentence(worst(st->problem, st->problems), buf, size);
 	else if (st->theirs_rows > 0)
-		snprintf(buf, size, "on the other node: %s", desk_sentence(worst(st->theirs, st->theirs_rows), row, sizeof row));
+		snprintf(buf, size, "on the other node%s: %s", st->link == CORE_LINKED ? "" : ", when last heard", desk_sentence(worst(st->theirs, st->theirs_rows), row, sizeof row));
 	for (char *c = buf; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';

@@ -17,7 +17,7 @@ struct answer {
 	const struct wish *wish;
 	struct document	*document;
 	char		 kind[32];	/* of the rows before; "": none */
-	bool		 whole;		/* the row "-" may still come */
+	bool		 linked;	/* what the other node has is as of now */
 	size_t		 steps;
 };
 
@@ -137,6 +137,7 @@ row_text(struct answer *a, const struct ctl_line *line)
 	else
 		shown(of + strspn(of, "/"), path, sizeof path);
 	if (strcmp(line->kind, "-") == 0) {
+		a->linked = ctl_value(line, "link") != NULL && strcmp(ctl_value(line, "link"), "linked") == 0;
 		whole_text(line);
 	} else if (step) {
 		printf("%-10s %s%s%s\n", text_of(line, "do", kind, sizeof kind), path, ctl_value(line, "note") != NULL ? "  " : "",
@@ -146,7 +147,7 @@ row_text(struct answer *a, const struct ctl_line *line)
 		since_text(line);
 		printf("    -> mailpair config diff %s\n       mailpair config resolve %s --take NODE\n", path, path);
 	} else {
-		printf("%s%s%s%s%s: %s", new ? "\n" : "", strcmp(line->kind, "theirs") == 0 ? "there: " : "", text_of(line, "kind", kind, sizeof kind),
+		printf("%s%s%s%s%s: %s", new ? "\n" : "", strcmp(line->kind, "theirs") != 0 ? "" : a->linked ? "there: " : "there, when last heard: ", text_of(line, "kind", kind, sizeof kind),
 		    path[0] != '\0' ? " " : "", path, text_of(line, "text", text, sizeof text));
 		since_text(line);
 	}

@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 
-from nodes import PATIENCE, Broken
+from nodes import PATIENCE, Broken, pause
 
 from .play import collector, table
 from .services import renewal
@@ -132,6 +133,9 @@ def a_refused_set_has_its_name_on_both_nodes_and_is_told_once(p):
         raise Broken(said(p.a))
     if said(p.b).count('alert ') > 2:
         raise Broken(said(p.b))
+    p.b.stop()
+    p.until('as it was', lambda: '\nthere, when last heard: invalid certificate m in /etc/letsencrypt: ' in text(p.a, 'status'))
+    p.until('mailpaird is told', lambda: 'on the other node, when last heard: invalid certificate m' in said(p.a))
 
 
 def hooks_and_no_supervisor(p):
@@ -168,6 +172,43 @@ def without_mailpaird_the_hooks_are_called_from_here_and_once(p):
         called = f.read().splitlines()
     if len(called) != 1 or not called[0].startswith('alert mx1 configuration: conflict /etc/h: '):
         raise Broken('%s' % called)
+
+
+def stirred(directory, until):
+    """Names come and go in it, so that no two looks at it are the same."""
+    def stir():
+        while not until.is_set():
+            with open(directory + '/.stir~', 'wb'):
+                pass
+            os.unlink(directory + '/.stir~')
+            pause(0.001)
+    t = threading.Thread(target=stir)
+    t.start()
+    return t
+
+
+@scenario('o10')
+def a_problem_that_is_over_is_gone_from_the_status_of_both_nodes(p):
+    p.a.write('apart/few', b'1')
+    p.a.write('stirred/long', b'It takes some steps of the clock to read it.' * 500000)
+    p.in_step()
+    p.a.write('apart/many', b'1')
+    for i in range(65):
+        os.setxattr(p.a.path('apart/many'), 'user.n%d' % i, b'x')
+    p.refused('what cannot be carried', 'unreadable', 'attributes')
+    os.rename(p.a.path('apart'), p.a.root + '/elsewhere')       # nothing is told of the file itself
+    p.until('not there, no problem', lambda: not p.problem(p.a, 'unreadable') and not p.problem(p.b, 'unreadable'), 5)
+    p.a.stop()
+    until = threading.Event()
+    t = stirred(p.a.path('stirred'), until)
+    try:
+        p.a.start()
+        p.refused('what does not stand still', 'unsettled', '')
+    finally:
+        until.set()
+        t.join()
+    p.until('it stands still', lambda: not p.problem(p.a, 'unsettled') and not p.problem(p.b, 'unsettled'), 8)
+    p.in_step('still')
 
 
 # ---------------------------------------------------------------- mailpair.conf
