@@ -26,7 +26,7 @@ static void
 failed(struct core *c, struct row *r, const char *why)
 {
 	struct ext *x = r->ext;
-	uint64_t wait = CORE_RETRY_MS << 2 * (x->tries < 6 ? x->tries : 6);
+	uint64_t wait = CORE_RETRY_MS << (x->tries < 11 ? x->tries : 11);
 
 	x->tries++;
 	row_wait(c, r, c->now_ms + (wait < CORE_RETRY_MOST_MS ? wait : CORE_RETRY_MOST_MS));

@@ -15,7 +15,7 @@
 #define CORE_REPORT_MS 1000u	/* between two reports */
 #define CORE_UNCHECKED_MS 60000u	/* after a check that gave no answer */
 #define CORE_ABSENT_MS 1000u	/* after a content that could not be had: most are told anew before */
-#define CORE_RETRY_MS 500u	/* after an installation that failed, most often as something changed meanwhile; four times as long each time ... */
+#define CORE_RETRY_MS 500u	/* after an installation that failed, most often as something changed meanwhile; twice as long each time ... */
 #define CORE_RETRY_MOST_MS 600000u
 
 /* An entry without its path, in one piece of memory, shared by counting. */

@@ -383,20 +383,25 @@ START_TEST(what_could_not_be_installed_is_tried_again_when_that_is_due_and_not_b
 {
 	struct manifest *m = files(1, 1), *none = toy_sealed(manifest_new());
 	struct core *a, *b = beta_with_news(m, &a);
-	size_t changes, tries = 0;
-	uint64_t due = 0;
+	uint64_t now = 12, due = 0, wait = CORE_RETRY_MS;
+	size_t changes, tries;
 
 	drain(b, CORE_NEED, NULL);
-	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
-	core_installed(b, asked_for(b, &changes), false, NULL, "no room", none, &somebody, 13, 13);
-	ck_assert_uint_eq(drain(b, CORE_NEED, NULL), 0);
-	for (int i = 0; i < 10 && tries == 0 && core_due(b, &due); i++) {	/* a report may be due before */
-		core_tick(b, due, due);
-		tries = drain(b, CORE_NEED, NULL);
+	for (int failed = 0; failed < 14; failed++) {		/* twice as long each time, ten minutes at most */
+		core_content(b, m->at[0].digest, CORE_HAVE, NULL, now++);
+		core_installed(b, asked_for(b, &changes), false, NULL, "no room", none, &somebody, now, now);
+		ck_assert_uint_eq(drain(b, CORE_NEED, NULL), 0);
+		tries = 0;
+		for (int i = 0; i < 10 && tries == 0 && core_due(b, &due); i++) {	/* a report may be due before */
+			core_tick(b, due, due);
+			tries = drain(b, CORE_NEED, NULL);
+		}
+		ck_assert_uint_eq(tries, 1);
+		ck_assert_uint_eq(due, now + wait);
+		ck_assert(!core_due(b, &due) || due > now + wait);
+		now += wait;
+		wait = 2 * wait < CORE_RETRY_MOST_MS ? 2 * wait : CORE_RETRY_MOST_MS;
 	}
-	ck_assert_uint_eq(tries, 1);
-	ck_assert_uint_eq(due, 13 + CORE_RETRY_MS);
-	ck_assert(!core_due(b, &due) || due > 13 + CORE_RETRY_MS);
 	core_free(a);
 	core_free(b);
 	manifest_free(m);
