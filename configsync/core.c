@@ -265,6 +265,25 @@ core_next(struct core *c)
 	return c->clock = stamp_after(c->clock, c->side);
 }
 
+/* One of mine that is higher than any: this node made it, and was started since. */
+void
+core_saw(struct core *c, uint64_t stamp)
+{
+	if (stamp <= c->clock)
+		return;
+	if ((stamp & 1) == c->side)
+		c->born = stamp;
+	c->clock = stamp;
+}
+
+/* Stamps that nobody remembers here may be remembered there: each start goes on somewhere else, so that they are not made again. (There is room for millions of starts.) */
+void
+core_begin_life(struct core *c)
+{
+	c->clock += c->o.epoch >> 24;
+	c->born = c->clock;
+}
+
 void
 core_fail(struct core *c, const char *why, ...)
 {

@@ -13,7 +13,8 @@
  *
  * A link begins with HELLO from both, and trees and indexes where their digests differ. Until both nodes have both, no scan is taken
  * in (its paths are asked for again), so that both give the same stamps to the same versions. A node whose version is its own
- * older base is behind, and has changed nothing: it lost it in a power cut.
+ * older base is behind, and has changed nothing: it lost it in a power cut. But where it made the newer one itself since it was
+ * started, which it tells in HELLO, it has undone it. epoch decides where its stamps begin, so that none is of two programs.
  *
  * An order (take this node's version) makes the loser's version the base, and says the winner's anew with a higher stamp. It
  * begins on the winner, who tells the loser (WIRE_ORDER); so it survives a lost link.

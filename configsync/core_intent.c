@@ -12,7 +12,7 @@
 void
 core_intent(struct core *c, const struct core_store_row *row, const struct core_origin *origin)
 {
-	c->clock = row->stamp > c->clock ? row->stamp : c->clock;
+	core_saw(c, row->stamp);
 	c->intended = need(reallocarray(c->intended, c->intendeds + 1, sizeof *c->intended));
 	c->intended[c->intendeds++] = (struct intended){ need(strdup(row->path)), row->entry == NULL ? NULL : version_new(c, row->entry), row->stamp,
 		origin_new(origin) };

@@ -80,6 +80,9 @@ core_hello(struct core *c)
 		memcpy(h->scope, c->o.scope_digest, DIGEST_LEN);
 		core_tree_digest(c, h->tree);
 		core_index_digest(c, h->index);
+		h->born = c->born;
+		h->clock = c->clock;
+		core_next(c);		/* what the other node gives to mine, which is higher */
 		c->sent_hello = true;
 	}
 	h->role = c->role;

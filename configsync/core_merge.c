@@ -10,7 +10,7 @@
 #include "configsync/core_priv.h"
 
 /* unread: nothing follows from what it is, so it has not changed, until it is read. */
-struct side { const struct entry *is; uint8_t id[DIGEST_LEN], base[DIGEST_LEN]; uint64_t stamp; bool unread; };
+struct side { const struct entry *is; uint8_t id[DIGEST_LEN], base[DIGEST_LEN]; uint64_t stamp; bool unread; unsigned int bit; const struct wire_hello *said; };
 struct outcome { uint64_t sm, st, sb; uint8_t base[DIGEST_LEN]; };
 
 static bool
@@ -46,18 +46,32 @@ judge_alike(const struct side *m, const struct side *t, struct outcome *o)
 		memset(o->base, 0, DIGEST_LEN);
 }
 
-/* s has what was common before, and nothing since: a power cut took it, or it never heard of more. */
+/* It was made there, by the program that runs now. */
+static bool
+made(const struct side *s, uint64_t stamp)
+{
+	return (stamp & 1) == s->bit && stamp > s->said->born && stamp <= s->said->clock;
+}
+
+/* s has what was common before, and nothing since: a power cut took it, or it never heard of more. What it has made itself it has undone. */
 static bool
 behind(const struct side *s, const struct side *other)
 {
-	return !s->unread && s->stamp < other->stamp && same(s->id, s->base) && !same(s->id, other->base);
+	return !s->unread && s->stamp < other->stamp && same(s->id, s->base) && !same(s->id, other->base) && !made(s, other->stamp);
+}
+
+/* Of a change that was made there: higher than all that it has seen. */
+static uint64_t
+stamp_of(const struct side *s, const struct side *high)
+{
+	return stamp_after(s->said->clock > high->stamp ? s->said->clock : high->stamp, s->bit);
 }
 
 static void
 judge_different(struct core *c, const struct side *m, const struct side *t, struct outcome *o)
 {
 	const struct side *high = t->stamp > m->stamp ? t : m;
-	uint64_t mine = stamp_after(high->stamp, c->side), theirs = stamp_after(high->stamp, !c->side);
+	uint64_t mine = stamp_of(m, high), theirs = stamp_of(t, high);
 
 	o->sb = high->stamp;
 	memcpy(o->base, high->base, DIGEST_LEN);
@@ -127,7 +141,7 @@ static void
 merge_row(struct core *c, struct row *r, const struct entry *theirs, const struct index_row *index, bool same_tree, bool same_index, struct hidden in)
 {
 	bool indexed = !id_none(c->hello.index);	/* or none of my stamps count: the other node does not know them */
-	struct side m = { .stamp = indexed ? r->stamp : 0 }, t = { 0 };
+	struct side m = { .stamp = indexed ? r->stamp : 0, .bit = c->side, .said = &c->hello }, t = { .bit = !c->side, .said = &c->peer_hello };
 	struct outcome o;
 	struct entry mine;
 	bool hidden = in.mine || in.theirs, alike;
@@ -189,6 +203,8 @@ core_merge(struct core *c)
 	core_forget_refusals(c);
 	problem_clear(c, "link", NULL);
 	problem_clear(c, note_word(NOTE_UNKNOWN_OWNER), NULL);
+	for (size_t i = 0; i < c->their_indexes; i++)
+		core_saw(c, c->their_index[i].stamp);
 	make_rows(c);
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		const struct entry *theirs = NULL;

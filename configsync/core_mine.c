@@ -215,7 +215,7 @@ core_base(struct core *c, const char *path, const struct entry *e, uint64_t stam
 	struct row *r;
 
 	c->ever = true;
-	c->clock = stamp > c->clock ? stamp : c->clock;
+	core_saw(c, stamp);
 	if (e == NULL || (c->o.scope != NULL && scope_place(c->o.scope, path) != SCOPE_INSIDE) || tree_find(&c->tree, path, strlen(path)) != NULL)
 		return;
 	r = tree_get(c, path);
@@ -348,6 +348,8 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 		core_end(c);
 		return;
 	}
+	if (!c->scanned)
+		core_begin_life(c);
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		int order = -1;
 

@@ -118,7 +118,7 @@ struct core {
 	struct pool	*pool;			/* of rows and versions */
 	struct row	*open;			/* not in step */
 	size_t		 opens, mine;		/* rows with ext; rows with something of mine */
-	uint64_t	 clock;			/* highest stamp there is */
+	uint64_t	 clock, born;		/* highest stamp there is; what was made here above born was undone here, where it is not there any more */
 	struct word	*word[256];
 	bool		 scanned, ever, first;	/* ever: there is an index */
 	struct intended	*intended;		/* until the first scan; by path once it is looked for */
@@ -230,6 +230,8 @@ void	core_begin(struct core *, uint64_t now_ms);		/* of an event */
 void	core_end(struct core *);
 struct core_action *core_act(struct core *, enum core_action_type);
 uint64_t core_next(struct core *);				/* a new stamp */
+void	core_saw(struct core *, uint64_t stamp);
+void	core_begin_life(struct core *);				/* all that was common before is known, and nothing was read yet */
 struct core_origin core_nobody(struct core *);
 uint64_t core_wall(const struct core *);
 void	core_fail(struct core *, const char *why, ...) __attribute__((format(printf, 2, 3)));	/* ends the link */

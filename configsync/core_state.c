@@ -74,8 +74,11 @@ shut(struct core *c, struct row *r, struct version *v)
 	free(x);
 	r->ext = NULL;
 	r->v = v;
-	if (v == NULL)
-		tree_remove(c, r);
+	if (v != NULL)
+		return;
+	if ((r->stamp & 1) != c->side && r->stamp > c->born)
+		c->born = r->stamp;	/* of what they removed nothing is kept: that there is nothing is not of this node's doing */
+	tree_remove(c, r);
 }
 
 bool

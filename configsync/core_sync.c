@@ -197,7 +197,7 @@ heard(struct core *c, const struct wire_news_row *n, struct origin *from)
 	struct ext *x;
 	bool other;
 
-	c->clock = n->stamp > c->clock ? n->stamp : c->clock;
+	core_saw(c, n->stamp);
 	if (n->entry == NULL && (n->stamp & 1) == c->side && tree_find(&c->tree, n->path, strlen(n->path)) == NULL)
 		return;		/* they know of a deletion of mine that is over: to answer that would never end */
 	r = tree_get(c, n->path);

@@ -244,7 +244,8 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
 	case WIRE_HELLO:
-		desk_rules_other(d, w.hello.scope);
+		if (w.hello.version == WIRE_VERSION)
+			desk_rules_other(d, w.hello.scope);
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
 	case WIRE_ASK:

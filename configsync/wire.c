@@ -1,7 +1,7 @@
 /*
  * configsync/wire.c - messages between two mailpair-config as bytes; back again: wire_parse.c. One message has one form. Pure.
  *
- *	HELLO	version (2) epoch (8) serial (8) scope (32) tree (32) index (32) role (1) tenure (8)
+ *	HELLO	version (2) epoch (8) serial (8) scope (32) tree (32) index (32) role (1) tenure (8) born (8) clock (8)
  *	ASK	list (1)
  *	TREE	serial (8) total (4) offset (4) plain (4), the rest: bytes
  *	INDEX	flags (1: bit 0 first, 1 last) rows (2); of each its path, stamp (8) identity (32)
@@ -50,6 +50,8 @@ static void
 put_hello(struct bytes_out *o, const struct wire_hello *h)
 {
 	bytes_put(o, h->version, 2);
+	if (h->version != WIRE_VERSION)
+		return;		/* nothing else is known of it */
 	bytes_put(o, h->epoch, 8);
 	bytes_put(o, h->serial, 8);
 	bytes_put_block(o, h->scope, DIGEST_LEN, 0);
@@ -57,6 +59,8 @@ put_hello(struct bytes_out *o, const struct wire_hello *h)
 	bytes_put_block(o, h->index, DIGEST_LEN, 0);
 	bytes_put(o, h->role, 1);
 	bytes_put(o, h->tenure, 8);
+	bytes_put(o, h->born, 8);
+	bytes_put(o, h->clock, 8);
 }
 
 static void

@@ -19,7 +19,7 @@
 #include "common/err.h"
 #include "configsync/manifest.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2		/* 2: hello tells which stamps were made since the start */
 #define WIRE_MAX (1u << 20)		/* channel's message_max */
 #define WIRE_CHUNK (256u << 10)		/* bytes of a content or a list in one message, before compression */
 #define WIRE_INLINE_MAX (32u << 10)	/* a file so small travels with its news */
@@ -56,6 +56,7 @@ struct wire_hello {
 	uint8_t		 index[DIGEST_LEN];	/* of my index; zeros: I have none, there never was a common version */
 	enum wire_role	 role;
 	uint64_t	 tenure;
+	uint64_t	 born, clock;		/* stamps above born and up to clock that have my side's bit were made here since I was started */
 };
 
 enum wire_list { WIRE_LIST_TREE, WIRE_LIST_INDEX, WIRE_LIST_COUNT };
@@ -179,7 +180,8 @@ size_t	wire_want_row_size(const struct wire_want_row *);
 size_t	wire_index_row_size(const struct wire_index_row *);
 /*
  * Nothing in it is believed: paths are entry_path_ok(), rows ascend strictly by entry_path_order(), lengths are within the bounds
- * above, entries are parsed as in a manifest, names are printable ASCII, who, why and sentences can be shown. Another WIRE_VERSION is refused.
+ * above, entries are parsed as in a manifest, names are printable ASCII, who, why and sentences can be shown. Of a hello of another
+ * WIRE_VERSION that version is all that is read, so that it can be said.
  * Bytes are pointed to in the message, which must live as long. False with *err: what is wrong and where; nothing to free then.
  */
 bool	wire_parse(struct wire *ret, uint8_t type, const uint8_t *bytes, size_t len, struct err *);

@@ -107,7 +107,10 @@ get_hello(struct parse *p, struct wire_hello *h)
 	uint64_t role;
 
 	h->version = (uint16_t)bytes_get(&p->in, 2);
-	wrong_if(p, h->version != WIRE_VERSION, "another version of the protocol than this program's");
+	if (p->in.bad == NULL && h->version != WIRE_VERSION) {
+		p->in.left = 0;		/* another program's */
+		return;
+	}
 	h->epoch = bytes_get(&p->in, 8);
 	h->serial = bytes_get(&p->in, 8);
 	get_digest(p, h->scope);
@@ -117,6 +120,9 @@ get_hello(struct parse *p, struct wire_hello *h)
 	wrong_if(p, role >= WIRE_ROLE_COUNT, "unknown role");
 	h->role = p->in.bad == NULL ? (enum wire_role)role : WIRE_ROLE_UNKNOWN;
 	h->tenure = bytes_get(&p->in, 8);
+	h->born = bytes_get(&p->in, 8);
+	h->clock = bytes_get(&p->in, 8);
+	wrong_if(p, h->born > h->clock || h->clock > WIRE_STAMP_MAX, "impossible stamp");
 }
 
 static void

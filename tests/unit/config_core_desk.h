@@ -162,7 +162,8 @@ w_scan(struct world *w, struct node *n)
 static inline struct core_options
 w_options(struct world *w, const struct node *n)
 {
-	return (struct core_options){ .self = n->name, .peer = w->node[n == w->node].name, .epoch = ++w->epoch, .both_write = w->both, .sets = &w_rules,
+	return (struct core_options){ .self = n->name, .peer = w->node[n == w->node].name,
+		.epoch = ++w->epoch * 0x9e3779b97f4a7c15u >> 1, .both_write = w->both, .sets = &w_rules,
 		.scope = w->scope[n->rules], .scope_digest = { 1, (uint8_t)n->rules }, .limits = { .jobs = w->jobs,
 		.part_changes = w->epoch % 3 } };	/* 0: all at once, as there are so few paths */
 }
@@ -206,11 +207,21 @@ w_give_noted(const struct world *w, struct node *n)
 	}
 }
 
+/* Its core does not know any more what it has undone. */
+static inline void
+w_forget_life(struct node *n)
+{
+	memcpy(n->before, n->held, sizeof n->before);
+	for (int i = 0; i < W_PATHS; i++)
+		n->set_back[i] = n->set_back[i] || n->again[i];
+}
+
 static inline void
 w_start(struct world *w, struct node *n)
 {
 	struct core_options o = w_options(w, n);
 
+	w_forget_life(n);
 	n->core = core_new(&o);
 	w_give_bases(n);
 	w_give_noted(w, n);
@@ -280,6 +291,7 @@ w_new_rules(struct world *w, struct node *n, int rules)
 	w_say("%6lu %s: new rules, %d", (unsigned long)w->now, n->name, rules);
 	if (n->core == NULL)
 		return;
+	w_forget_life(n);
 	o = w_options(w, n);
 	w_cut(w);
 	w_flush(n);

@@ -44,7 +44,8 @@ w_put(struct world *w, struct node *n, int path, int state, uint32_t ino)
 	w_part(n, ino);
 	n->disk.at[path] = (struct thing){ .state = (uint8_t)state, .ino = ino, .mtime = (uint32_t)(w->now / 8) };
 	n->changed |= 1u << path;
-	n->set_back[path] = n->set_back[path] || (n->held[path] >> state & 1) != 0;
+	n->again[path] = (n->held[path] >> state & 1) != 0;
+	n->set_back[path] = n->set_back[path] || (n->before[path] >> state & 1) != 0;
 	n->held[path] |= 1ull << state;
 	n->lost[path] &= ~(1ull << state);
 	for (int i = 0; i < W_PATHS && state >= W_FIRST; i++) {
@@ -254,6 +255,16 @@ w_may_replace(const struct world *w, const struct node *n, int path, int old, in
 	    (old == 0 || ((w->node[0].held[variant] | w->node[1].held[variant]) >> old & 1) != 0 || (w->node[0].held[path] & w->node[1].held[path] & 1ull << old) != 0);
 }
 
+/* n made it, since it was started last, and something else of it; what the other one has is only what it took from n. */
+static inline bool
+w_undone(struct world *w, struct node *n, int path, int state)
+{
+	const struct node *other = w_other(w, n);
+
+	return (n->held[path] & ~n->before[path] & 1ull << state) != 0 && n->took[path] == -1 && other->took[path] >= 0 && other->disk.at[path].state == state &&
+	    !n->joined[path] && !other->joined[path] && !n->set_back[path] && !other->set_back[path] && n->ordered[path] == 0 && w->orders == 0;
+}
+
 static inline void
 w_take(struct world *w, struct node *n, int path, int state, uint32_t ino, int64_t mtime)
 {
@@ -271,6 +282,8 @@ w_take(struct world *w, struct node *n, int path, int state, uint32_t ino, int64
 	w->installed++;
 	w->variants += w_variant(n, path) >= 0;
 	law(w, w_may_replace(w, n, path, old, state), "a version was overwritten that was not the base of the new one, without an order", n->name,
+	    w_path[path]);
+	law(w, !w_undone(w, n, path, state) || w_variant(n, path) >= 0 || w_variant(other, path) >= 0, "what a node has undone was brought back", n->name,
 	    w_path[path]);
 	law(w, old < W_FIRST || (n->stored[path] >> old & 1) != 0, "a version was overwritten that is not in the store", n->name, w_path[path]);
 	law(w, !(other->disk.at[path].state == old && other->took[path] == state) || w_variant(n, path) >= 0 || w_variant(other, path) >= 0, "two nodes swapped versions", n->name,

@@ -159,7 +159,10 @@ check_conflict(struct world *w, struct node *n, int path)
 	bool installed = n->took[path] >= 0 && !n->joined[path] && w_variant(n, path) < 0 && n->ordered[path] != UINT64_MAX && w->orders == 0 &&
 	    !w_other(w, n)->set_back[path];
 
-	law(w, !installed || x == NULL || x->state != ROW_DISPUTED || x->kind != CONFLICT_BOTH, "a conflict is about what was only put in place", n->name,
+	bool blamed = x != NULL && x->state == ROW_DISPUTED &&
+	    (x->kind == CONFLICT_BOTH || (x->kind == CONFLICT_WRONG_SIDE && n->role != WIRE_ROLE_ACTIVE));
+
+	law(w, !installed || !blamed, "a conflict is about what was only put in place", n->name,
 	    w_path[path]);
 }
 

@@ -53,7 +53,9 @@ struct node {
 	uint64_t	 stored[W_PATHS], ordered[W_PATHS], held[W_PATHS];	/* held: states that it ever had */
 	uint64_t	 lost[W_PATHS];		/* of these, what a power cut took */
 	int		 took[W_PATHS];		/* what the last installation replaced, -1: it was edited since */
-	bool		 set_back[W_PATHS];	/* a crash took what it had there, or that it was common; or it is what it once was */
+	uint64_t	 before[W_PATHS];	/* of these, what it had before it was started last, which its core does not know */
+	bool		 again[W_PATHS];	/* it is what it once was */
+	bool		 set_back[W_PATHS];	/* a crash took what it had there, or that it was common, or that it was undone */
 	bool		 joined[W_PATHS];	/* since then it was a name of a file with others */
 	struct kept	 base[W_PATHS];
 	bool		 based[W_PATHS], ever;

@@ -52,7 +52,7 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 	switch (type) {
 	case WIRE_HELLO:
 		w.hello = (struct wire_hello){ .version = WIRE_VERSION, .epoch = UINT64_MAX, .serial = toy_below(t, 9), .role = WIRE_ROLE_ACTIVE,
-			.scope = { 1 }, .tree = { 2 }, .index = { 3 }, .tenure = 17 };
+			.scope = { 1 }, .tree = { 2 }, .index = { 3 }, .tenure = 17, .born = 40, .clock = WIRE_STAMP_MAX };
 		break;
 	case WIRE_ASK:
 		w.ask.list = (enum wire_list)toy_below(t, 2);
