@@ -235,6 +235,7 @@ struct core_status {
 /* Points into the core, until the next event. */
 void	core_status(struct core *, struct core_status *ret);
 bool	core_troubled(const struct core *);	/* is there any problem: cheaper than the status */
+bool	core_linked(const struct core *);	/* both know both trees */
 size_t	core_apart(const struct core *);	/* paths that are not in step, or were not a moment ago: cheaper than the status */
 
 struct core_conflict {

@@ -218,6 +218,12 @@ core_troubled(const struct core *c)
 	return c->problems > 0;
 }
 
+bool
+core_linked(const struct core *c)
+{
+	return c->link == CORE_LINKED;
+}
+
 size_t
 core_apart(const struct core *c)
 {

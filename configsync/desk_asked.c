@@ -58,7 +58,7 @@ asked_status(struct desk *d, struct ctl_reply *r)
 	struct core_status st;
 	bool well;
 
-	core_status(d->core, &st);
+	desk_status(d, &st);
 	ctl_row(r, "-");
 	ctl_fact(r, "in_step", st.in_step ? FACT_YES : st.link == CORE_LINKED && st.scanned ? FACT_NO : FACT_UNKNOWN);
 	ctl_count(r, "files", st.paths);

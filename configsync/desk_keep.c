@@ -361,9 +361,8 @@ kept(struct desk *d)
 	loop_timer_at(d->rest_timer, now + REST_MS < d->rest_by_ms ? now + REST_MS : d->rest_by_ms);
 }
 
-/* Many files are on their way, here or there. */
-static bool
-is_under_way(struct desk *d)
+bool
+desk_under_way(struct desk *d)
 {
 	return d->placing != NULL || d->sending != NULL || desk_wants(d) || (d->linked && core_apart(d->core) > ROWS_AT_ONCE);
 }
@@ -372,7 +371,7 @@ is_under_way(struct desk *d)
 static bool
 puts_off(struct desk *d)
 {
-	bool busy = d->keep_after_ms <= AGAIN_MS && d->keeping_rows < ROWS_MAX / 4 && is_under_way(d);
+	bool busy = d->keep_after_ms <= AGAIN_MS && d->keeping_rows < ROWS_MAX / 4 && desk_under_way(d);
 
 	if (!busy || d->busy_by_ms == 0)
 		d->busy_by_ms = busy ? clock_mono_ms() + BUSY_MOST_MS : 0;

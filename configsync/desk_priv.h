@@ -4,6 +4,7 @@
  *	desk.c		begin, signals, lines from the supervisor, end
  *	desk_rules.c	which mailpair.conf is in force
  *	desk_read.c	what the watch tells is read and given to the core
+ *	desk_meet.c	the nodes meet again: everything is read
  *	desk_busy.c	what somebody is writing
  *	desk_work.c	the core's actions, one after the other
  *	desk_take.c	a set is staged and verified
@@ -106,7 +107,13 @@ struct desk {
 	uint64_t		 scanned_at, scanned_wall_ms;	/* all of it, for the last time */
 	char			 scanned_why[WATCH_TEXT_MAX];
 	uint32_t		 watch_after_ms;	/* it is started again then; 0: the last one has watched */
+	bool			 watched;	/* all that the watch can see since the last of these was told */
 	char			 blind[WATCH_TEXT_MAX];
+
+	/* desk_meet.c */
+	struct loop_timer	*meet_timer;
+	uint64_t		 meet_by_ms;	/* everything is to be read until then, as the nodes have met; 0: it was */
+	uint64_t		 heard_ms;	/* of the peer, while that waits */
 
 	/* desk_busy.c */
 	struct busy		*busy;		/* files that somebody was writing to when they were looked at */
@@ -178,12 +185,16 @@ void	*desk_alloc(size_t);		/* zeroed; the process ends where memory does */
 void	desk_watch(struct desk *);
 void	desk_unwatch(struct desk *);
 void	desk_scan(struct desk *, const char *why);	/* why: a sentence for status */
-void	desk_scan_to_meet(struct desk *);	/* what no event has told is to be known when both compare */
 void	desk_look(struct desk *, const struct scan_path *, size_t n, const struct core_origin *);
 /* For core_installed(); NULL: it could not be read. placed, sealed: see scan_options; as_left: what is in it is not looked at. */
 struct manifest *desk_read(struct desk *, const struct core_looked *, size_t n, const struct manifest *placed, bool as_left);
 void	desk_changed(struct desk *, const char *path, bool below);	/* it is looked at, when its set has settled */
 void	desk_changed_on(struct desk *);		/* what waited for the end of an installation is looked at */
+
+/* desk_meet.c */
+void	desk_meet(struct desk *);	/* before the core hears of the link: everything is read, now or soon */
+void	desk_meet_forget(struct desk *);	/* the link is down: when the next one begins */
+void	desk_status(struct desk *, struct core_status *);	/* the core's; what was not read since the nodes met is not known to be in step */
 
 /* desk_busy.c */
 /*
@@ -234,6 +245,7 @@ void	desk_keep(struct desk *, const struct core_action *);
 void	desk_keep_bytes(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, size_t len);
 bool	desk_keep_old(struct desk *, const struct core_job *, struct err *);	/* what it replaces goes to the store; on the disk ... */
 bool	desk_kept_old(void *desk, struct err *);		/* ... when this has said so: install_ready_f */
+bool	desk_under_way(struct desk *);	/* many files are, here or there */
 void	desk_keep_all(struct desk *);	/* now */
 /* As many as go in two seconds: who ends us may kill us otherwise. The others are as after a kill: on the disk, and what they replaced is in the store. */
 void	desk_keep_end(struct desk *);

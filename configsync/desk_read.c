@@ -1,6 +1,6 @@
 /*
  * configsync/desk_read.c - what the watch tells waits until it is settled, is read, and goes to the core; and the full scan at the
- * start, after a loss of events, when the nodes meet again, and every hour.
+ * start, after a loss of events, when the nodes meet again (desk_meet.c), and every hour.
  */
 #include "configsync/desk_priv.h"
 
@@ -16,7 +16,6 @@
 #include "configsync/install.h"
 
 #define FULL_MS (3600u * 1000)
-#define MEET_MS 2000		/* between two of them when a cable comes and goes */
 #define UNSETTLED_MS 1000	/* until the next reading of what changed all the time */
 #define AGAIN_MS 2000u		/* after a watch that ended; twice as long each time, up to WATCH_RETRY_MS */
 
@@ -322,13 +321,6 @@ desk_scan(struct desk *d, const char *why)
 	loop_timer_in(d->full_timer, FULL_MS);
 }
 
-void
-desk_scan_to_meet(struct desk *d)
-{
-	if (d->scanned && clock_mono_ms() - d->scanned_at >= MEET_MS)
-		desk_scan(d, "the nodes have met");
-}
-
 /* ---------------------------------------------------------------- what the watch tells */
 
 static bool
@@ -480,6 +472,7 @@ watching(void *arg, size_t directories, const char *blind)
 
 	(void)directories;
 	d->watch_after_ms = 0;
+	d->watched = true;
 	note_blind(d, blind);
 	desk_work(d);
 }
@@ -494,6 +487,7 @@ not_watched(struct desk *d, const char *why)
 		log_warnx("the watch over the trees has ended, it is started again: %s", why);
 	snprintf(text, sizeof text, "nothing is watched, all trees are read every %u s instead: %.360s", WATCH_RETRY_MS / 1000, why);
 	note_blind(d, text);
+	d->watched = false;
 	d->watch_after_ms = d->watch_after_ms == 0 ? AGAIN_MS : 2 * d->watch_after_ms < WATCH_RETRY_MS ? 2 * d->watch_after_ms : WATCH_RETRY_MS;
 	loop_timer_in(d->watch_timer, d->watch_after_ms);
 }
@@ -573,5 +567,6 @@ desk_unwatch(struct desk *d)
 		free(d->below[--d->belows]);
 	desk_busy_forget(d);
 	d->watch = NULL;
+	d->watched = false;
 	d->settle = d->held = NULL;
 }

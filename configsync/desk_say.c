@@ -91,7 +91,7 @@ say_now(void *arg)
 	char line[sizeof d->said], problem[600];
 	struct core_status st;
 
-	core_status(d->core, &st);
+	desk_status(d, &st);
 	problem_of(&st, problem, sizeof problem);
 	snprintf(line, sizeof line, "in_step=%s files=%zu pending=%zu conflicts=%zu refused=%zu%s%s\n", in_step_word(&st), st.paths,
 	    st.to_take + st.to_give, st.conflicts, refused(&st), problem[0] != '\0' ? " problem=" : "", problem);

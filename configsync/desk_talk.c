@@ -182,6 +182,7 @@ forget_link(struct desk *d)
 	desk_want_forget(d);
 	desk_tables_forget(d);
 	desk_along_clear(d);
+	desk_meet_forget(d);
 	d->linked = d->full = false;
 	memset(d->sent, 0, sizeof d->sent);
 }
@@ -191,7 +192,7 @@ up(void *arg)
 {
 	struct desk *d = arg;
 
-	desk_scan_to_meet(d);
+	desk_meet(d);
 	d->linked = true;
 	d->full = false;
 	core_problem(d->core, "network", "", NULL, clock_wall_ms());
@@ -218,6 +219,7 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	struct wire w;
 	struct err err;
 
+	d->heard_ms = clock_mono_ms();
 	if (!wire_parse(&w, type, bytes, len, &err)) {
 		log_warnx("a message of the other node makes no sense, the link is begun anew: %s", err.text);
 		desk_drop(d, err.text);

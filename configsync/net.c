@@ -26,6 +26,7 @@
 #define AGAIN_MAX_MS 10000
 #define CLOSE_MS 1000		/* for net_close(), above the channel's own time for it */
 #define HEAD 9u
+#define SOCKET_BYTES (1 << 20)	/* who says much has other things to do than to wait until it was heard */
 
 struct net {
 	struct loop		*loop;
@@ -317,7 +318,7 @@ child_fork(struct net *n, int fd, struct err *err)
 static void
 child_start(struct net *n)
 {
-	int pair[2] = { -1, -1 };
+	int pair[2] = { -1, -1 }, size = SOCKET_BYTES;
 	struct err err = { 0 };
 
 	n->since_ms = clock_mono_ms();
@@ -329,6 +330,9 @@ child_start(struct net *n)
 		child_ended(n, err.text);
 		return;
 	}
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
+			setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);		/* not root: as much as it may be */
 	if (!child_fork(n, pair[1], &err)) {
 		close(pair[0]);
 		close(pair[1]);
