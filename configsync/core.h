@@ -177,7 +177,8 @@ enum core_have { CORE_HAVE, CORE_ABSENT };	/* ABSENT: the other node has it no m
 void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_have, const char *why, uint64_t now_ms);
 void	core_verified(struct core *, uint64_t job, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
 /*
- * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. why: its
+ * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. Of single files the
+ * one of NOTE_FAILED waits before it is tried again; the others are tried at once without it, a moment later where they stand beside it. why: its
  * error, or NULL. there, NULL: could not be read (then everything is asked for).
  */
 void	core_installed(struct core *, uint64_t job, bool done, const struct report *, const char *why, const struct manifest *there,

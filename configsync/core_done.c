@@ -40,7 +40,7 @@ taken(struct core *c, struct row *r, const struct job_row *jr, const struct entr
 
 	row_set_m(c, r, is);
 	x->sm = jr->st;
-	x->wait_ms = x->tries = 0;
+	x->wait_ms = x->tries = x->spared = 0;
 	if (r->stamp < jr->st) {
 		r->stamp = jr->st;	/* it was theirs, and is mine */
 		version_id(x->m, x->base_id);
@@ -79,10 +79,67 @@ why_not(const struct report *report, const char *path, bool done, const char *wh
 	return done || part ? NULL : why != NULL ? why : "nothing of it was put in place";
 }
 
+/* Of single files; a set stays whole. */
+static const char *
+blamed(const struct job *j, const struct report *report)
+{
+	for (size_t i = 0; report != NULL && j->sets == 0 && i < report->len; i++) {
+		if (report->at[i].kind == NOTE_FAILED)
+			return report->at[i].path;
+	}
+	return NULL;
+}
+
+/* It was blamed itself, or needs what was, or has a reason of its own. */
+static bool
+is_concerned(const struct job *j, const char *path, const char *culprit, const struct report *report)
+{
+	for (size_t i = 0; i < report->len; i++) {
+		if (report->at[i].kind != NOTE_NOT_DONE && !is_flaw(&report->at[i]) && strcmp(report->at[i].path, path) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < j->changes; i++) {
+		const struct change *ch = &j->change[i];
+
+		if ((ch->kind == CHANGE_HARD || ch->kind == CHANGE_RENAME) && (strcmp(ch->path, path) == 0 || strcmp(ch->from, path) == 0) &&
+		    (strcmp(ch->path, culprit) == 0 || strcmp(ch->from, culprit) == 0))
+			return true;
+	}
+	return entry_path_within(path, culprit);
+}
+
+static bool
+is_beside(const char *path, const char *culprit)
+{
+	size_t len = entry_path_parent(path);
+
+	return len == entry_path_parent(culprit) && memcmp(path, culprit, len) == 0;
+}
+
+/* It stands as before. */
+static void
+not_yet(struct core *c, struct row *r, const struct job *j, const struct report *report, const char *why)
+{
+	const char *culprit = blamed(j, report);
+	struct ext *x = r->ext;
+
+	if (culprit == NULL || is_concerned(j, r->path, culprit, report) || x->spared == CORE_SPARED_MOST) {
+		x->spared = 0;
+		failed(c, r, why);
+		return;
+	}
+	x->spared++;
+	if (is_beside(r->path, culprit)) {
+		row_wait(c, r, c->now_ms + CORE_BESIDE_MS);
+		row_state(c, r, ROW_HELD, CONFLICT_COUNT);
+	}
+}
+
 /* What stands at one path of the job now. True: what was to be there. */
 static bool
-look(struct core *c, struct job_row *jr, const struct entry *is, const char *not_done, bool flaws)
+look(struct core *c, const struct job *j, struct job_row *jr, const struct entry *is, const struct report *report, const char *not_done)
 {
+	bool flaws = flawed(report, jr->path);
 	struct row *r = tree_get(c, jr->path);
 	struct ext *x = row_open(c, r);
 	unsigned int from_theirs = entry_diff(is, jr->to) & ~ENTRY_DIFF_TIME;
@@ -115,7 +172,7 @@ look(struct core *c, struct job_row *jr, const struct entry *is, const char *not
 		}
 		core_edited(c, r, is);
 		if (same)
-			failed(c, r, not_done != NULL ? not_done : "it is not there, though it was put in place");
+			not_yet(c, r, j, report, not_done != NULL ? not_done : "it is not there, though it was put in place");
 	}
 	core_note(c, r->path);
 	core_relate(c, r);
@@ -169,8 +226,7 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 			beside(c, &there->at[i]);
 	}
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
-		all = look(c, &j->row[i], manifest_find(there, j->row[i].path), why_not(report, j->row[i].path, done, why),
-		    flawed(report, j->row[i].path)) && all;
+		all = look(c, j, &j->row[i], manifest_find(there, j->row[i].path), report, why_not(report, j->row[i].path, done, why)) && all;
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
 		if (job_row(j, there->at[i].path) == NULL)
 			beside(c, &there->at[i]);

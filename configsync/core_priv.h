@@ -16,6 +16,8 @@
 #define CORE_UNCHECKED_MS 60000u	/* after a check that gave no answer */
 #define CORE_ABSENT_MS 1000u	/* after a content that could not be had: most are told anew before */
 #define CORE_RETRY_MS 500u	/* after an installation that failed, most often as something changed meanwhile; twice as long each time ... */
+#define CORE_BESIDE_MS 250u	/* what stands beside one that failed, which may be the directory's fault */
+#define CORE_SPARED_MOST 6u	/* as many can be to blame, one after the other, before all wait */
 #define CORE_RETRY_MOST_MS 600000u
 
 /* An entry without its path, in one piece of memory, shared by counting. */
@@ -57,6 +59,7 @@ struct ext {
 	enum row_state	 state;
 	enum conflict_kind kind;
 	bool		 say, disputed, told, unread;	/* unread: m cannot be, so it is no version; told: there is a problem "not-installed" or "content" */
+	uint8_t		 spared;		/* times that it was tried again at once, as another one was to blame */
 	bool		 hid;			/* could not be read while it was being installed, nor what stands in it */
 };
 

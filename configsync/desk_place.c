@@ -199,8 +199,8 @@ tell(const struct placing *p, const struct manifest *placed, size_t *at, const s
 		const struct note *n = &report->at[i];
 		size_t path = strlen(n->path) + 1, text = strlen(n->text) + 1;
 
-		if (!will_read(&p->job, n->path, false))
-			continue;
+		if (!will_read(&p->job, n->path, false) && n->kind != NOTE_FAILED)
+			continue;	/* who was to blame is told to all */
 		own = own || n->kind == NOTE_NOT_DONE;
 		if (told->note_bytes + 1 + path + text > p->notes_max)
 			break;		/* what is not told is looked at all the same */

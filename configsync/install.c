@@ -229,6 +229,14 @@ vet(struct install *in, struct err *err)
 
 /* ---------------------------------------------------------------- the whole */
 
+/* The others might have been done without it. */
+static bool
+failed(struct install *in, size_t i, const struct err *err)
+{
+	report_add(in->report, NOTE_FAILED, in->change[i].path, "%s", err->text);
+	return false;
+}
+
 static bool
 stage_all(struct install *in, struct err *err)
 {
@@ -239,7 +247,7 @@ stage_all(struct install *in, struct err *err)
 	in->bulk = files > BULK;
 	for (size_t i = 0; i < in->len; i++) {
 		if (!in->item[i].skip && !install_stage(in, i, err))
-			return false;
+			return failed(in, i, err);
 	}
 	return install_finish_new(in, err) && install_sync_staged(in, err);
 }
@@ -250,9 +258,9 @@ commit_all(struct install *in, struct err *err)
 	bool ok = true;
 
 	for (size_t i = 0; i < in->len && ok; i++)
-		ok = in->item[i].skip || install_narrow(in, i, err);
+		ok = in->item[i].skip || install_narrow(in, i, err) || failed(in, i, err);
 	for (size_t i = 0; i < in->len && ok; i++)
-		in->item[i].done = ok = in->item[i].skip || install_commit(in, i, err);
+		in->item[i].done = ok = in->item[i].skip || install_commit(in, i, err) || failed(in, i, err);
 	for (size_t i = 0; i < in->len && !ok; i++) {
 		if (!in->item[i].done)
 			report_add(in->report, NOTE_NOT_DONE, in->change[i].path, "the old one stands: %s", err->text);

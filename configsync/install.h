@@ -50,7 +50,7 @@ struct install_options {
 /*
  * True: all is done and on disk, but for what the report says (partial: NOTE_REFUSED; NOTE_NOT_EMPTY: a directory that holds
  * what is not carried stays). False with *err: where nothing was changed, the report has no NOTE_NOT_DONE; else one for each
- * change that was not done.
+ * change that was not done. NOTE_FAILED: the change that all of them were given up for; there is none where it was not a single one.
  */
 bool	install_apply(int root, const struct change *, size_t changes, const struct install_options *, struct report *, struct err *);
 

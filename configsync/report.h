@@ -20,6 +20,7 @@
 	X(REFUSED, "refused")					\
 	X(CHANGED_MEANWHILE, "changed-meanwhile")		\
 	X(NOT_EMPTY, "not-empty")				\
+	X(FAILED, "failed")					\
 	X(NOT_DONE, "not-done")
 
 enum note_kind {

@@ -425,6 +425,8 @@ w_apply(struct world *w, struct node *n, const struct core_job *job, struct repo
 		if ((done >> i & 1) != 0)
 			continue;
 		*ret_done = i != fails && w_do(w, n, &job->change[i], report);
+		if (!*ret_done)
+			report_add(report, NOTE_FAILED, job->change[i].path, "it fails");
 		done |= (uint64_t)*ret_done << i;
 	}
 	for (size_t i = 0; i < job->changes && !*ret_done; i++) {

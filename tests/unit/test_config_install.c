@@ -266,6 +266,7 @@ START_TEST(what_is_edited_while_new_files_are_written_stands)
 	ck_assert(!bed_apply(&bed));
 	ck_assert(report_has(&bed.report, NOTE_CHANGED_MEANWHILE, path[_i]));
 	ck_assert(report_has(&bed.report, NOTE_NOT_DONE, path[_i]));
+	ck_assert(report_has(&bed.report, NOTE_FAILED, path[_i]));
 	ck_assert_str_eq(text_of(&bed, path[_i]), "mine!");
 	nothing_left_over(&bed);
 	bed_close(&bed);
@@ -284,6 +285,7 @@ START_TEST(bytes_that_are_other_ones_than_was_said_change_nothing)
 	bed_plan(&bed, theirs);
 	ck_assert(!bed_apply(&bed));
 	ck_assert_ptr_nonnull(strstr(bed.err.text, "t/new"));
+	ck_assert(report_has(&bed.report, NOTE_FAILED, "t/new") && !report_has(&bed.report, NOTE_FAILED, "t/a"));
 	old_tree_stands(&bed);
 	bed_close(&bed);
 }
@@ -309,6 +311,7 @@ START_TEST(who_says_that_it_is_not_time_when_all_stands_ready_has_changed_nothin
 	bed.o.ready = not_ready;
 	ck_assert(!bed_apply(&bed));
 	ck_assert_ptr_nonnull(strstr(bed.err.text, "what is replaced is not in the store"));
+	ck_assert(!report_has(&bed.report, NOTE_FAILED, NULL));
 	old_tree_stands(&bed);
 	bed_close(&bed);
 }

@@ -1,0 +1,181 @@
+/*
+ * tests/unit/test_config_core_done.c - what configsync/core.h makes of an installation that failed: who waits, and who does not.
+ */
+#include "tests/unit/config_core_case.h"
+
+#define FILES 5
+
+static const char *const name[FILES] = { "a/x", "a/y", "b/x", "c", "d/x" };
+
+/* Directories a, b, d, and the files, each of one letter; '-': it is not there. */
+static struct manifest *
+files(const char *content)
+{
+	struct manifest *m = manifest_new();
+
+	for (size_t i = 0; i < 3; i++)
+		manifest_add(m, &(struct entry){ .path = (char[]){ "abd"[i], '\0' }, .type = ENTRY_DIRECTORY, .mode = 0755, .user.name = "root", .group.name = "root" });
+	for (size_t i = 0; i < FILES; i++) {
+		if (content[i] != '-')
+			manifest_add(m, &(struct entry){ .path = name[i], .type = ENTRY_FILE, .mode = 0644, .size = 1, .user.name = "root", .group.name = "root",
+				.local = { .dev = 1, .ino = 10 + i, .links = 1 }, .digest = { (uint8_t)content[i] } });
+	}
+	return toy_sealed(m);
+}
+
+static const struct core_looked everything[] = { { "a", true }, { "b", true }, { "c", false }, { "d", true } };
+
+static void
+read_all(struct core *c, const char *content)
+{
+	struct manifest *m = files(content);
+
+	core_slice(c, everything, 4, m, core_moment(c), &somebody, 6);
+	manifest_free(m);
+}
+
+/* Two in step, and a has changed all. */
+static void
+change_all(struct core *a, struct core *b)
+{
+	struct manifest *m = files("-----"), *n = files("11111");
+
+	for (size_t i = 0; i < m->len; i++) {
+		core_base(a, m->at[i].path, &m->at[i], 2);
+		core_base(b, m->at[i].path, &m->at[i], 2);
+	}
+	core_scan(a, m, core_moment(a), &somebody, 1);
+	core_scan(b, m, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	read_all(a, "11111");
+	talk(a, b);
+	for (size_t i = 0; i < n->len; i++) {
+		if (n->at[i].type == ENTRY_FILE)
+			core_content(b, n->at[i].digest, CORE_HAVE, NULL, 6);
+	}
+	manifest_free(m);
+	manifest_free(n);
+}
+
+/* The paths that b wants to put in place now, in letters of the order above; its job. */
+static uint64_t
+wanted(struct core *b, char ret[FILES + 1])
+{
+	const struct core_action *act;
+	uint64_t job = 0;
+
+	memset(ret, '.', FILES);
+	ret[FILES] = '\0';
+	while ((act = core_action_next(b)) != NULL) {
+		if (act->type == CORE_NEED)
+			core_content(b, act->entry->digest, CORE_HAVE, NULL, b->now_ms);
+		if (act->type != CORE_INSTALL)
+			continue;
+		job = act->job.id;
+		for (size_t i = 0; i < act->job.changes; i++) {
+			for (size_t k = 0; k < FILES; k++)
+				ret[k] = strcmp(name[k], act->job.change[i].path) == 0 ? '*' : ret[k];
+		}
+	}
+	return job;
+}
+
+/* One cannot be put in place, so nothing was. */
+static void
+fails(struct core *b, uint64_t job, const char *path, const char *content, uint64_t now)
+{
+	struct manifest *m = files(content);
+	struct report report = { 0 };
+
+	report_add(&report, NOTE_FAILED, path, "no permission");
+	core_installed(b, job, false, &report, "no permission", m, &somebody, now, now);
+	report_free(&report);
+	manifest_free(m);
+}
+
+START_TEST(one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a_moment)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = files("--111"), *n = files("-1111");
+	char is[FILES + 1];
+	struct core_status s;
+	uint64_t job;
+
+	change_all(a, b);
+	job = wanted(b, is);
+	ck_assert_str_eq(is, "*****");
+	fails(b, job, "a/x", "-----", 7);
+	job = wanted(b, is);
+	ck_assert_str_eq(is, "..***");		/* at once */
+	core_installed(b, job, true, NULL, NULL, m, &somebody, 8, 8);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.problems, 1);
+	ck_assert_str_eq(s.problem[0].path, "a/x");
+	wanted(b, is);
+	ck_assert_str_eq(is, ".....");
+	core_tick(b, 7 + CORE_BESIDE_MS, 7);
+	job = wanted(b, is);
+	ck_assert_str_eq(is, ".*...");
+	core_installed(b, job, true, NULL, NULL, n, &somebody, 300, 300);
+	core_tick(b, 7 + CORE_RETRY_MS, 7);
+	wanted(b, is);
+	ck_assert_str_eq(is, "*....");
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(n);
+}
+END_TEST
+
+/* Of a full disk there is always another one to blame. */
+START_TEST(one_after_the_other_can_be_to_blame_for_so_long)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	char is[FILES + 1];
+	size_t tries = 0;
+	uint64_t job;
+
+	change_all(a, b);
+	for (; (job = wanted(b, is)) != 0 && tries < 20; tries++) {
+		ck_assert_str_eq(is, "*****");
+		fails(b, job, "q/q", "-----", 7);
+	}
+	ck_assert_uint_eq(tries, CORE_SPARED_MOST + 1);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
+/* The worker ended, or the whole could not be begun: nobody is to blame. */
+START_TEST(where_nobody_is_to_blame_all_wait)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = files("-----");
+	char is[FILES + 1];
+
+	change_all(a, b);
+	core_installed(b, wanted(b, is), false, NULL, "it was killed", m, &somebody, 7, 7);
+	ck_assert_uint_eq(wanted(b, is), 0);
+	core_tick(b, 7 + CORE_RETRY_MS, 7);
+	wanted(b, is);
+	ck_assert_str_eq(is, "*****");
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("config_core_done");
+	TCase *tcase = tcase_create("done");
+
+	tcase_add_test(tcase, one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a_moment);
+	tcase_add_test(tcase, one_after_the_other_can_be_to_blame_for_so_long);
+	tcase_add_test(tcase, where_nobody_is_to_blame_all_wait);
+	suite_add_tcase(suite, tcase);
+	return unit_main(suite);
+}
