@@ -15,7 +15,7 @@ import time
 
 from nodes import PATIENCE, Broken, pause
 
-from .play import collector, table
+from .play import collector, preload, table
 
 SCENARIOS, scenario = collector()
 SECRET = b'PRIVATE KEY of round '
@@ -282,6 +282,40 @@ def a_worker_that_is_killed_while_it_puts_many_files_in_place_leaves_nothing_beh
     left = [n for d, s, f in os.walk(p.b.root) for n in s + f if n.startswith('.mailpair-')]
     if left or not p.said:
         raise Broken('left over: %s' % left if left else 'there was no worker to kill')
+
+
+def slow_sync(p):
+    p.b.env = {'LD_PRELOAD': preload(p, 'slow_sync'), 'SLOW_SYNC': p.dir + '/slow'}
+
+
+@scenario('k11', before=slow_sync)
+def what_a_killed_worker_has_put_in_place_is_on_the_disk_before_the_other_node_hears_of_it(p):
+    slow = p.b.env['SLOW_SYNC']
+    p.b.stop()
+    new = {'many/%d/%d' % (i % 30, i): b'%d\n' % i for i in range(2000)}
+    for rel, data in new.items():
+        p.a.write(rel, data)
+    with open(slow, 'w', encoding='ascii'):
+        pass
+    for i in range(30):
+        os.makedirs(p.b.path('many/%d' % i))        # so that each file has a rename of its own
+    some = list(new)[::25]
+    p.b.start()
+    end = time.monotonic() + PATIENCE
+    while not any(p.b.read(rel) == new[rel] for rel in some) and time.monotonic() < end:
+        pause(0.0005)
+    worker = p.b.part('worker')
+    if worker is None:
+        raise Broken('there was no worker to kill')
+    os.kill(worker, signal.SIGKILL)
+    p.until('it is synced', lambda: os.path.exists(slow + '.called'))
+    there = sum(p.b.read(rel) == data for rel, data in new.items())
+    waits = p.a.status().get('pending', 0)
+    if there == 0 or waits < len(new):
+        raise Broken('%d are there, the other node waits for %d of %d' % (there, waits, len(new)))
+    p.said = '%d were there' % there
+    os.unlink(slow)
+    p.in_step('synced')
 
 
 @scenario('k10')

@@ -4,12 +4,11 @@ import sqlite3
 import subprocess
 import time
 
-from nodes import Broken, run
+from nodes import Broken, pause, run
 
-from .play import collector
+from .play import collector, preload
 
 SCENARIOS, scenario = collector()
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 HOUR = 3600
 LONG = 120
 PROMPT = 10     # seconds, on a machine that is busy; two are meant
@@ -143,6 +142,34 @@ def versions_that_could_not_be_kept_before_the_end_are_kept_after_the_next_start
             p.until('%s kept by %s' % (rel, n.name), lambda n=n, rel=rel, data=data: kept(n, rel) == data)
 
 
+def slow_journal(p):
+    p.b.env = {'LD_PRELOAD': preload(p, 'slow_journal'), 'SLOW_JOURNAL': p.dir + '/slow'}
+
+
+@scenario('l12', before=slow_journal)
+def an_end_does_not_wait_for_a_slow_store_longer_than_two_seconds(p):
+    new = {'k/%d' % i: os.urandom(2000) for i in range(2000)}
+    p.a.write('k/one', b'old')
+    p.in_step()
+    with open(p.b.env['SLOW_JOURNAL'], 'w', encoding='ascii'):
+        pass
+    for rel, data in new.items():
+        p.a.write(rel, data)
+    p.until('there', lambda: all(p.b.read(rel) == data for rel, data in new.items()))
+    ending = time.monotonic()
+    p.b.stop()
+    ending = time.monotonic() - ending
+    some = [kept(p.b, rel) == new[rel] for rel in list(new)[::100]]
+    p.said = 'ended in %.1f s, %d of %d were kept by then' % (ending, sum(some), len(some))
+    if ending > PROMPT or all(some):
+        raise Broken(p.said)
+    os.unlink(p.b.env['SLOW_JOURNAL'])
+    p.b.start()
+    p.in_step('again')
+    for rel in list(new)[::100]:
+        p.until('%s kept' % rel, lambda rel=rel: kept(p.b, rel) == new[rel])
+
+
 def kept(n, rel):
     """The content of the newest version, out of the store alone."""
     return subprocess.run([n.pair.build + '/mailpair-config', 'show', '/etc/' + rel, '--conf', n.conf, '--node', n.name],
@@ -158,14 +185,38 @@ def fill(path):
         pass
 
 
+def read_only_part(p):
+    """Of the tree, for the program of the taking node alone."""
+    at = p.b.path('ro')
+    for n in (p.a, p.b):
+        os.makedirs(n.path('ro'))
+        n.write('ro/x', b'old')
+        for path in (n.path('ro/x'), n.path('ro')):
+            os.utime(path, (1, 1))
+    p.b.before = 'mount --bind %s %s; mount -o remount,bind,ro %s' % (at, at, at)
+
+
+@scenario('l11', before=read_only_part)
+def a_change_that_cannot_even_be_begun_holds_up_none_that_comes_with_it(p):
+    """Small ones that follow on each other are put in place together, by a worker."""
+    end, n = time.monotonic() + 1.5, 0
+    while time.monotonic() < end:
+        for _ in range(40):
+            n += 1
+            p.a.write('w/%d' % n, b'%d' % n)
+            pause(0.001)
+        p.a.write('ro/x', b'%d' % n)
+        told = [x['path'] for x in p.b.status().get('problems', [])]
+        if any(path != '/etc/ro/x' for path in told):
+            raise Broken('%s' % told)
+    p.until('all others', lambda: all(p.b.read('w/%d' % i) == b'%d' % i for i in range(1, n + 1)))
+    p.until('it is told', lambda: p.problem(p.b, 'not-installed', 'Read-only'))
+    p.a.write('ro/x', b'old')
+    os.utime(p.a.path('ro/x'), (1, 1))
+    p.in_step('as it was')
+
+
 # ---------------------------------------------------------------- what no event tells
-
-def preload(p, name):
-    """A library of tests/live/preload, made."""
-    library = '%s/%s.so' % (p.dir, name)
-    subprocess.run(['gcc', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, '%s/tests/live/preload/%s.c' % (TOP, name)], check=True)
-    return library
-
 
 def without_inotify(p):
     """None is left on either node, until it is said otherwise; and time can be made to pass."""

@@ -1,4 +1,8 @@
 """What a scenario is: a number, a sentence, a function that is given a pair, and how that pair is made."""
+import os
+import subprocess
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 class Scenario:
@@ -10,6 +14,13 @@ class Scenario:
 def table(path):
     """own of a pair: each node makes it itself, so it is not the same bytes."""
     return path.endswith((b'.db', b'.cdb'))
+
+
+def preload(p, name):
+    """A library of tests/live/preload, made for LD_PRELOAD of a node's program."""
+    library = '%s/%s.so' % (p.dir, name)
+    subprocess.run(['gcc', '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, '%s/tests/live/preload/%s.c' % (TOP, name)], check=True)
+    return library
 
 
 def collector():
