@@ -175,6 +175,8 @@ void	core_wire(struct core *, const struct wire *, uint64_t now_ms, uint64_t wal
 void	core_role(struct core *, enum wire_role, uint64_t tenure, uint64_t now_ms);
 enum core_have { CORE_HAVE, CORE_ABSENT };	/* ABSENT: the other node has it no more, or the quota forbids it */
 void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_have, const char *why, uint64_t now_ms);
+/* By a job that is not done, but for this one: of two paths with equal contents one may be done before the other. */
+bool	core_needs(const struct core *, const uint8_t digest[DIGEST_LEN], uint64_t but_job);
 void	core_verified(struct core *, uint64_t job, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
 /*
  * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. Of single files the

@@ -380,6 +380,16 @@ core_content(struct core *c, const uint8_t digest[DIGEST_LEN], enum core_have ha
 	core_end(c);
 }
 
+bool
+core_needs(const struct core *c, const uint8_t digest[DIGEST_LEN], uint64_t but_job)
+{
+	for (const struct job *j = c->job; j != NULL; j = j->next) {
+		if (j->id != but_job && needed(j, digest) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 refuse(struct core *c, struct job *j, const char *kind, uint64_t until_ms, const char *why)
 {

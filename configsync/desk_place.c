@@ -52,13 +52,16 @@ struct placing {
 
 /* ---------------------------------------------------------------- the end of each */
 
-/* Contents of this job are in the store with its versions; the spool keeps them no longer than that takes. */
+/* They go to the store from their places, a moment later. But another job may need the same one, and was told that it is here. */
 static void
 forget_contents(struct desk *d, const struct core_job *job)
 {
-	for (size_t i = 0; i < job->changes; i++)
-		if (job->change[i].kind == CHANGE_FILE && job->change[i].from == NULL && job->change[i].to->size > 0)
-			desk_unneed(d, job->change[i].to->digest);
+	for (size_t i = 0; i < job->changes; i++) {
+		const struct change *c = &job->change[i];
+
+		if (c->kind == CHANGE_FILE && c->from == NULL && c->to->size > 0 && !core_needs(d->core, c->to->digest, job->id))
+			desk_unneed(d, c->to->digest);
+	}
 }
 
 static struct core_origin

@@ -34,11 +34,11 @@ read_all(struct core *c, const char *content)
 	manifest_free(m);
 }
 
-/* Two in step, and a has changed all. */
+/* Two in step, and what a has made then. */
 static void
-change_all(struct core *a, struct core *b)
+change(struct core *a, struct core *b, const char *content)
 {
-	struct manifest *m = files("-----"), *n = files("11111");
+	struct manifest *m = files("-----"), *n = files(content);
 
 	for (size_t i = 0; i < m->len; i++) {
 		core_base(a, m->at[i].path, &m->at[i], 2);
@@ -49,7 +49,7 @@ change_all(struct core *a, struct core *b)
 	core_link(a, true, 2);
 	core_link(b, true, 2);
 	talk(a, b);
-	read_all(a, "11111");
+	read_all(a, content);
 	talk(a, b);
 	for (size_t i = 0; i < n->len; i++) {
 		if (n->at[i].type == ENTRY_FILE)
@@ -103,7 +103,7 @@ START_TEST(one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a
 	struct core_status s;
 	uint64_t job;
 
-	change_all(a, b);
+	change(a, b, "11111");
 	job = wanted(b, is);
 	ck_assert_str_eq(is, "*****");
 	fails(b, job, "a/x", "-----", 7);
@@ -137,7 +137,7 @@ START_TEST(one_after_the_other_can_be_to_blame_for_so_long)
 	size_t tries = 0;
 	uint64_t job;
 
-	change_all(a, b);
+	change(a, b, "11111");
 	for (; (job = wanted(b, is)) != 0 && tries < 20; tries++) {
 		ck_assert_str_eq(is, "*****");
 		fails(b, job, "q/q", "-----", 7);
@@ -155,7 +155,7 @@ START_TEST(where_nobody_is_to_blame_all_wait)
 	struct manifest *m = files("-----");
 	char is[FILES + 1];
 
-	change_all(a, b);
+	change(a, b, "11111");
 	core_installed(b, wanted(b, is), false, NULL, "it was killed", m, &somebody, 7, 7);
 	ck_assert_uint_eq(wanted(b, is), 0);
 	core_tick(b, 7 + CORE_RETRY_MS, 7);
@@ -167,6 +167,36 @@ START_TEST(where_nobody_is_to_blame_all_wait)
 }
 END_TEST
 
+/* c is being put in place when another path with the same content comes. */
+START_TEST(a_content_that_two_jobs_need_is_needed_until_the_second_is_done)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *m = files("---1-"), *n = files("1---1");
+	const uint8_t *content = manifest_find(m, "c")->digest;
+	char is[FILES + 1];
+	uint64_t first, second;
+
+	change(a, b, "---1-");
+	first = wanted(b, is);
+	ck_assert_str_eq(is, "...*.");
+	ck_assert(!core_needs(b, content, first));
+	read_all(a, "1--11");
+	talk(a, b);
+	core_content(b, content, CORE_HAVE, NULL, 6);
+	second = wanted(b, is);
+	ck_assert_str_eq(is, "*...*");
+	ck_assert(core_needs(b, content, first));
+	core_installed(b, first, true, NULL, NULL, m, &somebody, 7, 7);
+	ck_assert(core_needs(b, content, 0) && !core_needs(b, content, second));
+	core_installed(b, second, true, NULL, NULL, n, &somebody, 8, 8);
+	ck_assert(!core_needs(b, content, 0));
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+	manifest_free(n);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -175,6 +205,7 @@ main(void)
 
 	tcase_add_test(tcase, one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a_moment);
 	tcase_add_test(tcase, one_after_the_other_can_be_to_blame_for_so_long);
+	tcase_add_test(tcase, a_content_that_two_jobs_need_is_needed_until_the_second_is_done);
 	tcase_add_test(tcase, where_nobody_is_to_blame_all_wait);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
