@@ -145,7 +145,11 @@ row_text(struct answer *a, const struct ctl_line *line)
 	} else if (strcmp(line->kind, "conflict") == 0) {
 		printf("%sCONFLICT   %s: %s", new ? "\n" : "", path, text_of(line, "why", text, sizeof text));
 		since_text(line);
-		printf("    -> mailpair config diff %s\n       mailpair config resolve %s --take NODE\n", path, path);
+		if (ctl_value(line, "kind") != NULL && strcmp(ctl_value(line, "kind"), "unknown") == 0)
+			puts("    -> look at it on both nodes: what cannot be read is told as unreadable, and ends this when it can be;\n"
+			    "       a device, pipe or socket has to go, or to be excluded in mailpair.conf");
+		else
+			printf("    -> mailpair config diff %s\n       mailpair config resolve %s --take NODE\n", path, path);
 	} else {
 		printf("%s%s%s%s%s: %s", new ? "\n" : "", strcmp(line->kind, "theirs") != 0 ? "" : a->linked ? "there: " : "there, when last heard: ", text_of(line, "kind", kind, sizeof kind),
 		    path[0] != '\0' ? " " : "", path, text_of(line, "text", text, sizeof text));

@@ -351,15 +351,16 @@ socat "UNIX-LISTEN:$work/config.sock,fork,backlog=20" "EXEC:$work/desk" 2>/dev/n
 desk=$!
 for _ in {1..200}; do [ -S "$work/config.sock" ] && break; read -r -t 0.05 <> <(:); done
 with=(--socket "$work/config.sock")
-reply '-\tin_step?no\tfiles#412\tpending#1\tconflicts#1\tnode=mx1\trole=active\ttenure#7\tpeer=mx2\tlink=connected\twriters=active\tactive=mx1\tread#1000000000000\tread_why=the nodes have met\nconflict\tpath=etc/x\twhy=changed on both\tsince#1000000000000\nproblem\tkind=invalid\tpath=etc/postfix\ttext=line 3 is wrong\n.\tcode#1\ttext=\n'
+reply '-\tin_step?no\tfiles#412\tpending#1\tconflicts#1\tnode=mx1\trole=active\ttenure#7\tpeer=mx2\tlink=connected\twriters=active\tactive=mx1\tread#1000000000000\tread_why=the nodes have met\nconflict\tpath=etc/x\twhy=changed on both\tsince#1000000000000\nconflict\tpath=etc/y\tkind=unknown\twhy=cannot tell\tsince#1\nproblem\tkind=invalid\tpath=etc/postfix\ttext=line 3 is wrong\n.\tcode#1\ttext=\n'
 expect "config status" 1 "^in step    no; 412 files$" - config status "${with[@]}"
 asked "config status" "status;"
 if grep -q '^this node  mx1, active, tenure 7$' "$work/out" && grep -q '^peer       mx2: connected$' "$work/out" &&
     grep -q '^CONFLICT   /etc/x: changed on both (since 2001-09-09T01:46:40Z)$' "$work/out" && grep -q 'config resolve /etc/x --take NODE' "$work/out" &&
+    ! grep -q 'resolve /etc/y' "$work/out" && grep -q 'told as unreadable' "$work/out" &&
     grep -q '^all read   2001-09-09T01:46:40Z: the nodes have met$' "$work/out" &&
     grep -q '^invalid /etc/postfix: line 3 is wrong$' "$work/out"; then ok; else bad "config status has all rows"; fi
 expect "config status as JSON" 1 '"in_step": false' - config status "${with[@]}" --json
-if grep -q '"conflicts_at": \[{"path": "/etc/x", "why": "changed on both", "since": 1000000000000}\]' "$work/out" &&
+if grep -q '"conflicts_at": \[{"path": "/etc/x", "why": "changed on both", "since": 1000000000000}, {"path": "/etc/y", ' "$work/out" &&
     grep -q '"result": "no"' "$work/out"; then ok; else bad "the document has all rows"; fi
 if command -v python3 >/dev/null && ! python3 -m json.tool "$work/out" >/dev/null; then bad "the document is JSON"; else ok; fi
 reply 'step\tdo=put back\tpath=etc/x\tnote=version 3\tversion#3\nstep\tdo=remove\tpath=etc/a%0ab\n.\tcode#0\ttext=2 changes\n'
