@@ -38,11 +38,11 @@ def authority(p):
     return at
 
 
-def certificate(p, begins=None, ends=None):
+def certificate(p, begins=None, ends=None, names=(HOST,)):
     """{part: bytes}, signed by the pair's authority; times as YYYYMMDDHHMMSSZ, else from now on for 30 days."""
     ca, made = authority(p), tempfile.mkdtemp(dir=p.dir)
     openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', made + '/privkey', '-out', made + '/request', '-subj', '/CN=' + HOST,
-            '-addext', 'subjectAltName=DNS:' + HOST)
+            '-addext', 'subjectAltName=' + ','.join('DNS:' + name for name in names))
     when = ['-startdate', begins, '-enddate', ends] if ends else ['-days', '30']
     openssl('ca', '-batch', '-notext', '-config', ca + '/conf', '-keyfile', ca + '/key', '-cert', ca + '/cert', '-in', made + '/request', '-out', made + '/cert', *when)
     shutil.copy(ca + '/cert', made + '/chain')
@@ -145,6 +145,25 @@ def a_chain_that_does_not_build_is_not_taken(p):
 
 MAIN = b'compatibility_level = 3.6\nmyhostname = %s\n'
 MASTER = b'smtp inet n - y - - smtpd\n'
+
+
+NAMED = 'certificate "mail" { certificate = "/etc/mail.crt"  key = "/etc/mail.key"  chain = "/etc/mail.chain"  names = {"%s", "other.example.test"} }' % HOST
+
+
+@scenario('s14', more=NAMED)
+def a_certificate_that_does_not_cover_a_name_of_the_service_is_not_taken(p):
+    def put(made):
+        for end, part in (('crt', 'cert'), ('key', 'privkey'), ('chain', 'chain')):
+            if p.a.read('mail.' + end) != made[part]:       # a new time alone needs no verdict
+                p.a.write('mail.' + end, made[part])
+    put(certificate(p, names=(HOST, 'other.example.test')))
+    p.in_step('first')
+    was = p.b.rows()
+    put(certificate(p))
+    p.refused('the certificate', text='does not cover the name "other.example.test"')
+    untouched(p, was)
+    put(certificate(p, names=('other.example.test', HOST)))
+    p.in_step('mended')
 
 
 @scenario('s05')
