@@ -194,14 +194,22 @@ beside(struct core *c, const struct entry *is)
 		core_edited(c, tree_get(c, is->path), is);
 }
 
-/* Nobody knows what stands there now. */
+/* Nobody knows what stands there now. But what was put in place as it was to be is said before that: what is found otherwise is an edit of it. */
 static void
-unread(struct core *c, const char *path)
+unread(struct core *c, const struct job *j, const struct report *report, bool done, const char *why)
 {
-	struct row *r = tree_get(c, path);
+	for (size_t i = 0; i < j->rows; i++) {
+		const struct job_row *jr = &j->row[i];
+		struct row *r = tree_get(c, jr->path);
+		struct ext *x = row_open(c, r);
 
-	row_open(c, r)->job = 0;
-	core_doubt_row(c, r);
+		x->job = 0;
+		if (jr->taken && jr->st >= x->sm && why_not(report, jr->path, done, why) == NULL && !flawed(report, jr->path))
+			taken(c, r, jr, jr->to);
+	}
+	core_flush_news(c);
+	for (size_t i = 0; i < j->rows; i++)
+		core_doubt_row(c, tree_get(c, j->row[i].path));
 	c->again_all = true;
 }
 
@@ -231,8 +239,8 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 		if (job_row(j, there->at[i].path) == NULL)
 			beside(c, &there->at[i]);
 	}
-	for (size_t i = 0; i < j->rows && there == NULL; i++)
-		unread(c, j->row[i].path);
+	if (there == NULL)
+		unread(c, j, report, done, why);
 	core_job_end(c, j);
 	core_job_followers(c, job, all);
 	core_end(c);

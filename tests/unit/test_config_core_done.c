@@ -197,6 +197,33 @@ START_TEST(a_content_that_two_jobs_need_is_needed_until_the_second_is_done)
 }
 END_TEST
 
+/* It was put in place, could not be read just then, and is found edited: an edit of what was put there. */
+START_TEST(what_was_put_in_place_and_is_found_edited_later_is_no_conflict)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct report report = { 0 };
+	char is[FILES + 1];
+	struct core_status s;
+	const bool done = _i == 0;
+
+	change(a, b, "---1-");
+	if (!done)		/* what came of it is not known: perhaps nothing, and the edit was of the old one */
+		report_add(&report, NOTE_NOT_DONE, "c", "the old one stands");
+	core_installed(b, wanted(b, is), done, &report, done ? NULL : "it failed", NULL, &somebody, 7, 7);
+	talk(b, a);
+	read_all(b, "---2-");
+	talk(b, a);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.conflicts, done ? 0 : 1);
+	ck_assert_uint_eq(s.to_give, done ? 1 : 0);
+	core_status(a, &s);
+	ck_assert_uint_eq(s.conflicts, done ? 0 : 1);
+	report_free(&report);
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -206,6 +233,7 @@ main(void)
 	tcase_add_test(tcase, one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a_moment);
 	tcase_add_test(tcase, one_after_the_other_can_be_to_blame_for_so_long);
 	tcase_add_test(tcase, a_content_that_two_jobs_need_is_needed_until_the_second_is_done);
+	tcase_add_loop_test(tcase, what_was_put_in_place_and_is_found_edited_later_is_no_conflict, 0, 2);
 	tcase_add_test(tcase, where_nobody_is_to_blame_all_wait);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
