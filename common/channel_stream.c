@@ -76,9 +76,43 @@ stream_put(struct stream *s, uint8_t type, const void *bytes, size_t len)
 	s->records += 1 + (uint32_t)(len / RECORD);
 }
 
+/* Not while a record waits for the socket. */
+static void
+stream_renew(struct stream *s)
+{
+	if (s->records >= s->ch->limits.key_records && channel_tls_new_keys(s->ssl)) {
+		s->records = 0;
+		s->key_updates++;
+	}
+}
+
+/*
+ * A small message goes to the kernel at once where nothing waits before it: a turn of the loop for that is a good part of its way. What the kernel does not take
+ * is put where libevent finds it, which OpenSSL allows as long as it begins with the same bytes.
+ */
+static bool
+stream_put_now(struct stream *s, uint8_t type, const void *bytes, size_t len)
+{
+	uint8_t frame[RECORD];
+
+	if (len > sizeof(frame) - CHANNEL_HEAD || evbuffer_get_length(output(s)) > 0)
+		return false;
+	channel_frame_head(type, (uint32_t)len, frame);
+	if (len > 0)
+		memcpy(frame + CHANNEL_HEAD, bytes, len);
+	if (channel_tls_write(s->ssl, frame, CHANNEL_HEAD + len) == 0)
+		return false;
+	s->sent_ms = clock_mono_ms();
+	s->records++;
+	stream_renew(s);
+	return true;
+}
+
 bool
 stream_send(struct stream *s, uint8_t type, const void *bytes, size_t len)
 {
+	if (stream_put_now(s, type, bytes, len))
+		return true;
 	if (evbuffer_get_length(output(s)) + CHANNEL_HEAD + len > s->ch->limits.queue_max) {
 		s->wants_drain = true;
 		return false;
@@ -132,10 +166,7 @@ stream_writable(struct bufferevent *bev, void *arg)
 			stream_flushed(s);
 		return;
 	}
-	if (s->records >= s->ch->limits.key_records && channel_tls_new_keys(s->ssl)) {
-		s->records = 0;
-		s->key_updates++;
-	}
+	stream_renew(s);
 	if (s->wants_drain) {
 		s->wants_drain = false;
 		s->ch->calls->drained(s->ch->arg);

@@ -145,6 +145,17 @@ channel_tls_new_keys(struct ssl_st *ssl)
 	return done;
 }
 
+size_t
+channel_tls_write(struct ssl_st *ssl, const uint8_t *bytes, size_t len)
+{
+	int n;
+
+	ERR_clear_error();
+	n = SSL_write(ssl, bytes, (int)len);
+	ERR_clear_error();	/* whoever writes them next finds it again */
+	return n > 0 ? (size_t)n : 0;
+}
+
 void
 channel_tls_goodbye(struct ssl_st *ssl)
 {

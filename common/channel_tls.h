@@ -30,6 +30,8 @@ struct ssl_st	*channel_tls_conn(struct channel_tls *, struct channel_tls_seen *)
 /* After the handshake: is it TLS 1.3, by a key of ours, with (EC)DHE? It cannot be otherwise; nothing is sent before it was asked. */
 bool		 channel_tls_proven(struct ssl_st *);
 bool		 channel_tls_new_keys(struct ssl_st *);	/* KeyUpdate of our direction with the next write; false: not now */
+/* How much of it went to the socket; it goes as one record. 0: none yet, and the next write has to begin with the same bytes. */
+size_t		 channel_tls_write(struct ssl_st *, const uint8_t *bytes, size_t len);
 void		 channel_tls_goodbye(struct ssl_st *);	/* close_notify, if the socket takes it */
 
 /*

@@ -53,6 +53,26 @@ START_TEST(a_message_of_any_length_arrives_whole_once_and_in_order_over_ipv4_and
 }
 END_TEST
 
+START_TEST(a_small_message_is_on_its_way_before_the_loop_turns)
+{
+	static uint8_t bytes[16 * 1024];
+	int sent = 0;
+
+	bed_new("127.0.0.1");
+	bed_up();
+	mx1.got = must_be_next;
+	UNTIL(status(&mx2).queued == 0);
+	for (; status(&mx2).queued == 0; sent++)	/* until the kernel takes no more */
+		ck_assert_int_eq(channel_send(mx2.ch, 16, bytes, fill(bytes, (uint64_t)sent, (size_t)sent * 37 % 16000)), CHANNEL_SENT);
+	ck_assert_int_gt(sent, 5);
+	for (int i = 0; i < 20; i++, sent++)
+		ck_assert_int_eq(channel_send(mx2.ch, 16, bytes, fill(bytes, (uint64_t)sent, (size_t)sent * 37 % 16000)), CHANNEL_SENT);
+	UNTIL(mx1.messages == sent);
+	ck_assert_int_eq(mx1.down + mx2.down, 0);
+	bed_free();
+}
+END_TEST
+
 START_TEST(a_node_is_reached_by_the_address_that_works_and_tried_ever_more_rarely)
 {
 	uint64_t tries;
@@ -469,6 +489,7 @@ main(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, a_message_of_any_length_arrives_whole_once_and_in_order_over_ipv4_and_ipv6, 0, 2);
+	tcase_add_test(tc, a_small_message_is_on_its_way_before_the_loop_turns);
 	tcase_add_test(tc, a_node_is_reached_by_the_address_that_works_and_tried_ever_more_rarely);
 	tcase_add_test(tc, what_cannot_be_listened_on_is_said);
 	tcase_add_test(tc, a_close_delivers_all_that_is_queued_and_its_reason_and_is_final);
