@@ -390,6 +390,7 @@ dispatch(struct core *c, const struct wire *w)
 	case WIRE_ABSENT:
 	case WIRE_SMALL:
 	case WIRE_TABLES:
+	case WIRE_SOON:
 	case WIRE_TYPE_END:
 		break;
 	}

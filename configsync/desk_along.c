@@ -1,6 +1,6 @@
 /*
  * configsync/desk_along.c - contents of small files, which came with the news or were asked for, until they are installed: in memory, as most
- * of them are gone within milliseconds. What came with the news and has no room is asked for like any other content.
+ * of them are gone within milliseconds. What came with the news and has no room is asked for like any other content. And those that were read here a moment ago.
  */
 #include "configsync/desk_priv.h"
 
@@ -13,6 +13,7 @@
 #include "common/need.h"
 
 #define BUCKETS 8192u
+#define JUST_READ 16u		/* of an edit; of a whole tree they are read again when they are sent */
 #define BYTES_MAX (49u << 20)	/* of two installations, each with the file that goes beyond: see core_limits */
 
 struct along { struct along *next; uint8_t digest[DIGEST_LEN]; uint32_t len; uint8_t bytes[]; };
@@ -111,4 +112,44 @@ desk_along_clear(struct desk *d)
 			drop(d->along, &d->along->bucket[b]);
 	free(d->along);
 	d->along = NULL;
+}
+
+/* ---------------------------------------------------------------- just read */
+
+void
+desk_just_read(void *arg, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, size_t len)
+{
+	struct desk *d = arg;
+	struct along *one;
+
+	if (!d->linked || d->just_reads == JUST_READ || len == 0)
+		return;
+	one = need(malloc(sizeof *one + len));
+	*one = (struct along){ .next = d->just_read, .len = (uint32_t)len };
+	memcpy(one->digest, digest, DIGEST_LEN);
+	memcpy(one->bytes, bytes, len);
+	d->just_read = one;
+	d->just_reads++;
+}
+
+uint8_t *
+desk_take_read(struct desk *d, const struct entry *e)
+{
+	for (const struct along *one = d->just_read; one != NULL; one = one->next)
+		if (one->len == e->size && memcmp(one->digest, e->digest, DIGEST_LEN) == 0)
+			return memcpy(need(malloc(one->len)), one->bytes, one->len);
+	return NULL;
+}
+
+void
+desk_forget_read(struct desk *d)
+{
+	while (d->just_read != NULL) {
+		struct along *one = d->just_read;
+
+		d->just_read = one->next;
+		explicit_bzero(one->bytes, one->len);
+		free(one);
+	}
+	d->just_reads = 0;
 }

@@ -159,7 +159,10 @@ struct desk {
 	size_t			 sendings;
 	struct wants		*wants;				/* desk_want.c */
 	struct alongs		*along;				/* desk_along.c */
+	struct along		*just_read;
+	size_t			 just_reads;
 	bool			 linked, full;
+	uint64_t		 soon_ms;		/* the last edit began then */
 	uint8_t			 sent[DESK_SENT][DIGEST_LEN];	/* with news, by their first bytes */
 	uint8_t			 keys[DIGEST_LEN];		/* of authkeys, as they were read last */
 
@@ -258,6 +261,7 @@ bool	desk_connect(struct desk *, struct err *);
 void	desk_disconnect(struct desk *);
 void	desk_keys(struct desk *);	/* of the pair, read anew */
 void	desk_send(struct desk *, const struct wire *);
+void	desk_send_soon(struct desk *);	/* something is about to be read that most likely is news */
 void	desk_send_on(struct desk *);	/* there may be room now */
 void	desk_drop(struct desk *, const char *why);
 
@@ -291,6 +295,10 @@ int	desk_along_fd(const struct desk *, const uint8_t digest[DIGEST_LEN], struct 
 const uint8_t *desk_along_bytes(const struct desk *, const uint8_t digest[DIGEST_LEN]);	/* NULL: it is not there */
 void	desk_along_remove(struct desk *, const uint8_t digest[DIGEST_LEN]);
 void	desk_along_clear(struct desk *);
+/* A few small ones that were just read here: their news need not read them again. Until the core has said what is news. */
+void	desk_just_read(void *desk, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, size_t len);	/* scan_options.small */
+uint8_t	*desk_take_read(struct desk *, const struct entry *);	/* malloc'd; NULL: it is not among them */
+void	desk_forget_read(struct desk *);
 
 /* desk_say.c */
 void	desk_say(struct desk *);	/* soon, where it changed */

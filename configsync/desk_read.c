@@ -187,6 +187,8 @@ read_slice(struct desk *d, const struct scan_path *look, size_t n, const struct 
 	known = core_known(d->core, path, n);
 	so = options(d, known);
 	so.placed = placed;
+	so.small = desk_just_read;
+	so.arg = d;
 	ok = scan_paths(d->root, &so, look, n, slice, report, NULL, &err);
 	if (ok && (extra = mates(d, slice->manifest, &more, &all)) > 0) {
 		both = desk_alloc((n + extra) * sizeof *both);
@@ -440,8 +442,10 @@ told(void *arg)
 	struct desk *d = arg;
 	uint64_t due;
 
-	if (settle_due(d->settle, &due) && due <= clock_mono_ms())
+	if (settle_due(d->settle, &due) && due <= clock_mono_ms()) {
+		desk_send_soon(d);
 		look_at_settled(d);
+	}
 }
 
 static void

@@ -96,6 +96,7 @@ desk_work(struct desk *d)
 	while ((a = core_action_next(d->core)) != NULL)
 		act(d, a);
 	desk_want_ask(d);
+	desk_forget_read(d);
 	d->working = false;
 	if (!d->due_asked)		/* it looks at all that is under way: not after each of many events */
 		loop_timer_in(d->core_timer, DUE_MS);

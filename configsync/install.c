@@ -41,15 +41,18 @@ touch(struct install *in, const char *path, int fd)
 static int
 open_directory(struct install *in, const char *path, size_t len, bool touched)
 {
-	if (in->dir != -1 && strlen(in->dir_path) == len && memcmp(in->dir_path, path, len) == 0)
-		return in->dir;
-	if (in->dir != -1)
-		close(in->dir);
-	memcpy(in->dir_path, path, len);
-	in->dir_path[len] = '\0';
-	in->dir = beneath_open(in->root, len == 0 ? "." : in->dir_path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
-	if (in->dir != -1 && touched)
+	if (in->dir == -1 || strlen(in->dir_path) != len || memcmp(in->dir_path, path, len) != 0) {
+		if (in->dir != -1)
+			close(in->dir);
+		memcpy(in->dir_path, path, len);
+		in->dir_path[len] = '\0';
+		in->dir = beneath_open(in->root, len == 0 ? "." : in->dir_path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
+		in->dir_touched = false;
+	}
+	if (in->dir != -1 && touched && !in->dir_touched) {
 		touch(in, in->dir_path, in->dir);
+		in->dir_touched = true;
+	}
 	return in->dir;
 }
 
@@ -144,15 +147,14 @@ owner_ok(struct install *in, const struct change *c, bool group, const struct en
 static bool
 as_seen(struct install *in, const char *path, const struct entry *was)
 {
-	const char *name;
+	size_t len = entry_path_parent(path);
+	const char *name = path + len + (len > 0);
 	struct stat st;
-	int dir = beneath_parent(in->root, path, in->o->no_mounts, &name);
+	int dir = open_directory(in, path, len, false);
 	bool ok = dir == -1 ? was == NULL && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) :
 	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ? was == NULL && errno == ENOENT :
 	    was != NULL && install_is(&st, was, false);
 
-	if (dir != -1)
-		close(dir);
 	if (!ok)
 		report_add(in->report, NOTE_CHANGED_MEANWHILE, path, "was changed here since it was read; that change stands");
 	return ok;

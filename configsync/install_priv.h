@@ -46,6 +46,7 @@ struct install {
 	unsigned int			 syncings;
 	char				 dir_path[STAGED_MAX];	/* of the directory that is open */
 	int				 dir;				/* -1: none */
+	bool				 dir_touched;			/* it is among them */
 };
 
 /* An open directory that path stands in, valid until the next call; *ret_name in it. It counts as touched. -1 with errno. */

@@ -155,11 +155,24 @@ install_left(struct install *in, size_t i, int fd)
 	in->item[i].plain = in->o->placed != NULL && in->change[i].to->xattrs == 0 && flistxattr(fd, NULL, 0) == 0 && fstat(fd, &in->item[i].st) == 0;
 }
 
+/* One from a crash is of no worth. */
+static int
+create(int dir, const char *name, mode_t mode)
+{
+	const int how = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dir, name, how, mode);
+
+	if (fd != -1 || errno != EEXIST)
+		return fd;
+	beneath_remove(dir, name);
+	return openat(dir, name, how, mode);
+}
+
 static bool
 stage_file(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
 	const struct change *c = &in->change[i];
-	int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, c->to->mode & 0600);
+	int fd = create(dir, name, c->to->mode & 0600);
 	bool ok;
 
 	if (fd == -1)
@@ -282,10 +295,10 @@ install_stage(struct install *in, size_t i, struct err *err)
 		return true;
 	if ((dir = staging_place(in, i, name)) == -1)
 		return err_set(err, errno, "%s cannot be written: its directory cannot be opened", c->path);
-	if (in->item[i].in == IN_NONE)
-		beneath_remove(dir, name);		/* one from a crash is of no worth */
 	if (c->kind == CHANGE_FILE)
 		return stage_file(in, i, dir, name, err);
+	if (in->item[i].in == IN_NONE)
+		beneath_remove(dir, name);		/* one from a crash is of no worth */
 	if (c->kind == CHANGE_LINK)
 		return stage_link(in, i, dir, name, err);
 	return c->kind == CHANGE_HARD ? stage_hard(in, i, dir, name, err) : stage_directory(in, i, dir, name, err);

@@ -22,6 +22,7 @@
 #define SCAN_MARGIN_MS 2000u	/* the coarsest clock of a file system (FAT), and more than a step of the kernel's */
 #define SCAN_FINE_MS 20u	/* more than a step of the kernel's */
 #define SCAN_TRIES 3u
+#define SCAN_SMALL_MAX 32768u
 
 struct scan_options {
 	const struct scope	*scope;
@@ -36,6 +37,8 @@ struct scan_options {
 	unsigned int		 margin_ms;	/* a file whose mtime or ctime is younger when it is read is not steady */
 	unsigned int		 fine_ms;	/* or than this, where the kernel stamps it with its own clock and all of its digits; 0: margin_ms */
 	bool			 trusted;	/* carry trusted.* attributes */
+	/* Or NULL: told of what is in a file of at most SCAN_SMALL_MAX bytes that was read. Only until it returns. */
+	void			(*small)(void *arg, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, size_t len);
 	/* For tests, or NULL: called when the bytes of a file, or the names of a directory, have been read. */
 	void			(*at_read)(void *arg, const char *path);
 	void			*arg;

@@ -16,6 +16,7 @@ struct scan_entry {
 	char			 names[65536];
 	char			 target[ENTRY_TARGET_MAX + 2];
 	uint8_t			 kernel[ENTRY_XATTR_MAX];
+	uint8_t			 bytes[SCAN_SMALL_MAX + 1];
 	uint8_t			*values;	/* malloc'd */
 	size_t			 used, room;
 };

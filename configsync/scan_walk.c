@@ -81,11 +81,25 @@ being_written(int fd)
 	return false;
 }
 
+/* Of a small one all is read at once, and is in w->s->bytes then. False: errno. */
+static bool
+read_bytes(struct walk *w, int fd, off_t size, bool *ret_small)
+{
+	ssize_t n = size <= (off_t)SCAN_SMALL_MAX ? pread(fd, w->s->bytes, sizeof w->s->bytes, 0) : -1;
+
+	*ret_small = n == size;
+	if (!*ret_small)		/* it has grown or shrunk as well */
+		return digest_sha256_fd(fd, w->s->entry.digest);
+	digest_sha256(w->s->bytes, (size_t)n, w->s->entry.digest);
+	return true;
+}
+
 static enum outcome
 read_file(struct walk *w, int dir, const char *name)
 {
 	enum outcome outcome = FAILED;
 	struct stat before, after;
+	bool small;
 	int fd, sys;
 
 	if ((fd = open_file(dir, name)) == -1)
@@ -102,7 +116,7 @@ read_file(struct walk *w, int dir, const char *name)
 		outcome = BUSY;
 		goto out;
 	}
-	if (!digest_sha256_fd(fd, w->s->entry.digest) || !scan_entry_xattrs(w->s, fd, NULL, w->o, w->report))
+	if (!read_bytes(w, fd, before.st_size, &small) || !scan_entry_xattrs(w->s, fd, NULL, w->o, w->report))
 		goto out;
 	if (w->o->at_read != NULL)
 		w->o->at_read(w->o->arg, w->path);
@@ -110,6 +124,8 @@ read_file(struct walk *w, int dir, const char *name)
 		goto out;
 	outcome = scan_stat_same(&before, &after) ? DONE : AGAIN;
 	w->count.read += outcome == DONE;
+	if (outcome == DONE && small && w->o->small != NULL)
+		w->o->small(w->o->arg, w->s->entry.digest, w->s->bytes, (size_t)before.st_size);
 out:
 	sys = errno;
 	close(fd);

@@ -14,6 +14,7 @@
  *	ORDER	who: text; paths (2); of each its path; flags (1: bit 0 ask)
  *	SMALL	rows (2); of each digest (32) size (4); plain (4), the rest: bytes
  *	TABLES	flags (1: bit 0 ask) rows (2); of each path, source (32); in an answer flags (1: bit 0 known), and rows (32) or why: text
+ *	SOON	nothing
  */
 #include "configsync/wire.h"
 
@@ -29,7 +30,7 @@
 const char *
 wire_type_word(uint8_t type)
 {
-	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small", "tables" };
+	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small", "tables", "soon" };
 
 	_Static_assert(sizeof word / sizeof *word == WIRE_TYPE_END - WIRE_HELLO, "a word for each type");
 	return type >= WIRE_HELLO && type < WIRE_TYPE_END ? word[type - WIRE_HELLO] : "message of unknown type";
@@ -223,6 +224,8 @@ put_message(struct bytes_out *o, const struct wire *w)
 		for (size_t i = 0; i < w->tables.rows; i++)
 			put_table_row(o, &w->tables.row[i], w->tables.ask);
 		break;
+	case WIRE_SOON:
+		break;
 	case WIRE_TYPE_END:
 	default:
 		abort();
@@ -237,7 +240,7 @@ wire_encode(const struct wire *w, size_t *ret_len)
 	put_message(&o, w);
 	assert(o.len <= WIRE_MAX);
 	*ret_len = o.len;
-	return o.at;
+	return o.at != NULL ? o.at : need(malloc(1));	/* of one that says nothing */
 }
 
 size_t

@@ -19,7 +19,7 @@
 #include "common/err.h"
 #include "configsync/manifest.h"
 
-#define WIRE_VERSION 2		/* 2: hello tells which stamps were made since the start */
+#define WIRE_VERSION 2		/* 2: hello tells which stamps were made since the start; WIRE_SOON */
 #define WIRE_MAX (1u << 20)		/* channel's message_max */
 #define WIRE_CHUNK (256u << 10)		/* bytes of a content or a list in one message, before compression */
 #define WIRE_INLINE_MAX (32u << 10)	/* a file so small travels with its news */
@@ -42,6 +42,7 @@ enum wire_type {
 	WIRE_ORDER,		/* a person wants you to take my version; or (ask) me to take yours */
 	WIRE_SMALL,		/* small contents, many in one message, each whole */
 	WIRE_TABLES,		/* what do the tables say that you make of these sources? or (not ask) what they say */
+	WIRE_SOON,		/* news are on their way: it says nothing, but who gets it is awake when they come */
 	WIRE_TYPE_END
 };
 

@@ -415,6 +415,8 @@ get_message(struct parse *p)
 	case WIRE_TABLES:
 		get_tables(p, &p->w->tables);
 		break;
+	case WIRE_SOON:
+		break;
 	case WIRE_TYPE_END:
 	default:
 		p->in.bad = "unknown type";

@@ -222,6 +222,44 @@ START_TEST(a_file_that_changes_while_it_is_read_is_read_again_or_reported)
 }
 END_TEST
 
+struct told { unsigned int times; size_t len; uint8_t digest[DIGEST_LEN], is[DIGEST_LEN]; };
+
+static void
+tell(void *arg, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, size_t len)
+{
+	struct told *told = arg;
+
+	told->times++;
+	told->len = len;
+	memcpy(told->digest, digest, DIGEST_LEN);
+	digest_sha256(bytes, len, told->is);
+}
+
+START_TEST(of_a_small_file_its_bytes_are_told_and_its_digest_is_theirs_however_large_it_is)
+{
+	static const size_t len[] = { 0, 1, SCAN_SMALL_MAX - 1, SCAN_SMALL_MAX, SCAN_SMALL_MAX + 1, 3 * SCAN_SMALL_MAX };
+	char *text = calloc(1, len[_i] + 1);
+	struct told told = { 0 };
+	uint8_t digest[DIGEST_LEN];
+	struct config_box b;
+	struct manifest *m;
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, 'x', len[_i]);
+	digest_sha256(text, len[_i], digest);
+	box_open(&b, NULL);
+	box_write(&b, "t/f", text);
+	m = box_scan_with(&b, (struct scan_options){ .small = tell, .arg = &told });
+	ck_assert_mem_eq(manifest_find(m, "t/f")->digest, digest, DIGEST_LEN);
+	ck_assert_uint_eq(told.times, len[_i] <= SCAN_SMALL_MAX);
+	if (told.times > 0)
+		ck_assert(told.len == len[_i] && memcmp(told.digest, digest, DIGEST_LEN) == 0 && memcmp(told.is, digest, DIGEST_LEN) == 0);
+	manifest_free(m);
+	box_close(&b);
+	free(text);
+}
+END_TEST
+
 /* An editor in place begins with an empty file. */
 START_TEST(what_somebody_has_just_begun_to_write_is_not_read_before_he_closes_it)
 {
@@ -387,6 +425,7 @@ main(void)
 	TCase *tc = tcase_create("all");
 
 	tcase_add_test(tc, files_directories_and_links_are_read_with_all_about_them);
+	tcase_add_loop_test(tc, of_a_small_file_its_bytes_are_told_and_its_digest_is_theirs_however_large_it_is, 0, 6);
 	tcase_add_test(tc, what_cannot_be_carried_is_said_and_not_taken_for_gone);
 	tcase_add_test(tc, what_may_not_be_read_is_said_and_not_taken_for_gone);
 	tcase_add_test(tc, no_symbolic_link_leads_out_and_a_tree_behind_one_is_not_gone);

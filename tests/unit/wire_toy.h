@@ -88,6 +88,8 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 	case WIRE_TABLES:
 		w.tables = (struct wire_tables){ .ask = toy_below(t, 2) > 0, .row = m->table, .rows = rows };
 		break;
+	case WIRE_SOON:
+		break;
 	case WIRE_TYPE_END:
 	default:
 		abort();
