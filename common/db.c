@@ -92,6 +92,12 @@ db_begin(struct db *db, struct err *err)
 	return db_exec(db, "BEGIN IMMEDIATE", "write", err);
 }
 
+bool
+db_begin_to_read(struct db *db, struct err *err)
+{
+	return db_exec(db, "BEGIN", "read", err);
+}
+
 void
 db_rollback(struct db *db)
 {

@@ -46,6 +46,7 @@ bool	db_spoil(struct db *, struct err *, const char *why);
 bool	db_in_place(const struct db *);
 
 bool	db_begin(struct db *, struct err *);	/* takes the lock at once */
+bool	db_begin_to_read(struct db *, struct err *);	/* one lock for many queries; db_rollback() ends it */
 bool	db_commit(struct db *, struct err *);	/* false: rolled back */
 bool	db_sync(struct db *, struct err *);	/* all commits are on disk; at no cost where they were */
 /* The log goes into the database as far as no reader needs it, where it has more than so many pages: two syncs, and writing them all. */

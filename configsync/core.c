@@ -4,6 +4,7 @@
 #include "configsync/core.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,13 +238,15 @@ core_end(struct core *c)
 struct core_action *
 core_act(struct core *c, enum core_action_type type)
 {
-	struct core_action *a = arena_take(c->out, sizeof *a);
+	size_t size = type == CORE_SEND ? sizeof(struct core_action) : offsetof(struct core_action, wire);
+	struct core_action *a = arena_take(c->out, size);
 
 	if (c->actions == c->action_room) {
 		c->action_room = c->action_room == 0 ? 16 : 2 * c->action_room;
 		c->action = need(reallocarray(c->action, c->action_room, sizeof(struct core_action *)));
 	}
-	*a = (struct core_action){ .type = type };
+	memset(a, 0, size);
+	a->type = type;
 	return c->action[c->actions++] = a;
 }
 

@@ -115,7 +115,6 @@ struct core_store_row {
 
 struct core_action {
 	enum core_action_type	 type;
-	struct wire		 wire;		/* SEND */
 	const char		*text;		/* DROP */
 	const struct core_looked *looked;	/* RESCAN */
 	size_t			 looks;
@@ -124,6 +123,7 @@ struct core_action {
 	const struct core_store_row *row;	/* STORE, DISPUTE: all of one origin */
 	size_t			 rows;
 	const struct core_origin *origin;
+	struct wire		 wire;		/* SEND; the others end before it, as they may be many */
 };
 
 /*

@@ -81,7 +81,7 @@ by_path(const void *left, const void *right)
 }
 
 static void
-copy_change(struct core *c, struct job *j, const struct change *from)
+copy_change(struct core *c, struct job *j, const struct change *from, bool single)
 {
 	struct change *to = &j->change[j->changes++];
 
@@ -94,9 +94,10 @@ copy_change(struct core *c, struct job *j, const struct change *from)
 	add_row(c, j, to->path, to->to);
 	if (to->kind == CHANGE_RENAME) {
 		add_row(c, j, to->from, NULL);
-		add_set(c, j, to->from);
+		if (!single)
+			add_set(c, j, to->from);
 	}
-	if (!core_only_time(to))
+	if (!single && !core_only_time(to))
 		add_set(c, j, to->path);
 }
 
@@ -215,7 +216,7 @@ go_on(struct core *c, struct job *j)
 }
 
 uint64_t
-core_job_new(struct core *c, const struct change *const *list, size_t n, uint64_t after)
+core_job_new(struct core *c, const struct change *const *list, size_t n, bool single, uint64_t after)
 {
 	struct job *j = need(calloc(1, sizeof *j));
 
@@ -228,7 +229,7 @@ core_job_new(struct core *c, const struct change *const *list, size_t n, uint64_
 	c->job = j;
 	c->jobs++;
 	for (size_t i = 0; i < n; i++)
-		copy_change(c, j, list[i]);
+		copy_change(c, j, list[i], single);
 	qsort(j->row, j->rows, sizeof *j->row, by_path);
 	ask_contents(c, j);
 	go_on(c, j);

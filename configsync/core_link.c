@@ -262,9 +262,9 @@ on_hello(struct core *c, const struct wire_hello *h)
 }
 
 static bool
-in_scope(struct core *c, const char *path)
+in_scope(struct core *c, const char *path, const char *before)
 {
-	if (c->o.scope == NULL || scope_place(c->o.scope, path) == SCOPE_INSIDE)
+	if (c->o.scope == NULL || scope_holds(c->o.scope, path, before))
 		return true;
 	core_fail(c, "%s sent %.300s, which is not carried", c->peer, path);
 	return false;
@@ -290,8 +290,9 @@ tree_whole(struct core *c)
 		free(plain);
 	if (c->their_tree == NULL)
 		core_fail(c, "the tree of %s: %s", c->peer, err.text);
-	for (size_t i = 0; c->their_tree != NULL && i < c->their_tree->len && in_scope(c, c->their_tree->at[i].path); i++)
-		;
+	for (size_t i = 0; c->their_tree != NULL && i < c->their_tree->len; i++)
+		if (!in_scope(c, c->their_tree->at[i].path, i > 0 ? c->their_tree->at[i - 1].path : NULL))
+			break;
 }
 
 static void
@@ -325,7 +326,7 @@ on_index(struct core *c, const struct wire_index *x)
 	for (size_t i = 0; i < x->rows; i++) {
 		const struct wire_index_row *r = &x->row[i];
 
-		if (!in_scope(c, r->path))
+		if (!in_scope(c, r->path, c->their_indexes > 0 ? c->their_index[c->their_indexes - 1].path : NULL))
 			return;
 		if (c->their_indexes > 0 && entry_path_order(c->their_index[c->their_indexes - 1].path, r->path) >= 0) {
 			core_fail(c, "%s sent an index out of order at %.300s", c->peer, r->path);

@@ -258,7 +258,7 @@ start_sets(struct plan *p, const struct change **list, struct row_list *later)
 			}
 		}
 		if (!p->blocked[g] && !busy && p->core->jobs < p->core->o.limits.jobs) {
-			core_job_new(p->core, list, n, 0);
+			core_job_new(p->core, list, n, false, 0);
 			continue;
 		}
 		for (size_t i = 0; i < n; i++)
@@ -331,7 +331,7 @@ start_singles(struct plan *p, const struct change **list, struct row_list *later
 				list[n++] = &p->change[i];
 		}
 		if (n > 0)
-			last = core_job_new(p->core, list, n, last);
+			last = core_job_new(p->core, list, n, true, last);
 	}
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->blocked[i] && !p->keyed[group_of(p, i)])
@@ -351,7 +351,7 @@ start(struct plan *p, struct row_list *later)
 	if (p->core->jobs == jobs && jobs == 0) {	/* each waits for another one: then all at once */
 		for (size_t i = 0; i < p->n; i++)
 			list[i] = &p->change[i];
-		core_job_new(p->core, list, p->n, 0);
+		core_job_new(p->core, list, p->n, false, 0);
 	}
 	free(list);
 }

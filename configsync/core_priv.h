@@ -286,8 +286,8 @@ enum diff_writers core_writers(const struct core *, bool *ret_none);
 void	core_evaluate(struct core *);
 bool	core_is_variant(const struct core *, const char *path);		/* a FILE@NODE */
 void	core_plan(struct core *, const struct diff *, struct row_list *later);
-/* after: id of the job that has to be done before, 0: none. Returns its own. */
-uint64_t core_job_new(struct core *, const struct change *const *, size_t, uint64_t after);
+/* single: they are of no set. after: id of the job that has to be done before, 0: none. Returns its own. */
+uint64_t core_job_new(struct core *, const struct change *const *, size_t, bool single, uint64_t after);
 bool	core_only_time(const struct change *);	/* which makes no set valid or not */
 void	core_job_end(struct core *, struct job *);
 void	core_job_cancel(struct core *, struct job *);

@@ -158,6 +158,7 @@ struct desk {
 	struct sending		*sending, *sending_last;	/* desk_serve.c */
 	size_t			 sendings;
 	struct wants		*wants;				/* desk_want.c */
+	size_t			 needs;				/* one after the other */
 	struct alongs		*along;				/* desk_along.c */
 	struct along		*just_read;
 	size_t			 just_reads;
@@ -274,6 +275,7 @@ bool	desk_read_small(struct desk *, const char *path, const uint8_t digest[DIGES
 
 /* desk_want.c */
 void	desk_need(struct desk *, const struct entry *);
+void	desk_need_end(struct desk *);	/* before anything else is done with the store */
 bool	desk_wants(const struct desk *);	/* anything */
 void	desk_want_ask(struct desk *);	/* for all that is needed since the last time, in as few messages as it takes */
 void	desk_content_came(struct desk *, const struct wire_content *);

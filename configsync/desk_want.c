@@ -16,6 +16,7 @@
 #define SPOOL_AGE_MS (24u * 3600 * 1000)
 #define BUCKETS 4096u
 #define MESSAGE_MOST (WIRE_MAX / 2)
+#define NEEDS_MANY 8u
 
 /* elsewhere: path is newer than the question; to_ask: not asked for yet; coming: it was, and is to have room in memory. */
 struct wanted { struct wanted *next; uint8_t digest[DIGEST_LEN]; uint64_t size, have; char *path; bool elsewhere, to_ask, coming; };
@@ -170,13 +171,32 @@ tell(struct desk *d, const uint8_t digest[DIGEST_LEN], enum core_have have, cons
 	core_content(d->core, digest, have, why, clock_mono_ms());
 }
 
+/* Of many in a row only the first ones take a lock each. */
+static bool
+in_store(struct desk *d, const uint8_t digest[DIGEST_LEN])
+{
+	struct err err;
+	bool has;
+
+	if (++d->needs == NEEDS_MANY)
+		store_has_many(d->store);
+	return store_has(d->store, digest, &has, &err) && has;
+}
+
+void
+desk_need_end(struct desk *d)
+{
+	if (d->needs >= NEEDS_MANY)
+		store_has_done(d->store);
+	d->needs = 0;
+}
+
 void
 desk_need(struct desk *d, const struct entry *e)
 {
 	struct wanted *w = *find(d, e->digest), **at;
 	uint64_t have = 0;
 	struct err err;
-	bool has;
 
 	if (w != NULL) {	/* asked for already; it may have been renamed since */
 		if (strcmp(w->path, e->path) != 0) {
@@ -186,7 +206,7 @@ desk_need(struct desk *d, const struct entry *e)
 		}
 		return;
 	}
-	if (e->size == 0 || desk_along_has(d, e->digest) || (store_has(d->store, e->digest, &has, &err) && has)) {
+	if (e->size == 0 || desk_along_has(d, e->digest) || in_store(d, e->digest)) {
 		tell(d, e->digest, CORE_HAVE, NULL);
 	} else if (e->size > WIRE_INLINE_MAX && !spool_begin(d->spool, e->digest, e->size, &have, &err)) {
 		tell(d, e->digest, CORE_ABSENT, err.text);

@@ -93,8 +93,12 @@ desk_work(struct desk *d)
 	if (d->working || d->core == NULL)
 		return;
 	d->working = true;
-	while ((a = core_action_next(d->core)) != NULL)
+	while ((a = core_action_next(d->core)) != NULL) {
+		if (a->type != CORE_NEED)
+			desk_need_end(d);
 		act(d, a);
+	}
+	desk_need_end(d);
 	desk_want_ask(d);
 	desk_forget_read(d);
 	d->working = false;

@@ -48,7 +48,7 @@ change_word(enum change_kind kind)
 static const struct entry *
 take_if(const struct manifest *m, size_t *at, const char *path)
 {
-	if (m == NULL || *at == m->len || strcmp(m->at[*at].path, path) != 0)
+	if (m == NULL || *at == m->len || (m->at[*at].path != path && strcmp(m->at[*at].path, path) != 0))
 		return NULL;
 	return &m->at[(*at)++];
 }

@@ -38,6 +38,8 @@ weight(unsigned char c)
 int
 entry_path_order(const char *a, const char *b)
 {
+	if (a == b)
+		return 0;
 	while (*a == *b && *a != '\0') {
 		a++;
 		b++;

@@ -258,6 +258,26 @@ scope_place(const struct scope *s, const char *path)
 	return SCOPE_INSIDE;
 }
 
+/* Of a tree, in the directory that before stands in: a tree may stand beside what is none. */
+static bool
+is_beside(const struct scope *s, const char *path, const char *before)
+{
+	size_t dir = entry_path_parent(path);
+
+	if (before == NULL || dir == 0 || strncmp(path, before, dir + 1) != 0 || strchr(before + dir + 1, '/') != NULL)
+		return false;
+	for (size_t i = 0; s->tree[i] != NULL; i++)
+		if (entry_path_within(path, s->tree[i]))
+			return true;
+	return false;
+}
+
+bool
+scope_holds(const struct scope *s, const char *path, const char *before)
+{
+	return is_beside(s, path, before) ? strlen(path) <= ENTRY_PATH_MAX && !excluded(s, path) : scope_place(s, path) == SCOPE_INSIDE;
+}
+
 size_t
 scope_variant(const struct scope *s, const char *path, const char **ret_node)
 {

@@ -39,6 +39,8 @@ struct scope;
 struct scope *scope_new(const struct scope_rules *, struct err *);
 void	scope_free(struct scope *);
 enum scope_place scope_place(const struct scope *, const char *path);
+/* Whether it is SCOPE_INSIDE, where before is (or NULL): of two in one directory only the second's own name is looked at. */
+bool	scope_holds(const struct scope *, const char *path, const char *before);
 /* Tree number i without slash at its ends, NULL: there is none. No tree stands in another one. */
 const char *scope_tree(const struct scope *, size_t i);
 /* "FILE@NODE": length of FILE and the node; 0 where path is no variant. */

@@ -101,6 +101,9 @@ void	store_new_name(char name[STORE_NAME_MAX]);	/* 32 random hexadecimal digits 
 /* ---------------------------------------------------------------- contents */
 
 bool	store_has(struct store *, const uint8_t digest[DIGEST_LEN], bool *ret, struct err *);
+/* Many of these questions, which see one moment: each alone takes a lock, which costs more than the answer. Nothing else is asked or put between. */
+void	store_has_many(struct store *);
+void	store_has_done(struct store *);
 /* From fd, from its beginning; nothing is read where it is there already. ESTALE: these bytes have another digest. */
 bool	store_add(struct store *, const uint8_t digest[DIGEST_LEN], int fd, struct err *);
 bool	store_add_bytes(struct store *, const uint8_t digest[DIGEST_LEN], const void *bytes, size_t len, struct err *);

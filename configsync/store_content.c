@@ -211,6 +211,20 @@ store_has(struct store *s, const uint8_t digest[DIGEST_LEN], bool *ret, struct e
 	return known(s, name, ret, err);
 }
 
+void
+store_has_many(struct store *s)
+{
+	struct err err;
+
+	(void)(store_look(s, &err) && db_begin_to_read(s->db, &err));	/* else each takes its own */
+}
+
+void
+store_has_done(struct store *s)
+{
+	db_rollback(s->db);
+}
+
 struct source { int fd; const uint8_t *bytes; size_t len; };
 
 static ssize_t

@@ -6,6 +6,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "configsync/entry.h"
 #include "configsync/glob.h"
 #include "configsync/scope.h"
 
@@ -121,6 +122,39 @@ START_TEST(what_makes_a_node_itself_is_never_carried)
 }
 END_TEST
 
+/* Paths of few names, so that many stand in one directory, some in two trees, some beside a tree. */
+START_TEST(what_stands_beside_a_path_is_judged_as_alone)
+{
+	static const char *const tree[] = { "/etc", "/srv/one", "/srv/two/x", NULL }, *const no[] = { "*.tmp", "/etc/b/a", "/srv/one/b", NULL };
+	static const char *const name[] = { "etc", "srv", "one", "two", "x", "a", "b", "c.tmp", ".mailpair-new.0123456789abcdef0123456789abcdef" };
+	const struct scope_rules rules = { .tree = tree, .exclude = no, .no_defaults = true };
+	struct scope *s = scope_new(&rules, NULL);
+	uint64_t state = 1;
+	size_t beside = 0, inside = 0;
+
+	for (int n = 0; n < 200000; n++) {
+		char path[2][256] = { "" };
+
+		for (int k = 0; k < 2; k++) {
+			size_t names = 1 + (state >> 40) % 4, at = 0;
+
+			for (size_t i = 0; i < names; i++) {
+				state = state * 6364136223846793005u + 1442695040888963407u;
+				at += (size_t)snprintf(path[k] + at, sizeof path[k] - at, "%s%s", i > 0 ? "/" : "",
+				    name[(state >> 33) % (sizeof name / sizeof *name)]);
+			}
+		}
+		if (scope_place(s, path[0]) != SCOPE_INSIDE)
+			continue;
+		ck_assert_msg(scope_holds(s, path[1], path[0]) == (scope_place(s, path[1]) == SCOPE_INSIDE), "%s beside %s", path[1], path[0]);
+		beside += entry_path_parent(path[0]) == entry_path_parent(path[1]) && strncmp(path[0], path[1], entry_path_parent(path[0]) + 1) == 0;
+		inside += scope_holds(s, path[1], path[0]);
+	}
+	ck_assert_msg(beside > 100 && inside > 1000, "%zu beside, %zu inside", beside, inside);
+	scope_free(s);
+}
+END_TEST
+
 START_TEST(a_variant_ends_in_the_name_of_a_node)
 {
 	static const char *const trees[] = { "/etc", NULL }, *const nodes[] = { "mx1", "mx2", NULL };
@@ -162,6 +196,7 @@ main(void)
 	tcase_add_test(tc, patterns_mean_what_the_header_says);
 	tcase_add_test(tc, a_path_is_judged_from_its_tree_on);
 	tcase_add_test(tc, what_makes_a_node_itself_is_never_carried);
+	tcase_add_test(tc, what_stands_beside_a_path_is_judged_as_alone);
 	tcase_add_test(tc, a_variant_ends_in_the_name_of_a_node);
 	tcase_add_loop_test(tc, a_tree_that_is_no_path_is_refused, 0, 4);
 	suite_add_tcase(suite, tc);
