@@ -1,10 +1,12 @@
 /*
- * configsync/ctl.c - config.sock itself: where it stands, who may come in, and how many. On the loop; never blocks.
+ * configsync/ctl.c - config.sock itself: where it stands, who may come in, and how many. On the loop; never blocks but in ctl_new(), for a third of
+ * a second where somebody holds its place.
  */
 #include "configsync/ctl_priv.h"
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define ACCEPTS_MAX 8
 #define PAUSE_MS 1000		/* after "too many open files" */
 #define GROUPS_MAX 256
+#define DYING_MS 300u
 
 /* The socket's mode says the same; this does not depend on it. */
 static bool
@@ -105,23 +109,36 @@ pause_over(void *arg)
 	loop_io_want(c->io, LOOP_READ);
 }
 
+/* Does somebody listen there? A child of a program that was killed a moment ago may still hold its socket, for as long as it takes to end. */
+static bool
+is_live(const struct sockaddr_un *sun)
+{
+	uint64_t now = clock_mono_ms(), until = now + DYING_MS;
+	bool live = true;
+
+	for (; live && now < until; now = clock_mono_ms()) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		live = fd == -1 || connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 || errno != ECONNREFUSED;
+		if (live)
+			poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, (int)(until - now));
+		if (fd != -1)
+			close(fd);
+	}
+	return live;
+}
+
 /* Nobody answers at the path; what stands there is a socket or nothing. */
 static bool
 place_is_free(const struct sockaddr_un *sun, struct err *err)
 {
 	struct stat st;
-	bool live;
-	int fd;
 
 	if (lstat(sun->sun_path, &st) == -1)
 		return errno == ENOENT || err_set(err, errno, "cannot look at %s", sun->sun_path);
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, 0, "%s is not a socket: move it away, the socket of mailpair-config must stand there", sun->sun_path);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
-		return err_set(err, errno, "cannot make a socket");
-	live = connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 || errno != ECONNREFUSED;
-	close(fd);
-	return !live || err_set(err, EADDRINUSE, "another mailpair-config listens on %s", sun->sun_path);
+	return !is_live(sun) || err_set(err, EADDRINUSE, "another mailpair-config listens on %s", sun->sun_path);
 }
 
 /* Bound beside its place, then renamed: no moment without owner, mode or listener. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,6 +342,28 @@ START_TEST(nobody_there_and_half_an_answer_are_errors)
 }
 END_TEST
 
+/* Killed between a fork and the moment in which the child lets go of what it has inherited. */
+START_TEST(a_child_of_one_that_was_killed_is_no_other_one)
+{
+	struct err err;
+	pid_t pid;
+
+	if ((pid = fork()) == 0) {
+		if (ctl_new(loop_new(), path, NULL, asked, NULL, &err) == NULL)
+			_exit(1);
+		if (fork() == 0)
+			poll(NULL, 0, 80);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	loop = loop_new();
+	ctl = ctl_new(loop, path, NULL, asked, NULL, &err);
+	ck_assert_msg(ctl != NULL, "%s", err.text);
+	ctl_free(ctl);
+	loop_free(loop);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -351,6 +374,7 @@ main(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, each_play_goes_to_its_end_while_the_loop_serves, 0, (int)(sizeof plays / sizeof *plays));
 	tcase_add_test(tc, nobody_there_and_half_an_answer_are_errors);
+	tcase_add_test(tc, a_child_of_one_that_was_killed_is_no_other_one);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }
