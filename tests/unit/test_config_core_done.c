@@ -129,6 +129,26 @@ START_TEST(one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a
 }
 END_TEST
 
+START_TEST(what_needs_one_that_fails_waits_with_it)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	char is[FILES + 1];
+
+	change(a, b, "11111");
+	fails(b, wanted(b, is), "a", "-----", 7);
+	wanted(b, is);
+	ck_assert_str_eq(is, "..*.*");		/* c stands beside a */
+	core_tick(b, 7 + CORE_BESIDE_MS, 7);
+	wanted(b, is);
+	ck_assert_str_eq(is, "...*.");
+	core_tick(b, 7 + CORE_RETRY_MS, 7);
+	wanted(b, is);
+	ck_assert_str_eq(is, "**...");
+	core_free(a);
+	core_free(b);
+}
+END_TEST
+
 /* Of a full disk there is always another one to blame. */
 START_TEST(one_after_the_other_can_be_to_blame_for_so_long)
 {
@@ -231,6 +251,7 @@ main(void)
 	TCase *tcase = tcase_create("done");
 
 	tcase_add_test(tcase, one_that_fails_holds_up_none_but_what_stands_beside_it_and_that_for_a_moment);
+	tcase_add_test(tcase, what_needs_one_that_fails_waits_with_it);
 	tcase_add_test(tcase, one_after_the_other_can_be_to_blame_for_so_long);
 	tcase_add_test(tcase, a_content_that_two_jobs_need_is_needed_until_the_second_is_done);
 	tcase_add_loop_test(tcase, what_was_put_in_place_and_is_found_edited_later_is_no_conflict, 0, 2);
