@@ -178,6 +178,8 @@ void	core_content(struct core *, const uint8_t digest[DIGEST_LEN], enum core_hav
 /* By a job that is not done, but for this one: of two paths with equal contents one may be done before the other. */
 bool	core_needs(const struct core *, const uint8_t digest[DIGEST_LEN], uint64_t but_job);
 void	core_verified(struct core *, uint64_t job, enum validity, const char *why, uint64_t now_ms, uint64_t wall_ms);
+/* All of it stands where it should, without a note: what has to come after it may begin, before core_installed() is called in a moment. */
+void	core_placed(struct core *, uint64_t job, uint64_t now_ms);
 /*
  * What install_apply() did. report: its notes, each path in it was not done; done false and no NOTE_NOT_DONE: nothing was done. Of single files the
  * one of NOTE_FAILED waits before it is tried again; the others are tried at once without it, a moment later where they stand beside it. why: its

@@ -213,11 +213,37 @@ unread(struct core *c, const struct job *j, const struct report *report, bool do
 	c->again_all = true;
 }
 
+/* Both are in order. */
+static const struct entry *
+next_of(const struct manifest *m, size_t *at, const char *path)
+{
+	int order = -1;
+
+	while (*at < m->len && (order = entry_path_order(m->at[*at].path, path)) < 0)
+		++*at;
+	return *at < m->len && order == 0 ? &m->at[*at] : NULL;
+}
+
+void
+core_placed(struct core *c, uint64_t job, uint64_t now_ms)
+{
+	struct job *j;
+
+	core_begin(c, now_ms);
+	j = core_job(c, job);
+	if (j != NULL && j->state == JOB_INSTALL) {
+		j->placed = true;
+		core_job_followers(c, job, true);
+	}
+	core_end(c);
+}
+
 void
 core_installed(struct core *c, uint64_t job, bool done, const struct report *report, const char *why, const struct manifest *there,
     const struct core_origin *origin, uint64_t now_ms, uint64_t wall_ms)
 {
 	bool all = there != NULL;
+	size_t at = 0;
 	struct job *j;
 
 	core_begin(c, now_ms);
@@ -234,7 +260,7 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 			beside(c, &there->at[i]);
 	}
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
-		all = look(c, j, &j->row[i], manifest_find(there, j->row[i].path), report, why_not(report, j->row[i].path, done, why)) && all;
+		all = look(c, j, &j->row[i], next_of(there, &at, j->row[i].path), report, why_not(report, j->row[i].path, done, why)) && all;
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
 		if (job_row(j, there->at[i].path) == NULL)
 			beside(c, &there->at[i]);

@@ -385,7 +385,7 @@ bool
 core_needs(const struct core *c, const uint8_t digest[DIGEST_LEN], uint64_t but_job)
 {
 	for (const struct job *j = c->job; j != NULL; j = j->next) {
-		if (j->id != but_job && needed(j, digest) != NULL)
+		if (j->id != but_job && !j->placed && needed(j, digest) != NULL)
 			return true;
 	}
 	return false;

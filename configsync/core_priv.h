@@ -90,6 +90,7 @@ struct job {
 	struct job	*next;
 	uint64_t	 id, after;	/* after: not installed before that job, whose directories it may need; 0: none */
 	bool		 lost;		/* that one was cancelled, so it is as well */
+	bool		 placed;	/* all of it, but not answered yet */
 	enum job_state	 state;
 	struct arena	*arena;
 	struct change	*change;	/* in order; of this job alone */

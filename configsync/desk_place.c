@@ -16,6 +16,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/need.h"
 #include "common/spawn.h"
 #include "configsync/install.h"
 #include "configsync/intent.h"
@@ -24,6 +25,7 @@
 #define DEADLINE_MS (3600u * 1000)	/* of a disk that hangs; then the worker is ended, and it is tried again */
 #define ROW 8u				/* small ones in a row are put in place at once, the next ones by a worker: an edit, or a few, are there sooner so */
 #define ROW_MS 10u			/* between two of them */
+#define LATELY_MS 2000u			/* a new directory is read by then */
 #define TOGETHER 8192u			/* changes of several installations in one worker */
 #define NOTES_MAX (32u << 20)		/* bytes of notes, at most ... */
 #define NOTES_EACH 8192u		/* ... and of each change; what is never written takes no memory */
@@ -43,7 +45,9 @@ struct placing {
 	struct placing	*next;
 	struct desk	*d;
 	struct core_job	 job;		/* what it points to is the core's, until it is answered */
-	bool		 running;	/* else it waits for those before it */
+	bool		 running;	/* else it waits for those before it ... */
+	bool		 done;		/* ... or its worker has ended, and it is about to be answered */
+	bool		 spent;		/* what came for it was let go of */
 	struct spawn	*spawn;		/* of the first one that is running */
 	struct told	*told;
 	size_t		 size, notes_max;	/* bytes */
@@ -52,16 +56,32 @@ struct placing {
 
 /* ---------------------------------------------------------------- the end of each */
 
-/* They go to the store from their places, a moment later. But another job may need the same one, and was told that it is here. */
-static void
-forget_contents(struct desk *d, const struct core_job *job)
-{
-	for (size_t i = 0; i < job->changes; i++) {
-		const struct change *c = &job->change[i];
+/* What came for a job that is done. It goes to the store from its place, a moment later, and is let go of when what follows has begun. */
+struct spent { uint8_t (*digest)[DIGEST_LEN]; size_t len; };
 
-		if (c->kind == CHANGE_FILE && c->from == NULL && c->to->size > 0 && !core_needs(d->core, c->to->digest, job->id))
-			desk_unneed(d, c->to->digest);
-	}
+static bool
+has_come(const struct change *c)
+{
+	return c->kind == CHANGE_FILE && c->from == NULL && c->to->size > 0;
+}
+
+static void
+spend(struct spent *spent, const struct core_job *job)
+{
+	spent->digest = need(reallocarray(spent->digest, spent->len + job->changes + 1, DIGEST_LEN));
+	for (size_t i = 0; i < job->changes; i++)
+		if (has_come(&job->change[i]))
+			memcpy(spent->digest[spent->len++], job->change[i].to->digest, DIGEST_LEN);
+}
+
+static void
+let_go(struct desk *d, struct spent *spent)
+{
+	for (size_t i = 0; i < spent->len; i++)
+		if (!core_needs(d->core, spent->digest[i], 0))	/* another job may have been told that it is here */
+			desk_unneed(d, spent->digest[i]);
+	free(spent->digest);
+	*spent = (struct spent){ 0 };
 }
 
 static struct core_origin
@@ -126,10 +146,8 @@ answer(struct desk *d, const struct core_job *job, bool done, struct manifest *p
 	if (!done)
 		log_warnx("a change of the other node could not be put in place: %s", why);
 	there = desk_read(d, job->looked, job->looks, manifest_seal(placed, NULL) ? placed : NULL, as_left);
-	if (done) {
-		forget_contents(d, job);
+	if (done)
 		desk_rebuild(d, job->id, job->change, job->changes);
-	}
 	core_installed(d->core, job->id, done, report, done ? NULL : why, there, &origin, clock_mono_ms(), clock_wall_ms());
 	manifest_free(placed);
 	manifest_free(there);
@@ -149,13 +167,16 @@ at_once(struct desk *d, const struct core_job *job)
 	struct manifest *placed = manifest_new();
 	struct install_options o = options(d, placed);
 	struct report report = { 0 };
+	struct spent spent = { 0 };
 	struct err err;
 	bool done;
 
 	o.ready = ready;
 	done = prepare(d, job, true, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
-
+	if (done)
+		spend(&spent, job);
 	answer(d, job, done, placed, true, &report, err.text);
+	let_go(d, &spent);
 }
 
 /* ---------------------------------------------------------------- in the worker */
@@ -270,7 +291,50 @@ work(const void *ctx, struct spawn_out *out, struct err *err)
 	return true;
 }
 
-/* ---------------------------------------------------------------- begin and end of it */
+/* ---------------------------------------------------------------- new directories */
+
+/*
+ * The watch finds a new directory and tells of all below it, which is what was just put there: it is read when all that is on its way has been put
+ * in place, or in a moment, and does not hold that up.
+ */
+static void
+note_lately(struct desk *d, const struct core_job *job)
+{
+	for (size_t i = 0; job->changes >= MANY && i < job->changes && d->latelies < DESK_LATELY; i++) {
+		const struct change *c = &job->change[i];
+
+		if (c->kind != CHANGE_DIRECTORY || c->was != NULL || desk_lately(d, c->path))
+			continue;
+		if (d->latelies == 0)
+			loop_timer_in(d->lately_timer, LATELY_MS);
+		d->lately[d->latelies++] = need(strdup(c->path));
+	}
+}
+
+bool
+desk_lately(const struct desk *d, const char *path)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < d->latelies && !is; i++)
+		is = entry_path_within(path, d->lately[i]);
+	return is;
+}
+
+void
+desk_lately_over(void *arg)
+{
+	struct desk *d = arg;
+
+	if (d->latelies == 0)
+		return;
+	loop_timer_cancel(d->lately_timer);
+	while (d->latelies > 0)
+		free(d->lately[--d->latelies]);
+	desk_changed_on(d);
+}
+
+/* ---------------------------------------------------------------- what a worker has done */
 
 static void
 placing_free(struct placing *p)
@@ -309,8 +373,15 @@ take_told(const struct placing *p, struct manifest *placed, struct report *repor
 	}
 }
 
+/* All of it was done, and nothing is to be said about it. */
+static bool
+is_clean(const struct placing *p)
+{
+	return p->told->ended && p->told->done && p->told->notes == 0;
+}
+
 static void
-answer_told(struct placing *p, const char *why)
+answer_told(struct placing *p, struct spent *spent, const char *why)
 {
 	struct manifest *placed = manifest_new();
 	struct report report = { 0 };
@@ -318,32 +389,67 @@ answer_told(struct placing *p, const char *why)
 
 	if (whole)
 		take_told(p, placed, &report);
+	if (whole && p->told->done) {
+		if (!p->spent)
+			spend(spent, &p->job);
+		note_lately(p->d, &p->job);
+	}
 	answer(p->d, &p->job, whole && p->told->done, placed, !p->doubt, &report, whole ? p->told->why : why);
 	placing_free(p);
 }
 
+/* ---------------------------------------------------------------- begin and end of it */
+
 static void begin_next(struct desk *);
+
+/* What comes after it begins, and more contents are asked for, before all that follows from it is thought through. */
+static void
+go_on(struct desk *d)
+{
+	struct spent spent = { 0 };
+
+	for (struct placing *p = d->placing; p != NULL && p->done; p = p->next) {
+		if (is_clean(p)) {
+			p->spent = true;
+			spend(&spent, &p->job);
+			core_placed(d->core, p->job.id, clock_mono_ms());
+		}
+	}
+	desk_work(d);
+	begin_next(d);
+	let_go(d, &spent);
+	desk_want_ask(d);
+}
 
 static void
 ended(void *arg, const struct spawn_result *r)
 {
 	struct placing *p = arg;
 	struct desk *d = p->d;
+	struct spent spent = { 0 };
 	bool whole = true;
 
-	for (p = d->placing; p != NULL && p->running; p = p->next)
+	desk_along_returned(d);
+	for (p = d->placing; p != NULL && p->running; p = p->next) {
 		whole = whole && p->told->ended;
-	if (!whole)
+		p->running = false;
+		p->done = true;
+		p->spawn = NULL;
+	}
+	if (whole)
+		go_on(d);
+	else
 		sync();		/* what it has put in place is said to the peer */
-	while ((p = d->placing) != NULL && p->running) {
+	while ((p = d->placing) != NULL && p->done) {
 		d->placing = p->next;
-		answer_told(p, r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
+		answer_told(p, &spent, r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
 	}
 	desk_changed_on(d);
 	if (!whole)
 		desk_scan(d, "an installation was ended before it was done");	/* it may have left what it had staged */
 	begin_next(d);
 	desk_work(d);
+	let_go(d, &spent);
 }
 
 /* All that wait, as far as they are not too many for one. */
@@ -353,11 +459,16 @@ begin_next(struct desk *d)
 	struct placing *first = d->placing;
 	size_t changes = 0;
 
+	while (first != NULL && first->done)
+		first = first->next;
 	if (first == NULL || first->running)
 		return;
 	for (struct placing *p = first; p != NULL && (p == first || changes + p->job.changes <= TOGETHER); p = p->next) {
 		p->running = true;
 		changes += p->job.changes;
+		for (size_t i = 0; i < p->job.changes; i++)
+			if (has_come(&p->job.change[i]))
+				desk_along_lend(d, p->job.change[i].to->digest);
 	}
 	first->spawn = spawn_work_alone(d->loop, "installation", work, first, DEADLINE_MS, ended, first);
 }
@@ -451,5 +562,7 @@ desk_place_forget(struct desk *d)
 			spawn_forget(p->spawn);
 		placing_free(p);
 	}
+	desk_along_returned(d);
+	desk_lately_over(d);
 	desk_changed_on(d);
 }

@@ -50,6 +50,7 @@
 #include "configsync/watch.h"
 
 #define DESK_SENT 1024u
+#define DESK_LATELY 64u
 
 /* Rows of one origin that wait for the store. Texts and bytes are ours. */
 struct keeping {
@@ -123,6 +124,9 @@ struct desk {
 	/* desk_take.c, desk_place.c */
 	struct taking		*taking;	/* verifications under way */
 	struct placing		*placing;	/* installations in a worker: those that are running, and what waits for them */
+	char			*lately[DESK_LATELY];	/* new directories, with all that is in them, while more is on its way */
+	size_t			 latelies;
+	struct loop_timer	*lately_timer;
 	unsigned int		 row;		/* installations that followed on each other ... */
 	uint64_t		 row_ms;	/* ... until then */
 	struct tables		*tables;	/* desk_tables.c */
@@ -232,6 +236,8 @@ bool	desk_digest(const char *path, uint8_t ret[DIGEST_LEN]);	/* of a file, throu
 /* desk_place.c */
 void	desk_install(struct desk *, const struct core_job *);	/* core_installed() is called, now or later */
 bool	desk_placing(const struct desk *, const char *path, bool below);	/* that, or something below it, is being put in place by a worker */
+bool	desk_lately(const struct desk *, const char *path);	/* in a directory that came just now, with more on its way */
+void	desk_lately_over(void *desk);	/* what was told of them is read */
 void	desk_place_doubt(struct desk *);	/* what is being put in place has to be read afterwards */
 void	desk_place_forget(struct desk *);	/* what is under way is ended where it stands, as by a crash; core_installed() is not called */
 
@@ -291,11 +297,18 @@ const uint8_t *desk_bytes(void *desk, const struct entry *);		/* install_bytes_f
 
 /* desk_along.c */
 void	desk_along_add(struct desk *, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len);	/* where it is what it says, and has room */
+/* Room for contents of len bytes in all, one behind the other, until the next one is added; NULL: there is none. */
+uint8_t	*desk_along_begin(struct desk *, size_t len);
+/* These, in that room, in order. False: they are something else, or are here already, and the caller's to wipe. */
+bool	desk_along_is(struct desk *, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, uint32_t len);
 bool	desk_along_room(const struct desk *, uint64_t bytes);
 bool	desk_along_has(const struct desk *, const uint8_t digest[DIGEST_LEN]);
 int	desk_along_fd(const struct desk *, const uint8_t digest[DIGEST_LEN], struct err *);	/* of one that is there */
 const uint8_t *desk_along_bytes(const struct desk *, const uint8_t digest[DIGEST_LEN]);	/* NULL: it is not there */
 void	desk_along_remove(struct desk *, const uint8_t digest[DIGEST_LEN]);
+/* A worker that is about to begin reads it, whatever becomes of it here, until desk_along_returned(): it has ended. */
+void	desk_along_lend(struct desk *, const uint8_t digest[DIGEST_LEN]);
+void	desk_along_returned(struct desk *);
 void	desk_along_clear(struct desk *);
 /* A few small ones that were just read here: their news need not read them again. Until the core has said what is news. */
 void	desk_just_read(void *desk, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, size_t len);	/* scan_options.small */

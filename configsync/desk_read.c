@@ -237,11 +237,20 @@ desk_look(struct desk *d, const struct scan_path *look, size_t n, const struct c
 
 /* Of a file with several names each reading counts them anew. */
 static bool
-is_as_left(const struct manifest *placed, const char *path)
+is_as_left(const struct entry *e)
 {
-	const struct entry *e = manifest_find(placed, path);
-
 	return e != NULL && (e->type != ENTRY_FILE || e->local.links == 1);
+}
+
+/* The next one that is asked for, in order: manifest_find() for many. */
+static const struct entry *
+next_of(const struct manifest *m, size_t *at, const char *path)
+{
+	int order = -1;
+
+	while (*at < m->len && (order = entry_path_order(m->at[*at].path, path)) < 0)
+		++*at;
+	return *at < m->len && order == 0 ? &m->at[*at] : NULL;
 }
 
 /* Adds those of placed that were not read. Takes there. */
@@ -253,7 +262,7 @@ with_placed(struct desk *d, struct manifest *there, const struct manifest *place
 	for (size_t i = 0, at = 0; i < placed->len; i++) {
 		while (at < read && entry_path_order(there->at[at].path, placed->at[i].path) < 0)
 			at++;
-		if ((at == read || strcmp(there->at[at].path, placed->at[i].path) != 0) && is_as_left(placed, placed->at[i].path))
+		if ((at == read || strcmp(there->at[at].path, placed->at[i].path) != 0) && is_as_left(&placed->at[i]))
 			manifest_add(there, &placed->at[i]);
 	}
 	if (manifest_seal(there, NULL))
@@ -269,11 +278,11 @@ desk_read(struct desk *d, const struct core_looked *looked, size_t n, const stru
 	struct scan_slice slice = { 0 };
 	struct report report = { 0 };
 	struct manifest *there;
-	size_t looks = 0;
+	size_t looks = 0, at = 0;
 
 	as_left = as_left && placed != NULL;
 	for (size_t i = 0; i < n; i++)
-		if (!as_left || !is_as_left(placed, looked[i].path))
+		if (!as_left || !is_as_left(next_of(placed, &at, looked[i].path)))
 			look[looks++] = (struct scan_path){ looked[i].path, looked[i].below };
 	if (looks > 0)
 		read_slice(d, look, looks, placed, &slice, &report);
@@ -363,7 +372,7 @@ arm_settle(struct desk *d)
 		loop_timer_cancel(d->settle_timer);
 }
 
-/* What is being put in place is taken as it was left: what is told of it meanwhile may be somebody's edit, and is looked at after that. */
+/* What is being put in place, or was just now, is taken as it was left: what is told of it meanwhile may be somebody's edit, and is looked at after that. */
 static void
 hold(struct desk *d, const char *path, bool below)
 {
@@ -404,7 +413,7 @@ look_at_settled(void *arg)
 		taken[sets++] = s;
 		for (size_t i = 0; i < s->paths; i++) {
 			below = below_take(d, s->path[i]);
-			if (desk_placing(d, s->path[i], below))
+			if (desk_placing(d, s->path[i], below) || desk_lately(d, s->path[i]))
 				hold(d, s->path[i], below);
 			else
 				look[n++] = (struct scan_path){ s->path[i], below };
@@ -546,6 +555,7 @@ desk_watch(struct desk *d)
 		d->full_timer = loop_timer_new(d->loop, full, d);
 		d->watch_timer = loop_timer_new(d->loop, watch_again, d);
 		d->unsettled_timer = loop_timer_new(d->loop, look_at_unsettled, d);
+		d->lately_timer = loop_timer_new(d->loop, desk_lately_over, d);
 	}
 	if (d->settle == NULL) {
 		d->settle = settle_new(d->setup->quiet_ms, d->setup->most_ms);

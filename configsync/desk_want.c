@@ -275,19 +275,17 @@ desk_content(void *arg, const struct entry *e, struct err *err)
 
 /* ---------------------------------------------------------------- what comes */
 
-/* NULL: it cannot be, and the link is dropped. */
-static const uint8_t *
-expanded(struct desk *d, const uint8_t *bytes, uint32_t len, uint32_t plain)
+/* To to, which has room for it. False: it cannot be, and the link is dropped. */
+static bool
+expand(struct desk *d, const uint8_t *bytes, uint32_t len, uint32_t plain, uint8_t *to)
 {
-	static uint8_t buf[WIRE_CHUNK];
 	struct err err;
 
 	if (plain == len)
-		return bytes;
-	if (plain <= sizeof buf && zstd_expand(bytes, len, buf, plain, &err))
-		return buf;
-	desk_drop(d, "a piece of a content that cannot be expanded");
-	return NULL;
+		memcpy(to, bytes, len);
+	else if (!zstd_expand(bytes, len, to, plain, &err))
+		return desk_drop(d, "a piece of a content that cannot be expanded"), false;
+	return true;
 }
 
 /* A piece goes to the spool; *ret_whole: that was the last one. False: it is told as absent. */
@@ -313,18 +311,20 @@ whole(struct desk *d, const uint8_t digest[DIGEST_LEN])
 void
 desk_content_came(struct desk *d, const struct wire_content *c)
 {
-	const uint8_t *bytes;
-	bool all = false;
+	static uint8_t buf[WIRE_CHUNK];
+	bool all = false, packed = c->plain != c->len;
 
 	if (*find(d, c->digest) == NULL)
 		return;		/* of a job that was cancelled */
-	if ((bytes = expanded(d, c->bytes, c->len, c->plain)) != NULL && spool(d, c->digest, c->offset, bytes, c->plain, &all) && all)
+	if (packed && !expand(d, c->bytes, c->len, c->plain, buf))
+		return;
+	if (spool(d, c->digest, c->offset, packed ? buf : c->bytes, c->plain, &all) && all)
 		whole(d, c->digest);
 }
 
-/* One that has no room in memory is a file in the spool. */
+/* One that has no room in memory is a file in the spool. here: it stands where desk_along_is() wants it. */
 static void
-one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *bytes, uint32_t len)
+one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], uint8_t *bytes, uint32_t len, bool here)
 {
 	const struct wanted *w = *find(d, digest);
 	bool all = false;
@@ -333,8 +333,7 @@ one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *
 
 	if (w == NULL || w->size != len)
 		return;
-	desk_along_add(d, digest, bytes, len);
-	if (desk_along_has(d, digest)) {
+	if ((here && desk_along_is(d, digest, bytes, len)) || desk_along_has(d, digest)) {
 		whole(d, digest);
 	} else if (!spool_begin(d->spool, digest, len, &have, &err)) {
 		drop(d, find(d, digest));
@@ -347,10 +346,15 @@ one_small_came(struct desk *d, const uint8_t digest[DIGEST_LEN], const uint8_t *
 void
 desk_small_came(struct desk *d, const struct wire_small *s)
 {
-	const uint8_t *bytes = expanded(d, s->bytes, s->len, s->plain);
+	static uint8_t buf[WIRE_CHUNK];
+	uint8_t *room = desk_along_begin(d, s->plain), *bytes = room != NULL ? room : buf;
 
-	for (size_t i = 0; bytes != NULL && i < s->rows; i++) {
-		one_small_came(d, s->row[i].digest, bytes, s->row[i].size);
+	if (!expand(d, s->bytes, s->len, s->plain, bytes))
+		return;
+	for (size_t i = 0; i < s->rows; i++) {
+		one_small_came(d, s->row[i].digest, bytes, s->row[i].size, room != NULL);
+		if (desk_along_bytes(d, s->row[i].digest) != bytes)
+			explicit_bzero(bytes, s->row[i].size);
 		bytes += s->row[i].size;
 	}
 }

@@ -101,6 +101,8 @@ desk_work(struct desk *d)
 	desk_need_end(d);
 	desk_want_ask(d);
 	desk_forget_read(d);
+	if (d->placing == NULL && !desk_wants(d))
+		desk_lately_over(d);
 	d->working = false;
 	if (!d->due_asked)		/* it looks at all that is under way: not after each of many events */
 		loop_timer_in(d->core_timer, DUE_MS);

@@ -109,12 +109,13 @@ settle_directories(struct install *in, struct err *err)
 		const struct touched *t = &in->touched[i];
 		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, t->mtime };
 		int fd = beneath_open(in->root, t->path[0] == '\0' ? "." : t->path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
+		struct stat st;
 
 		if (fd == -1)
 			continue;
 		if (scope_place(in->o->scope, t->path) == SCOPE_INSIDE)
 			futimens(fd, times);	/* not ours to fail for */
-		if (!install_sync(in, fd) && ok)
+		if ((fstat(fd, &st) == -1 || !install_sync(in, fd, &st)) && ok)
 			ok = err_set(err, errno, "directory %s cannot be brought to the disk", t->path);
 		close(fd);
 	}
@@ -250,6 +251,7 @@ stage_all(struct install *in, struct err *err)
 	for (size_t i = 0; i < in->len; i++) {
 		if (!in->item[i].skip && !install_stage(in, i, err))
 			return failed(in, i, err);
+		install_sync_early(in, i);
 	}
 	return install_finish_new(in, err) && install_sync_staged(in, err);
 }

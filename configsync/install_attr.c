@@ -62,12 +62,13 @@ wanted(const struct entry *to, const char *name)
 
 /* What a directory's default ACL gave it, and what it had and shall not have. Where SELinux runs no label is taken away. */
 static bool
-remove_unwanted(int fd, const struct entry *to)
+remove_unwanted(struct install *in, int fd, const struct entry *to)
 {
 	ssize_t len = flistxattr(fd, NULL, 0);
 	char *names = len > 0 ? malloc(ENTRY_XATTR_MAX) : NULL;
 	bool ok = len != -1 || errno == ENOTSUP;
 
+	in->bare = len == 0;
 	if (len <= 0)		/* as most often */
 		return ok;
 	len = names == NULL ? -1 : flistxattr(fd, names, ENTRY_XATTR_MAX);
@@ -85,7 +86,7 @@ remove_unwanted(int fd, const struct entry *to)
 static bool
 set_xattrs(struct install *in, int fd, const struct entry *to)
 {
-	bool ok = remove_unwanted(fd, to);
+	bool ok = remove_unwanted(in, fd, to);
 	uint8_t *buf = to->xattrs == 0 ? NULL : malloc(ENTRY_XATTR_MAX);
 
 	if (to->xattrs != 0 && buf == NULL)
@@ -107,17 +108,9 @@ times_of(const struct entry *to, struct timespec times[2])
 	times[1] = (struct timespec){ .tv_sec = to->mtime_s, .tv_nsec = to->mtime_ns };
 }
 
-static bool
-is_of(int fd, const struct item *item)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_uid == item->uid && st.st_gid == item->gid;
-}
-
 bool
-install_attributes(struct install *in, int fd, const struct item *item, const struct entry *was, const struct entry *to, const char *path,
-    struct err *err)
+install_attributes(struct install *in, int fd, const struct stat *st, const struct item *item, const struct entry *was, const struct entry *to,
+    const char *path, struct err *err)
 {
 	unsigned int differs = was == NULL ? ~ENTRY_DIFF_TIME : entry_diff(was, to);
 	struct timespec times[2];
@@ -125,7 +118,7 @@ install_attributes(struct install *in, int fd, const struct item *item, const st
 	times_of(to, times);
 	if (was != NULL && (was->mode & to->mode) != was->mode && fchmod(fd, was->mode & to->mode) == -1)
 		return err_set(err, errno, "cannot set the mode of %s", path);
-	if ((differs & ENTRY_DIFF_OWNER) != 0 && !is_of(fd, item) && fchown(fd, item->uid, item->gid) == -1)
+	if ((differs & ENTRY_DIFF_OWNER) != 0 && (st->st_uid != item->uid || st->st_gid != item->gid) && fchown(fd, item->uid, item->gid) == -1)
 		return err_set(err, errno, "cannot give %s to %s:%s", path, to->user.name, to->group.name);
 	if ((differs & (ENTRY_DIFF_XATTR | ENTRY_DIFF_OWNER | ENTRY_DIFF_MODE)) != 0 && !set_xattrs(in, fd, to))
 		return err_set(err, errno, "cannot set extended attributes of %s", path);

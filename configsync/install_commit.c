@@ -174,14 +174,13 @@ rename_file(struct install *in, size_t i, struct err *err)
 /* ---------------------------------------------------------------- in place */
 
 static int
-open_for_meta(struct install *in, const struct change *c, struct err *err)
+open_for_meta(struct install *in, const struct change *c, struct stat *st, struct err *err)
 {
 	int fd = beneath_open(in->root, c->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in->o->no_mounts);
-	struct stat st;
 
-	if (fd == -1 || fstat(fd, &st) == -1) {
+	if (fd == -1 || fstat(fd, st) == -1) {
 		err_set(err, errno, "%s cannot be opened", c->path);
-	} else if (!install_is(&st, c->was, false)) {
+	} else if (!install_is(st, c->was, false)) {
 		meanwhile(in, c->path, err);
 	} else {
 		return fd;
@@ -196,12 +195,13 @@ bool
 install_narrow(struct install *in, size_t i, struct err *err)
 {
 	const struct change *c = &in->change[i];
+	struct stat st;
 	int fd;
 	bool ok;
 
 	if (c->step != STEP_DIRECTORY_META || (c->was->mode & c->to->mode) == c->was->mode)
 		return true;
-	if ((fd = open_for_meta(in, c, err)) == -1)
+	if ((fd = open_for_meta(in, c, &st, err)) == -1)
 		return false;
 	ok = fchmod(fd, c->was->mode & c->to->mode) == 0 || err_set(err, errno, "cannot set the mode of %s", c->path);
 	close(fd);
@@ -212,6 +212,7 @@ static bool
 change_meta(struct install *in, size_t i, struct err *err)
 {
 	const struct change *c = &in->change[i];
+	struct stat st;
 	bool ok;
 	int fd;
 
@@ -223,9 +224,9 @@ change_meta(struct install *in, size_t i, struct err *err)
 			return meanwhile(in, c->path, err);
 		return install_link_attributes(in, dir, name, &in->item[i], c->to, c->path, err);
 	}
-	if ((fd = open_for_meta(in, c, err)) == -1)
+	if ((fd = open_for_meta(in, c, &st, err)) == -1)
 		return false;
-	ok = install_attributes(in, fd, &in->item[i], c->was, c->to, c->path, err);
+	ok = install_attributes(in, fd, &st, &in->item[i], c->was, c->to, c->path, err);
 	/* Times alone are not worth a wait for the disk. */
 	if (ok && entry_diff(c->was, c->to) != ENTRY_DIFF_TIME && fsync(fd) == -1)
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);

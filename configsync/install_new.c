@@ -74,15 +74,16 @@ install_finish_new(struct install *in, struct err *err)
 {
 	for (size_t i = in->len; i-- > 0;) {
 		const struct change *c = &in->change[i];
+		struct stat st;
 		int fd;
 
 		if (c->kind != CHANGE_DIRECTORY || !in->item[i].staged)
 			continue;
-		if ((fd = install_staged_directory(in, i)) == -1)
+		if ((fd = install_staged_directory(in, i)) == -1 || fstat(fd, &st) == -1)
 			return err_set(err, errno, "directory %s cannot be made", c->path);
-		if (!install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err))
+		if (!install_attributes(in, fd, &st, &in->item[i], NULL, c->to, c->path, err))
 			return false;
-		if (!install_sync(in, fd))
+		if (!install_sync(in, fd, &st))
 			return err_set(err, errno, "directory %s cannot be brought to the disk", c->path);
 		install_left(in, i, fd);
 	}

@@ -44,6 +44,10 @@ struct install {
 	bool				 bulk;		/* many files: whole file systems are synced, and not file by file */
 	struct syncing			 syncing[SYNCING_MAX];
 	unsigned int			 syncings;
+	struct install_early		*early;		/* a sync under way; the last one began with early_at files staged */
+	size_t				 early_at;
+	int				 early_sys;	/* errno of one that failed */
+	bool				 bare;		/* what install_attributes() saw last had no extended attributes before */
 	char				 dir_path[STAGED_MAX];	/* of the directory that is open */
 	int				 dir;				/* -1: none */
 	bool				 dir_touched;			/* it is among them */
@@ -62,9 +66,9 @@ int	install_staged_directory(struct install *, size_t i);
 bool	install_is(const struct stat *, const struct entry *was, bool moved);
 void	install_set_mtime(struct install *, const char *dir, const struct entry *);
 
-/* install_attr.c: owner, attributes, mode and times, never wider in between. was NULL: of a new file. False with *err. */
-bool	install_attributes(struct install *, int fd, const struct item *, const struct entry *was, const struct entry *to, const char *path,
-	    struct err *);
+/* install_attr.c: owner, attributes, mode and times, never wider in between. was NULL: of a new file; st: whose it is now. False with *err. */
+bool	install_attributes(struct install *, int fd, const struct stat *st, const struct item *, const struct entry *was, const struct entry *to,
+	    const char *path, struct err *);
 bool	install_link_attributes(struct install *, int dir, const char *name, const struct item *, const struct entry *to, const char *path,
 	    struct err *);
 /* Can the ids in its ACLs be set here? */
@@ -76,8 +80,9 @@ bool	install_finish_new(struct install *, struct err *);
 bool	install_stage(struct install *, size_t i, struct err *);		/* install_stage.c */
 void	install_unstage(struct install *, size_t i);
 void	install_left(struct install *, size_t i, int fd);	/* for install_options.placed */
-/* A file or directory is on the disk with install_sync_staged() at the latest. */
-bool	install_sync(struct install *, int fd);
+/* install_sync.c. A file or directory (st) is on the disk with install_sync_staged() at the latest. */
+bool	install_sync(struct install *, int fd, const struct stat *st);
+void	install_sync_early(struct install *, size_t staged);	/* so many are staged, and there are more */
 bool	install_sync_staged(struct install *, struct err *);
 bool	install_commit(struct install *, size_t i, struct err *);		/* install_commit.c */
 bool	install_narrow(struct install *, size_t i, struct err *);

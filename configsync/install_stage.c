@@ -116,43 +116,12 @@ fill(struct install *in, const struct change *c, int fd, struct err *err)
 
 /* ---------------------------------------------------------------- kinds */
 
-/* One sync of a file system in place of one of each file. */
-bool
-install_sync(struct install *in, int fd)
-{
-	struct stat st;
-
-	if (!in->bulk || fstat(fd, &st) == -1)
-		return fsync(fd) == 0;
-	for (unsigned int i = 0; i < in->syncings; i++) {
-		if (in->syncing[i].dev == st.st_dev)
-			return true;
-	}
-	if (in->syncings == SYNCING_MAX)
-		return fsync(fd) == 0;
-	in->syncing[in->syncings] = (struct syncing){ st.st_dev, fcntl(fd, F_DUPFD_CLOEXEC, 3) };
-	return in->syncing[in->syncings++].fd != -1;
-}
-
-bool
-install_sync_staged(struct install *in, struct err *err)
-{
-	bool ok = true;
-
-	for (unsigned int i = 0; i < in->syncings; i++) {
-		if (ok && syncfs(in->syncing[i].fd) == -1)
-			ok = err_set(err, errno, "new files cannot be brought to the disk");
-		close(in->syncing[i].fd);
-	}
-	in->syncings = 0;
-	return ok;
-}
-
 /* How it was staged. */
 void
 install_left(struct install *in, size_t i, int fd)
 {
-	in->item[i].plain = in->o->placed != NULL && in->change[i].to->xattrs == 0 && flistxattr(fd, NULL, 0) == 0 && fstat(fd, &in->item[i].st) == 0;
+	in->item[i].plain = in->o->placed != NULL && in->change[i].to->xattrs == 0 && (in->bare || flistxattr(fd, NULL, 0) == 0) &&
+	    fstat(fd, &in->item[i].st) == 0;
 }
 
 /* One from a crash is of no worth. */
@@ -173,13 +142,15 @@ stage_file(struct install *in, size_t i, int dir, const char *name, struct err *
 {
 	const struct change *c = &in->change[i];
 	int fd = create(dir, name, c->to->mode & 0600);
+	struct stat st;
 	bool ok;
 
 	if (fd == -1)
 		return err_set(err, errno, "%s cannot be written", c->path);
 	in->item[i].staged = true;
-	ok = fill(in, c, fd, err) && install_attributes(in, fd, &in->item[i], NULL, c->to, c->path, err);
-	if (ok && !install_sync(in, fd))
+	ok = (fstat(fd, &st) == 0 || err_set(err, errno, "%s cannot be written", c->path)) && fill(in, c, fd, err) &&
+	    install_attributes(in, fd, &st, &in->item[i], NULL, c->to, c->path, err);
+	if (ok && !install_sync(in, fd, &st))
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
 	if (ok)
 		install_left(in, i, fd);

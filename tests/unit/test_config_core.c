@@ -357,6 +357,41 @@ START_TEST(many_new_files_are_installed_in_parts_one_after_the_other)
 }
 END_TEST
 
+START_TEST(the_next_part_begins_when_one_is_placed_and_a_content_is_needed_until_the_last_one_is)
+{
+	struct manifest *m = files(5, 5), *there[3];
+	uint64_t job[3] = { 0 };
+	size_t changes[3], done = 0;
+	struct core *a, *b = beta_with_news(m, &a);
+	struct core_status s;
+
+	drain(b, CORE_NEED, NULL);
+	core_content(b, m->at[0].digest, CORE_HAVE, NULL, 12);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(core_needs(b, m->at[0].digest, 0));
+		job[i] = asked_for(b, &changes[i]);
+		ck_assert_uint_ne(job[i], 0);
+		core_placed(b, job[i], 13);
+	}
+	ck_assert(!core_needs(b, m->at[0].digest, 0));
+	ck_assert_uint_eq(drain(b, CORE_INSTALL, NULL), 0);
+	for (int i = 0; i < 3; i++) {		/* answered in order, and late */
+		there[i] = manifest_new();
+		for (size_t k = 0; k < changes[i]; k++)
+			manifest_add(there[i], &m->at[done++]);
+		core_installed(b, job[i], true, NULL, NULL, toy_sealed(there[i]), &somebody, 14, 14);
+		manifest_free(there[i]);
+	}
+	ck_assert_uint_eq(drain(b, CORE_INSTALL, NULL), 0);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.jobs, 0);
+	ck_assert_uint_eq(s.paths, 5);
+	core_free(a);
+	core_free(b);
+	manifest_free(m);
+}
+END_TEST
+
 START_TEST(what_comes_after_a_part_that_could_not_be_installed_is_planned_anew)
 {
 	struct manifest *m = files(5, 5), *none = toy_sealed(manifest_new());
@@ -490,6 +525,7 @@ main(void)
 	tcase_add_test(tcase, what_comes_of_a_set_while_a_part_of_it_is_judged_is_judged_with_that_part_if_it_was_refused);
 	tcase_add_test(tcase, an_edit_costs_the_same_among_many_files);
 	tcase_add_test(tcase, many_new_files_are_installed_in_parts_one_after_the_other);
+	tcase_add_test(tcase, the_next_part_begins_when_one_is_placed_and_a_content_is_needed_until_the_last_one_is);
 	tcase_add_test(tcase, what_comes_after_a_part_that_could_not_be_installed_is_planned_anew);
 	tcase_add_test(tcase, what_could_not_be_installed_is_tried_again_when_that_is_due_and_not_before);
 	tcase_add_test(tcase, a_content_travels_with_news_only_where_the_other_node_does_not_have_it);
