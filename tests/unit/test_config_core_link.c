@@ -242,6 +242,36 @@ START_TEST(what_the_other_node_says_that_this_one_had_made_it_has_not_undone)
 }
 END_TEST
 
+START_TEST(what_is_resolved_at_first_contact_is_common_with_the_rest_and_not_before)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *x = letters("cd", (const uint64_t[]){ 1, 2 }, "xx"), *y = letters("cd", (const uint64_t[]){ 1, 2 }, "yy");
+	const struct core_action *act;
+	bool installs = false;
+	struct err err;
+
+	core_scan(a, x, core_moment(a), &somebody, 1);
+	core_scan(b, y, core_moment(b), &somebody, 1);
+	core_link(a, true, 2);
+	core_link(b, true, 2);
+	talk(a, b);
+	ck_assert(core_order(a, "alpha", &(const char *){ "c" }, 1, "anna", 5, &err));
+	talk(a, b);
+	core_content(b, x->at[0].digest, CORE_HAVE, NULL, 6);
+	while ((act = core_action_next(b)) != NULL) {
+		if (act->type == CORE_INSTALL) {
+			installs = true;
+			ck_assert_uint_eq(act->job.intents, 0);
+		}
+	}
+	ck_assert(installs);
+	core_free(a);
+	core_free(b);
+	manifest_free(x);
+	manifest_free(y);
+}
+END_TEST
+
 START_TEST(of_another_version_of_the_program_it_is_said_which)
 {
 	struct core *a = started("alpha", "beta", true, 3ull << 40, "x", "x");
@@ -273,6 +303,7 @@ main(void)
 	tcase_add_test(tcase, what_the_other_node_removed_this_one_has_not_undone);
 	tcase_add_loop_test(tcase, what_was_made_before_a_power_cut_was_not_undone, 0, (int)(sizeof undone / sizeof undone[0]));
 	tcase_add_test(tcase, what_the_other_node_says_that_this_one_had_made_it_has_not_undone);
+	tcase_add_test(tcase, what_is_resolved_at_first_contact_is_common_with_the_rest_and_not_before);
 	tcase_add_test(tcase, of_another_version_of_the_program_it_is_said_which);
 	suite_add_tcase(suite, tcase);
 	return unit_main(suite);
