@@ -171,6 +171,7 @@ end(struct desk *d)
 	loop_timer_free(d->watch_timer);
 	loop_timer_free(d->unsettled_timer);
 	loop_timer_free(d->meet_timer);
+	loop_timer_free(d->awake_timer);
 	loop_timer_free(d->take_timer);
 	loop_timer_free(d->keep_timer);
 	loop_timer_free(d->rest_timer);

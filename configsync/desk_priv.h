@@ -168,6 +168,8 @@ struct desk {
 	size_t			 just_reads;
 	bool			 linked, full;
 	uint64_t		 soon_ms;		/* the last edit began then */
+	struct loop_timer	*awake_timer;		/* the loop does not wait between these */
+	uint64_t		 awoke_us, awake_us;
 	uint8_t			 sent[DESK_SENT][DIGEST_LEN];	/* with news, by their first bytes */
 	uint8_t			 keys[DIGEST_LEN];		/* of authkeys, as they were read last */
 

@@ -20,6 +20,7 @@
 
 #define ALONG_MAX (512u << 10)	/* bytes of contents in one WIRE_NEWS */
 #define SOON_MS 5u		/* between two edits; those that follow sooner find everything awake */
+#define AWAKE_US 400u		/* for what WIRE_SOON has told of; the bytes of a small file are here in half of it */
 #define SPOOL_ONE (4ull << 30)
 #define SPOOL_ALL (8ull << 30)
 #define SPOOL_FILES 100000
@@ -231,6 +232,34 @@ down(void *arg, enum channel_why why, const char *sentence)
 	desk_work(d);
 }
 
+/*
+ * The loop turns without waiting until the news are there, or their time is over: to wake this process up once more costs an edit 0.09 ms. At most
+ * AWAKE_US in SOON_MS, whatever the other node sends.
+ */
+static void
+turn(void *arg)
+{
+	struct desk *d = arg;
+	uint64_t now = clock_mono_us();
+
+	if (now < d->awake_us)
+		loop_timer_at_us(d->awake_timer, now);
+}
+
+static void
+stay_awake(struct desk *d)
+{
+	uint64_t now = clock_mono_us();
+
+	if (now - d->awoke_us < SOON_MS * 1000)
+		return;
+	if (d->awake_timer == NULL)
+		d->awake_timer = loop_timer_new(d->loop, turn, d);
+	d->awoke_us = now;
+	d->awake_us = now + AWAKE_US;
+	turn(d);
+}
+
 static void
 received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 {
@@ -260,7 +289,11 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	case WIRE_ABSENT:
 		desk_content_absent(d, w.absent.digest);
 		break;
+	case WIRE_SOON:
+		stay_awake(d);
+		break;
 	case WIRE_NEWS:
+		d->awake_us = 0;
 		take_along(d, &w.news);
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
@@ -274,7 +307,6 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	case WIRE_INDEX:
 	case WIRE_REPORT:
 	case WIRE_ORDER:
-	case WIRE_SOON:
 	case WIRE_TYPE_END:
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;
