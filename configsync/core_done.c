@@ -213,17 +213,6 @@ unread(struct core *c, const struct job *j, const struct report *report, bool do
 	c->again_all = true;
 }
 
-/* Both are in order. */
-static const struct entry *
-next_of(const struct manifest *m, size_t *at, const char *path)
-{
-	int order = -1;
-
-	while (*at < m->len && (order = entry_path_order(m->at[*at].path, path)) < 0)
-		++*at;
-	return *at < m->len && order == 0 ? &m->at[*at] : NULL;
-}
-
 void
 core_placed(struct core *c, uint64_t job, uint64_t now_ms)
 {
@@ -260,7 +249,7 @@ core_installed(struct core *c, uint64_t job, bool done, const struct report *rep
 			beside(c, &there->at[i]);
 	}
 	for (size_t i = 0; i < j->rows && there != NULL; i++)
-		all = look(c, j, &j->row[i], next_of(there, &at, j->row[i].path), report, why_not(report, j->row[i].path, done, why)) && all;
+		all = look(c, j, &j->row[i], manifest_find_next(there, &at, j->row[i].path), report, why_not(report, j->row[i].path, done, why)) && all;
 	for (size_t i = 0; there != NULL && i < there->len; i++) {
 		if (job_row(j, there->at[i].path) == NULL)
 			beside(c, &there->at[i]);

@@ -242,17 +242,6 @@ is_as_left(const struct entry *e)
 	return e != NULL && (e->type != ENTRY_FILE || e->local.links == 1);
 }
 
-/* The next one that is asked for, in order: manifest_find() for many. */
-static const struct entry *
-next_of(const struct manifest *m, size_t *at, const char *path)
-{
-	int order = -1;
-
-	while (*at < m->len && (order = entry_path_order(m->at[*at].path, path)) < 0)
-		++*at;
-	return *at < m->len && order == 0 ? &m->at[*at] : NULL;
-}
-
 /* Adds those of placed that were not read. Takes there. */
 static struct manifest *
 with_placed(struct desk *d, struct manifest *there, const struct manifest *placed)
@@ -282,7 +271,7 @@ desk_read(struct desk *d, const struct core_looked *looked, size_t n, const stru
 
 	as_left = as_left && placed != NULL;
 	for (size_t i = 0; i < n; i++)
-		if (!as_left || !is_as_left(next_of(placed, &at, looked[i].path)))
+		if (!as_left || !is_as_left(manifest_find_next(placed, &at, looked[i].path)))
 			look[looks++] = (struct scan_path){ looked[i].path, looked[i].below };
 	if (looks > 0)
 		read_slice(d, look, looks, placed, &slice, &report);

@@ -181,3 +181,13 @@ manifest_find(const struct manifest *m, const char *path)
 
 	return i < m->len && strcmp(m->at[i].path, path) == 0 ? &m->at[i] : NULL;
 }
+
+const struct entry *
+manifest_find_next(const struct manifest *m, size_t *at, const char *path)
+{
+	int order = -1;
+
+	while (*at < m->len && (order = entry_path_order(m->at[*at].path, path)) < 0)
+		++*at;
+	return *at < m->len && order == 0 ? &m->at[*at] : NULL;
+}

@@ -32,6 +32,8 @@ struct entry *manifest_add(struct manifest *, const struct entry *);
 bool	manifest_seal(struct manifest *, struct err *);
 /* NULL: there is none. */
 const struct entry *manifest_find(const struct manifest *, const char *path);
+/* The same for paths that are asked for in order, without a search for each: *at is 0 at first, and kept by the caller. */
+const struct entry *manifest_find_next(const struct manifest *, size_t *at, const char *path);
 /* The place of path, or where it would stand. */
 size_t	manifest_place(const struct manifest *, const char *path);
 
