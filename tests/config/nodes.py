@@ -22,6 +22,7 @@ CONF = '''pair = "mail"
 state-dir = "%(dir)s/state-%(node)s"
 run-dir = "%(dir)s/run-%(node)s"
 authkeys = "%(dir)s/authkeys"
+group = "root"
 hooks-dir = "%(dir)s/hooks"
 log = "stderr"
 node "mx1" {}
