@@ -70,7 +70,7 @@ enum core_action_type {
 	CORE_NEED,	/* job needs the content of entry: call core_content(), at once where it is here (spool, store, another path) */
 	CORE_VERIFY,	/* ask verify_start() about job's changes, and call core_verified() */
 	CORE_INSTALL,	/* put what job's changes replace (was) in the store where it is not there yet, and write intent down; only if that is done
-			   install_apply() with partial; read looked anew; call core_installed() */
+			   install_apply() with partial, or whole where it is not single; read looked anew; call core_installed() */
 	CORE_CANCEL,	/* forget job: its verification, its contents. No answer */
 	CORE_STORE,	/* put these versions in the store; it may wait a moment. One origin may come in several (first the versions, later
 			   that they are common): store_put() leaves a set alone that it has by name, so a later one needs another name */

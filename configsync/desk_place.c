@@ -154,18 +154,19 @@ answer(struct desk *d, const struct core_job *job, bool done, struct manifest *p
 	report_free(report);
 }
 
+/* whole: there is a set among them. */
 static struct install_options
-options(struct desk *d, struct manifest *placed)
+options(struct desk *d, struct manifest *placed, bool whole)
 {
 	return (struct install_options){ .scope = d->scope, .names = d->names, .bytes = desk_bytes, .content = desk_content, .arg = d,
-		.setuid = d->conf->sync.setuid, .placed = placed, .partial = true };
+		.setuid = d->conf->sync.setuid, .placed = placed, .partial = !whole, .whole = whole };
 }
 
 static void
 at_once(struct desk *d, const struct core_job *job)
 {
 	struct manifest *placed = manifest_new();
-	struct install_options o = options(d, placed);
+	struct install_options o = options(d, placed, !job->single);
 	struct report report = { 0 };
 	struct spent spent = { 0 };
 	struct err err;
@@ -244,15 +245,18 @@ static void
 place(const struct placing *first, const struct placing *end, int root)
 {
 	struct manifest *placed = manifest_new();
-	struct install_options o = options(first->d, placed);
-	struct report report = { 0 };
 	size_t changes = 0, at = 0;
+	struct report report = { 0 };
+	struct install_options o;
 	struct change *change;
+	bool done, whole = false;
 	struct err err;
-	bool done;
 
-	for (const struct placing *p = first; p != end; p = p->next)
+	for (const struct placing *p = first; p != end; p = p->next) {
 		changes += p->job.changes;
+		whole = whole || !p->job.single;
+	}
+	o = options(first->d, placed, whole);
 	change = desk_alloc(changes * sizeof *change);
 	changes = 0;
 	for (const struct placing *p = first; p != end; p = p->next) {

@@ -227,7 +227,7 @@ vet(struct install *in, struct err *err)
 		if (refused++ == 0)
 			err_set(err, 0, "%s: %s", in->change[i].path, in->report->at[in->report->len - 1].text);
 	}
-	return refused == 0 || in->o->partial;
+	return refused == 0 || (in->o->partial && !in->o->whole);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -260,12 +260,17 @@ static bool
 commit_all(struct install *in, struct err *err)
 {
 	bool ok = true;
+	size_t i;
 
-	for (size_t i = 0; i < in->len && ok; i++)
+	for (i = 0; i < in->len && ok; i++)
 		ok = in->item[i].skip || install_narrow(in, i, err) || failed(in, i, err);
-	for (size_t i = 0; i < in->len && ok; i++)
+	for (i = 0; i < in->len && ok; i++)
 		in->item[i].done = ok = in->item[i].skip || install_commit(in, i, err) || failed(in, i, err);
-	for (size_t i = 0; i < in->len && !ok; i++) {
+	if (in->whole && ok)
+		return install_let_go(in, err);
+	if (in->whole && install_take_back(in, i))
+		return false;
+	for (i = 0; i < in->len && !ok; i++) {
 		if (!in->item[i].done)
 			report_add(in->report, NOTE_NOT_DONE, in->change[i].path, "the old one stands: %s", err->text);
 	}
@@ -299,6 +304,7 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 	bool ok;
 
 	in.item = need(calloc(changes + 1, sizeof *in.item));
+	in.whole = o->whole && install_can_take_back(change, changes);
 	install_find_new(&in);
 	ok = vet(&in, err) && stage_all(&in, err) && (o->ready == NULL || o->ready(o->arg, err)) && commit_all(&in, err);
 	for (size_t i = changes; i-- > 0;)

@@ -45,6 +45,11 @@ struct install_options {
 	 */
 	struct manifest		*placed;
 	bool			 partial;	/* leave out what is refused, and what needs it; else that refuses all */
+	/*
+	 * All of it or nothing, and never partial: where one change cannot be done, those before it are taken back. But where something takes the place of
+	 * a directory only what is known before the first change counts, and an edit that came in that moment stays, with what was put in place beside it.
+	 */
+	bool			 whole;
 };
 
 /*

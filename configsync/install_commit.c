@@ -69,6 +69,15 @@ look_again(struct item *item, int dir, const char *name)
 		*was = st;
 }
 
+static void
+note_left(struct item *item, int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		item->left = st.st_mtim;
+}
+
 static bool
 place(struct install *in, size_t i, struct err *err)
 {
@@ -98,6 +107,9 @@ place(struct install *in, size_t i, struct err *err)
 	} else if (!is_what_was(from, staging, c->was)) {
 		renameat2(from, staging, to, name, RENAME_EXCHANGE);
 		meanwhile(in, c->path, err);
+	} else if (in->whole) {
+		ok = in->item[i].kept = true;
+		in->item[i].staged = false;
 	} else if (!remove_old(in, from, staging, c, err)) {
 		renameat2(from, staging, to, name, RENAME_EXCHANGE);
 	} else {
@@ -106,6 +118,8 @@ place(struct install *in, size_t i, struct err *err)
 	}
 	if (ok)
 		look_again(&in->item[i], to, name);
+	if (ok && in->whole)
+		note_left(&in->item[i], to, name);
 	close(to);
 	return ok;
 }
@@ -129,11 +143,12 @@ remove_file(struct install *in, size_t i, struct err *err)
 		renameat2(dir, staging, dir, name, RENAME_NOREPLACE);
 		return meanwhile(in, c->path, err);
 	}
-	return unlinkat(dir, staging, 0) == 0 || err_set(err, errno, "%s cannot be removed", c->path);
+	in->item[i].kept = in->whole;
+	return in->whole || unlinkat(dir, staging, 0) == 0 || err_set(err, errno, "%s cannot be removed", c->path);
 }
 
-static bool
-remove_directory(struct install *in, size_t i, struct err *err)
+bool
+install_remove_directory(struct install *in, size_t i, struct err *err)
 {
 	const struct change *c = &in->change[i];
 	const char *name;
@@ -245,7 +260,9 @@ install_commit(struct install *in, size_t i, struct err *err)
 	case CHANGE_RENAME:
 		return rename_file(in, i, err);
 	case CHANGE_REMOVE:
-		return in->change[i].was->type == ENTRY_DIRECTORY ? remove_directory(in, i, err) : remove_file(in, i, err);
+		if (in->change[i].was->type != ENTRY_DIRECTORY)
+			return remove_file(in, i, err);
+		return in->whole || install_remove_directory(in, i, err);	/* what is removed from it is in it still */
 	case CHANGE_FILE:
 	case CHANGE_LINK:
 	case CHANGE_HARD:

@@ -19,10 +19,12 @@ struct item {
 	bool		 done;
 	bool		 plain;		/* without extended attributes, and st is what was staged, or put in place */
 	bool		 steady;	/* of st, as in entry_local */
+	bool		 kept;		/* whole: what was there stands below its staging name */
 	uid_t		 uid;
 	gid_t		 gid;
 	size_t		 in;		/* the change that makes the directory which it is staged in, under its own name; or IN_NONE */
 	struct stat	 st;
+	struct timespec	 left;		/* whole: mtime of what was put in place */
 	size_t		 staging_dir;	/* IN_NONE: length of the part of its path that is the directory of its staging name */
 };
 
@@ -41,6 +43,7 @@ struct install {
 	size_t				 len;
 	struct touched			*touched;
 	size_t				 touched_len, touched_room;
+	bool				 whole;		/* all of it or nothing, see install_whole.c */
 	bool				 bulk;		/* many files: whole file systems are synced, and not file by file */
 	struct syncing			 syncing[SYNCING_MAX];
 	unsigned int			 syncings;
@@ -86,5 +89,12 @@ void	install_sync_early(struct install *, size_t staged);	/* so many are staged,
 bool	install_sync_staged(struct install *, struct err *);
 bool	install_commit(struct install *, size_t i, struct err *);		/* install_commit.c */
 bool	install_narrow(struct install *, size_t i, struct err *);
+bool	install_remove_directory(struct install *, size_t i, struct err *);
+/* install_whole.c. Can it be put in place as a whole? */
+bool	install_can_take_back(const struct change *, size_t len);
+/* The change before begun has failed: what is done is done no more. False: some of it stands, and is done. */
+bool	install_take_back(struct install *, size_t begun);
+/* All is in place: what was there goes, and directories that are to. False with *err: some of these stay, and the report names them. */
+bool	install_let_go(struct install *, struct err *);
 
 #endif

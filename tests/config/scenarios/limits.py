@@ -7,6 +7,7 @@ import time
 from nodes import Broken, pause, run
 
 from .play import collector, preload
+from .services import HOST, NAMED, certificate
 
 SCENARIOS, scenario = collector()
 HOUR = 3600
@@ -214,6 +215,92 @@ def a_change_that_cannot_even_be_begun_holds_up_none_that_comes_with_it(p):
     p.a.write('ro/x', b'old')
     os.utime(p.a.path('ro/x'), (1, 1))
     p.in_step('as it was')
+
+
+def immutable(path, is_so=True):
+    run('chattr', '+i' if is_so else '-i', path)
+
+
+def flags_of_files(p):
+    """The receiver's tree is where a file can be made immutable, and no file stays so."""
+    def undo():
+        subprocess.run(['chattr', '-R', '-f', '-i', p.b.root], check=False)
+    p.b.write('probe', b'')
+    made = subprocess.run(['chattr', '+i', p.b.path('probe')], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    undo()
+    os.unlink(p.b.path('probe'))
+    if not made and not image(p, p.b.root, '16M'):
+        p.skip = 'no file system here knows immutable files, and none can be mounted'
+        return
+    p.undo.append(undo)
+
+
+def image(p, path, size):
+    """An ext4 of its own, on a loop device."""
+    file = p.dir + '/image'
+    run('truncate', '-s', size, file)
+    run('mkfs.ext4', '-q', file)
+    if subprocess.run(['mount', '-o', 'loop', file, path], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return False
+    os.rmdir(path + '/lost+found')
+    os.mkdir(path + '/etc')
+    p.undo.append(lambda: run('umount', path))
+    return True
+
+
+@scenario('l13', before=flags_of_files)
+def a_file_that_nobody_can_change_is_named_holds_up_no_other_and_comes_when_it_can_be_changed(p):
+    for name in ('fixed', 'gone', 'free'):
+        p.a.write('d/' + name, b'old')
+    p.in_step()
+    fixed = [p.b.path('d/' + name) for name in ('fixed', 'gone')]
+    for path in fixed:
+        immutable(path)
+    p.a.write('d/fixed', b'new')
+    os.unlink(p.a.path('d/gone'))
+    for i in range(20):
+        p.a.write('d/free', b'%d' % i)
+        p.a.write('other/%d' % i, b'%d' % i)
+    p.until('the others', lambda: p.b.read('d/free') == b'19' and all(p.b.read('other/%d' % i) == b'%d' % i for i in range(20)))
+    p.refused('told on both', 'not-installed')
+    p.until('by their names', lambda: {x['path'] for x in p.b.status()['problems']} == {'/etc/d/fixed', '/etc/d/gone'})
+    if p.b.read('d/fixed') != b'old' or p.b.read('d/gone') != b'old':
+        raise Broken('%r, %r' % (p.b.read('d/fixed'), p.b.read('d/gone')))
+    for path in fixed:
+        immutable(path, False)
+    p.in_step('it can be changed')
+    p.until('told no more', lambda: not p.problem(p.a, 'not-installed') and not p.problem(p.b, 'not-installed'))
+
+
+@scenario('l14', before=flags_of_files, more=NAMED)
+def a_set_with_a_file_that_nobody_can_change_stays_whole_as_it_was_and_comes_whole(p):
+    made = [certificate(p, names=(HOST, 'other.example.test')) for _ in range(2)]
+    ends = (('crt', 'cert'), ('key', 'privkey'), ('chain', 'chain'))
+
+    def put(which):
+        for end, part in ends:
+            if p.a.read('mail.' + end) != which[part]:
+                p.a.write('mail.' + end, which[part])
+
+    def is_there(which):
+        return all(p.b.read('mail.' + end) == which[part] for end, part in ends)
+    put(made[0])
+    p.in_step('first')
+    for turn, end in enumerate(('key', 'crt')):
+        old, new = made[turn % 2], made[(turn + 1) % 2]
+        immutable(p.b.path('mail.' + end))
+        put(new)
+        p.refused('told on both', 'not-installed', 'mail.' + end)
+        if not is_there(old):
+            raise Broken('half of it: %s' % [e for e, part in ends if p.b.read('mail.' + e) != old[part]])
+        p.a.write('other', b'%d' % turn)
+        p.until('the rest goes on', lambda t=turn: p.b.read('other') == b'%d' % t)
+        if not is_there(old):
+            raise Broken('half of it, a moment later')
+        immutable(p.b.path('mail.' + end), False)
+        p.in_step('it can be changed')
+        if not is_there(new):
+            raise Broken('it did not come whole')
 
 
 # ---------------------------------------------------------------- what no event tells

@@ -2,18 +2,53 @@
  * tests/config/tools/install_tree.c - makes the tree t below one directory the same as the tree t below another one, by a scan of
  * both, a comparison and an installation.
  *
- *	install_tree FROM TO [setuid]
+ *	install_tree FROM TO [setuid|whole]
  *
- * Says notes and errors on standard error. Exit 0: done.
+ * Says notes and errors on standard error. Exit 0: done. whole: setuid as well, and all or nothing. Where $FAIL is N, the Nth call that changes a
+ * tree fails, once; "called N" says how many there were.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "configsync/beneath.h"
 #include "configsync/install.h"
 #include "configsync/scan.h"
+
+/* ---------------------------------------------------------------- calls that fail: these stand before those of the C library */
+
+static unsigned long called, fails;
+
+static long
+unless_fails(long number, long a, long b, long c, long d, long e)
+{
+	if (++called != fails)
+		return syscall(number, a, b, c, d, e);
+	errno = EPERM;
+	return -1;
+}
+
+#define P(pointer) ((long)(uintptr_t)(pointer))
+int renameat2(int from, const char *old, int to, const char *name, unsigned int how) { return (int)unless_fails(SYS_renameat2, from, P(old), to, P(name), how); }
+int unlinkat(int dir, const char *name, int how) { return (int)unless_fails(SYS_unlinkat, dir, P(name), how, 0, 0); }
+int mkdirat(int dir, const char *name, mode_t mode) { return (int)unless_fails(SYS_mkdirat, dir, P(name), mode, 0, 0); }
+int symlinkat(const char *to, int dir, const char *name) { return (int)unless_fails(SYS_symlinkat, P(to), dir, P(name), 0, 0); }
+int linkat(int from, const char *old, int to, const char *name, int how) { return (int)unless_fails(SYS_linkat, from, P(old), to, P(name), how); }
+int fchmod(int fd, mode_t mode) { return (int)unless_fails(SYS_fchmod, fd, mode, 0, 0, 0); }
+int fchown(int fd, uid_t user, gid_t group) { return (int)unless_fails(SYS_fchown, fd, user, group, 0, 0); }
+int fsync(int fd) { return (int)unless_fails(SYS_fsync, fd, 0, 0, 0, 0); }
+int syncfs(int fd) { return (int)unless_fails(SYS_syncfs, fd, 0, 0, 0, 0); }
+int fsetxattr(int fd, const char *name, const void *value, size_t len, int how) { return (int)unless_fails(SYS_fsetxattr, fd, P(name), P(value), (long)len, how); }
+int fremovexattr(int fd, const char *name) { return (int)unless_fails(SYS_fremovexattr, fd, P(name), 0, 0, 0); }
+int futimens(int fd, const struct timespec times[2]) { return (int)unless_fails(SYS_utimensat, fd, 0, P(times), 0, 0); }
+
+/* ---------------------------------------------------------------- the run */
 
 static int
 content(void *arg, const struct entry *e, struct err *err)
@@ -51,21 +86,24 @@ main(int argc, char **argv)
 	struct err err;
 	int from = argc > 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int to = argc > 2 ? open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	struct install_options o = { .content = content, .arg = &from, .setuid = argc > 3 };
+	struct install_options o = { .content = content, .arg = &from, .setuid = argc > 3, .whole = argc > 3 && strcmp(argv[3], "whole") == 0 };
 	struct scope *scope;
 	bool ok;
 
 	if (from == -1 || to == -1) {
-		fprintf(stderr, "usage: install_tree FROM TO [setuid]\n");
+		fprintf(stderr, "usage: install_tree FROM TO [setuid|whole]\n");
 		return 2;
 	}
 	o.scope = scope = scope_new(&(struct scope_rules){ .tree = trees }, &err);
 	o.names = names_new();
+	fails = getenv("FAIL") != NULL ? strtoul(getenv("FAIL"), NULL, 10) : 0;
 	ok = run(from, to, &o, &report, &err);
 	for (size_t i = 0; i < report.len; i++)
 		fprintf(stderr, "%s: %s: %s\n", note_word(report.at[i].kind), report.at[i].path, report.at[i].text);
 	if (!ok)
 		fprintf(stderr, "%s\n", err.text);
+	if (fails != 0)
+		fprintf(stderr, "called %lu\n", called);
 	report_free(&report);
 	names_free(o.names);
 	scope_free(scope);
