@@ -1,6 +1,7 @@
 """e: what is edited on the active node is on the other one, however it was edited."""
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -210,6 +211,33 @@ def what_is_edited_while_a_worker_puts_many_files_in_place_is_an_edit(p):
     p.said = '%d had come when the last one was edited' % sum(len(f) for d, s, f in os.walk(p.b.path('many')))
     for i, text in edited.items():
         p.until('%s is there' % i, lambda n=i, t=text: p.a.read('many/0/' + n) == t)
+
+
+@scenario('e18', writers='both')
+def what_is_edited_in_a_directory_that_has_just_come_is_seen_before_all_else_is_there(p):
+    """The other node says nothing any more, with much of it still on its way, and its silence is not long enough to be noticed."""
+    new = {'new/%d/%d' % (i % 3, i): b'%d\n' % i for i in range(300)}
+    p.a.write('old', b'old')
+    p.in_step()
+    p.b.stop()
+    for rel, data in new.items():
+        p.a.write(rel, data)
+    for name, size in (('0', 12), ('1', 12), ('2', 64)):        # so much goes in one installation, and one more
+        p.a.write('then/' + name, os.urandom(size * SIZE))
+    p.b.start()
+    silent, parts, end = p.a.part('network'), os.path.join(p.b.state, 'config.parts'), time.monotonic() + PATIENCE
+    while len(os.listdir(parts)) < 3 and time.monotonic() < end:
+        pause(0.0005)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        p.until('the first part', lambda: p.b.read('then/1') is not None and p.b.status()['pending'] == 1, 5)
+        p.b.write('new/0/0', b'edited here')
+        p.until('it is seen', lambda: p.b.status()['pending'] == 2, 5)
+        if p.b.status()['link'] != 'linked' or p.b.read('then/2') is not None:
+            raise Broken('there was nothing to wait for: %s' % p.b.status())
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    p.until('it is an edit', lambda: p.a.read('new/0/0') == b'edited here')
 
 
 @scenario('e09')
