@@ -168,7 +168,7 @@ core-mutants: export M_CFLAGS = $(CFLAGS)
 core-mutants: export M_LDFLAGS = $(LDFLAGS)
 core-mutants: export M_LIBS = -lcheck -lsubunit -lm -lrt -lpthread $(LIBS_common)
 core-mutants: export TABLE ?=
-core-mutants: $(addprefix $(O)/tests/test_config_,core_model core core_fault core_own core_link core_done diff) ## small mistakes in the decision of mailpair-config: each must be noticed (NAMES, TABLE=file)
+core-mutants: $(addprefix $(O)/tests/test_config_,core_model core core_fault core_killed core_own core_link core_done diff) ## small mistakes in the decision of mailpair-config: each must be noticed (NAMES, TABLE=file)
 	@tests/unit/core_mutants/run $(O) $(NAMES)
 
 check-layers:   ## who may include whom

@@ -74,7 +74,7 @@ core_free(struct core *c)
 		return;
 	while (c->job != NULL)
 		core_job_end(c, c->job);
-	core_forget_intended(c);
+	core_forget_intended(c, NULL);
 	for (struct place p = { 0, 0 }; (r = tree_next(&c->tree, &p)) != NULL;) {
 		if (r->ext != NULL) {
 			version_drop(c, r->ext->m);

@@ -149,9 +149,11 @@ bool	core_unstamped(struct manifest *, const uint8_t *bytes, size_t len, uint64_
 void	core_base(struct core *, const char *path, const struct entry *, uint64_t stamp);
 /*
  * At start, after core_base() and before the first scan: what was written down with CORE_INSTALL since all that is common was in the store last; of
- * one path in the order of that. Where the scan finds it, it was put in place before the program was killed: it is common, and no edit.
+ * one path in the order of that. Where it is found when the path is read first, it was put in place before the program was killed: it is common, and no edit.
  */
 void	core_intent(struct core *, const struct core_store_row *, const struct core_origin *);
+/* Some of it is of this path (NULL: of any), which could not be read since: it has to stay written down. */
+bool	core_awaits(const struct core *, const char *path);
 /*
  * To be taken before reading begins, and given back with what was read: a path that changed here meanwhile (by another reading, an
  * installation) is not taken back to what it was, but asked for again.

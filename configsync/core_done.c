@@ -150,7 +150,7 @@ look(struct core *c, const struct job *j, struct job_row *jr, const struct entry
 	if (x->hid)
 		core_again(c, jr->path, true);
 	x->hid = false;
-	if (is == NULL && core_hidden(c, r, false)) {	/* perhaps it is there */
+	if (is == NULL && core_hidden(c, r->path, false)) {	/* perhaps it is there */
 		core_edited(c, r, NULL);
 		failed(c, r, not_done != NULL ? not_done : "it cannot be read what stands there now");
 	} else if (jr->taken && jr->st < x->sm) {	/* stamps never go back: it was found otherwise meanwhile */

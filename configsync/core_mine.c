@@ -111,10 +111,10 @@ touched(struct core *c, struct row *r, const struct entry *e)
 }
 
 bool
-core_hidden(const struct core *c, const struct row *r, bool theirs)
+core_hidden(const struct core *c, const char *path, bool theirs)
 {
-	for (const char *slash = strchr(r->path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		const struct row *above = tree_find(&c->tree, r->path, (size_t)(slash - r->path));
+	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		const struct row *above = tree_find(&c->tree, path, (size_t)(slash - path));
 		const struct version *v = above == NULL ? NULL : theirs ? row_t(above) : row_m(above);
 
 		if (v != NULL && v->type == ENTRY_OTHER)
@@ -130,7 +130,7 @@ core_unread(const struct core *c, const struct row *r, bool theirs)
 
 	if (!theirs && r->ext != NULL && r->ext->unread)
 		return true;	/* what it stands in may be readable by now, and it was not read yet */
-	return v == NULL ? core_hidden(c, r, theirs) : v->type == ENTRY_OTHER;
+	return v == NULL ? core_hidden(c, r->path, theirs) : v->type == ENTRY_OTHER;
 }
 
 /* Could not be read, and is what it was before. */
@@ -150,7 +150,7 @@ static void
 edited(struct core *c, struct row *r, const struct entry *e)
 {
 	struct ext *x = r->ext;
-	bool unread = e == NULL ? core_hidden(c, r, false) : e->type == ENTRY_OTHER, back = !unread && is_back(r, e);
+	bool unread = e == NULL ? core_hidden(c, r->path, false) : e->type == ENTRY_OTHER, back = !unread && is_back(r, e);
 
 	if (unread && !x->unread) {
 		version_id(x->m, x->before_id);
@@ -161,7 +161,7 @@ edited(struct core *c, struct row *r, const struct entry *e)
 	x->unread = unread;
 	if (unread)
 		return;
-	if (!back && version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r, true))) {
+	if (!back && version_diff(x->m, x->t) == 0 && x->st >= x->sm && !(e == NULL && core_hidden(c, r->path, true))) {
 		x->sm = r->stamp = x->st;	/* it is theirs: taken here by whatever means */
 		version_id(x->m, x->base_id);
 		core_store(c, r, x->m, x->sm, true, true);
@@ -294,7 +294,7 @@ static void
 take_away(struct core *c, const struct manifest *there, struct row_list *gone)
 {
 	for (size_t i = 0; i < gone->len; i++) {
-		if (!core_hidden(c, gone->at[i], false) && !hidden_in(there, gone->at[i]->path))
+		if (!core_hidden(c, gone->at[i]->path, false) && !hidden_in(there, gone->at[i]->path))
 			core_edited(c, gone->at[i], NULL);
 	}
 	list_free(gone);
@@ -335,6 +335,15 @@ core_slice(struct core *c, const struct core_looked *looked, size_t n, const str
 	core_end(c);
 }
 
+/* It was not read, or will be again: this reading says nothing of it. */
+static bool
+is_open(const struct core *c, const char *path)
+{
+	const struct row *r = tree_find(&c->tree, path, strlen(path));
+
+	return is_recent(c, path) || core_hidden(c, path, false) || (r != NULL && (core_unread(c, r, false) || core_installing(c, r)));
+}
+
 void
 core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const struct core_origin *origin, uint64_t now_ms)
 {
@@ -360,7 +369,7 @@ core_scan(struct core *c, const struct manifest *mine, uint64_t moment, const st
 	}
 	take_there(c, mine);
 	take_away(c, mine, &gone);
-	core_forget_intended(c);
+	core_forget_intended(c, is_open);
 	c->scanned = true;
 	core_end(c);
 }
@@ -445,7 +454,7 @@ core_known(const struct core *c, const char *const *path, size_t n)
 	}
 	for (size_t i = 0; i < l.len; i++) {
 		l.at[i]->seen = false;
-		if (!core_hidden(c, l.at[i], false))
+		if (!core_hidden(c, l.at[i]->path, false))
 			add_known(m, l.at[i]);
 	}
 	list_free(&l);

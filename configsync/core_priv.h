@@ -109,7 +109,7 @@ struct refusal { uint32_t id; struct set_id set; uint64_t until_ms; char *what; 
 struct problem { char kind[32]; char *path, *text; uint64_t since_ms; };
 
 /* Of theirs, that was about to be put in place when the program ended. */
-struct intended { char *path; struct version *v; uint64_t stamp; struct origin *from; };
+struct intended { char *path; struct version *v; uint64_t stamp; struct origin *from; };	/* stamp 0: its path was read */
 
 struct index_row { char *path; uint64_t stamp; uint8_t id[DIGEST_LEN]; };
 struct word { struct word *next; char text[]; };
@@ -125,8 +125,8 @@ struct core {
 	uint64_t	 clock, born;		/* highest stamp there is; what was made here above born was undone here, where it is not there any more */
 	struct word	*word[256];
 	bool		 scanned, ever, first;	/* ever: there is an index */
-	struct intended	*intended;		/* until the first scan; by path once it is looked for */
-	size_t		 intendeds;
+	struct intended	*intended;		/* until its path was read; by path once it is looked for */
+	size_t		 intendeds, awaited;	/* awaited: those that count yet */
 	bool		 intended_sorted;
 
 	/* link */
@@ -247,13 +247,13 @@ void	core_again(struct core *, const char *path, bool below);
 
 void	core_edited(struct core *, struct row *, const struct entry *);	/* what is read at path, where nothing is being installed */
 void	core_note(struct core *, const char *path);
-bool	core_hidden(const struct core *, const struct row *, bool theirs);	/* it stands in what cannot be read on this node, or there */
+bool	core_hidden(const struct core *, const char *path, bool theirs);	/* it stands in what cannot be read on this node, or there */
 bool	core_unread(const struct core *, const struct row *, bool theirs);	/* it cannot be read itself, or stands in what cannot */
 
 /* ---------------------------------------------------------------- core_intent.c */
 
 bool	core_found_intended(struct core *, struct row *, const struct entry *);	/* it is one: common, and nothing else to do */
-void	core_forget_intended(struct core *);
+void	core_forget_intended(struct core *, bool (*but)(const struct core *, const char *path));	/* NULL: all */
 
 /* ---------------------------------------------------------------- core_doubt.c */
 

@@ -296,14 +296,23 @@ keep_some(struct desk *d)
 	return false;
 }
 
-/* All that was put in place is in the store, on the disk. Not within desk_work(): the core may still be about to say what is to be kept. */
+static bool
+awaits(const void *core, const char *path)
+{
+	return core_awaits(core, path);
+}
+
+/*
+ * All that was put in place is in the store, on the disk, or cannot be looked at since the start. Not within desk_work(): the core may still be about to say what is
+ * to be kept.
+ */
 static void
 forget_intent(struct desk *d)
 {
 	bool all = d->scanned && d->placing == NULL && d->keeping == NULL && !d->keep_sync && !store_syncing(d->store);
 	struct err err;
 
-	if (all && !d->working && !intent_clear(d->intent, &err))
+	if (all && !d->working && !intent_clear(d->intent, core_awaits(d->core, NULL) ? awaits : NULL, d->core, &err))
 		log_warnx("%s", err.text);
 }
 

@@ -29,7 +29,7 @@
  * Up to room all blocks are on the disk already, and overwritten in place; what is before fresh may still have to be written. wait: for the disk, as the
  * names that change are of another one, or the bytes are not all of it.
  */
-struct intent { int fd; off_t len, room, fresh; dev_t dev; bool in_place, wait; };
+struct intent { int fd; off_t len, room, fresh, kept; dev_t dev; bool in_place, wait; };	/* kept: of len, after the last intent_clear() */
 
 /* ---------------------------------------------------------------- the file */
 
@@ -181,22 +181,29 @@ put_rows(struct bytes_out *o, const struct core_origin *from, const struct core_
 	}
 }
 
+static void
+put_record(struct bytes_out *o, const struct core_origin *from, const struct core_store_row *row, size_t rows)
+{
+	uint8_t digest[DIGEST_LEN];
+	size_t begin;
+
+	bytes_put(o, MAGIC, 4);
+	begin = bytes_put_begin(o);
+	put_rows(o, from, row, rows);
+	bytes_put_end(o, begin);
+	digest_sha256(o->at + begin, o->len - begin, digest);
+	bytes_put_block(o, digest, DIGEST_LEN, 0);
+}
+
 bool
 intent_note(struct intent *in, const struct core_origin *from, const struct core_store_row *row, size_t rows, bool here, struct err *err)
 {
 	struct bytes_out o = { 0 };
-	uint8_t digest[DIGEST_LEN];
-	size_t begin;
 	bool done;
 
 	if (rows == 0)
 		return true;
-	bytes_put(&o, MAGIC, 4);
-	begin = bytes_put_begin(&o);
-	put_rows(&o, from, row, rows);
-	bytes_put_end(&o, begin);
-	digest_sha256(o.at + begin, o.len - begin, digest);
-	bytes_put_block(&o, digest, DIGEST_LEN, 0);
+	put_record(&o, from, row, rows);
 	done = put(in, o.at, o.len, in->len);
 	free(o.at);
 	if (!done)	/* the next one takes its place */
@@ -222,21 +229,6 @@ intent_hold(struct intent *in, struct err *err)
 	}
 	in->fresh = 0;
 	in->wait = false;
-	return true;
-}
-
-bool
-intent_clear(struct intent *in, struct err *err)
-{
-	off_t end = in->len;
-
-	if (in->len == 0)
-		return true;
-	in->len = 0;
-	in->wait = false;	/* what a worker has waited for, the other process does not know */
-	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
-	if (!put_zeros(in, 0, end) || (end > in->room && ftruncate(in->fd, in->room) == -1))
-		return err_set(err, errno, "config.intent cannot be emptied");
 	return true;
 }
 
@@ -302,4 +294,53 @@ intent_each(struct intent *in, void (*visit)(void *, const struct core_store_row
 		get_rows(&r);
 	free(bytes);
 	return true;
+}
+
+/* ---------------------------------------------------------------- emptying */
+
+struct emptying { struct bytes_out out; bool (*stays)(const void *, const char *path); const void *arg; };
+
+static void
+keep_row(void *arg, const struct core_store_row *row, const struct core_origin *from)
+{
+	struct emptying *e = arg;
+
+	if (e->stays(e->arg, row->path))
+		put_record(&e->out, from, row, 1);
+}
+
+/* In one write: a program that is killed leaves what was there, or what stays. */
+static bool
+put_instead(struct intent *in, const uint8_t *bytes, size_t len, off_t end)
+{
+	size_t all = (size_t)(end < in->room ? end : in->room);
+	uint8_t *both = need(calloc(1, (all > len ? all : len) + 1));
+	bool ok;
+
+	if (len > 0)
+		memcpy(both, bytes, len);
+	ok = put(in, both, all > len ? all : len, 0);
+	free(both);
+	return ok;
+}
+
+bool
+intent_clear(struct intent *in, bool (*stays)(const void *, const char *path), const void *arg, struct err *err)
+{
+	struct emptying e = { .stays = stays, .arg = arg };
+	off_t end = in->len;
+	bool ok;
+
+	if (end == 0 || (stays != NULL && in->kept > 0 && end - in->kept < (off_t)ROOM))
+		return true;
+	if (stays != NULL && !intent_each(in, keep_row, &e, err)) {
+		free(e.out.at);
+		return false;
+	}
+	in->len = in->kept = (off_t)e.out.len;
+	in->wait = false;	/* what a worker has waited for, the other process does not know */
+	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
+	ok = put_instead(in, e.out.at, e.out.len, end) && (end <= in->room || ftruncate(in->fd, in->room > in->len ? in->room : in->len) == 0);
+	free(e.out.at);
+	return ok || err_set(err, errno, "config.intent cannot be emptied");
 }

@@ -31,8 +31,11 @@ dev_t	intent_device(const struct intent *);
 bool	intent_note(struct intent *, const struct core_origin *, const struct core_store_row *row, size_t rows, bool here, struct err *);
 /* To be called when the new files stand ready, before the first of them gets its name: what was noted is on the disk when that name is. */
 bool	intent_hold(struct intent *, struct err *);
-/* All that was noted is in the store, or was not done. Costs nothing where nothing was noted. */
-bool	intent_clear(struct intent *, struct err *);
+/*
+ * All that was noted is in the store, or was not done, but for the paths of which stays() says otherwise (NULL: none). Costs nothing where nothing was
+ * noted; where something stays, next to nothing but once for each 64 KiB.
+ */
+bool	intent_clear(struct intent *, bool (*stays)(const void *arg, const char *path), const void *arg, struct err *);
 /* All rows of all records, in the order in which they were noted. What is pointed to lives that long. */
 bool	intent_each(struct intent *, void (*visit)(void *, const struct core_store_row *, const struct core_origin *), void *arg, struct err *);
 

@@ -216,6 +216,23 @@ w_forget_life(struct node *n)
 		n->set_back[i] = n->set_back[i] || n->again[i];
 }
 
+/*
+ * What was noted is found when it can be read. But a node that is started anew meanwhile may give lower stamps than the life before it, which nobody remembers
+ * then; and of what it had removed it remembers nothing either.
+ */
+static inline void
+w_forget_noted(struct world *w, struct node *n)
+{
+	struct node *other = w_other(w, n);
+
+	for (int i = 0; i < W_PATHS; i++) {
+		if (n->disk.at[i].state == 0 && !w_readable(&n->disk, i))
+			n->took[i] = -1;
+		if (other->disk.at[i].odd || !w_readable(&other->disk, i))
+			other->took[i] = -1;
+	}
+}
+
 static inline void
 w_start(struct world *w, struct node *n)
 {
@@ -228,8 +245,7 @@ w_start(struct world *w, struct node *n)
 	core_role(n->core, n->role, w->tenure, w->now);
 	n->wants_scan = true;
 	n->changed = 0;
-	for (int i = 0; i < W_PATHS; i++)
-		n->took[i] = n->disk.at[i].odd || !w_readable(&n->disk, i) ? -1 : n->took[i];	/* what was noted is not found */
+	w_forget_noted(w, n);
 	w_act(w, n);
 	w_scan(w, n);
 	if (w->quiet)

@@ -29,16 +29,22 @@ w_forget_cleared(struct node *n)
 		free(n->cleared[--n->cleareds].kept.bytes);
 }
 
-/* It is in the store. */
+/* It is in the store, but for what the core could not look at yet. */
 static inline void
 w_clear_noted(struct node *n)
 {
+	size_t kept = 0;
+
 	if (n->noteds == 0)
 		return;
 	w_forget_cleared(n);
-	memcpy(n->cleared, n->noted, sizeof n->noted);
-	n->cleareds = n->noteds;
-	n->noteds = 0;
+	for (size_t i = 0; i < n->noteds; i++) {
+		if (n->core != NULL && core_awaits(n->core, w_path[n->noted[i].path]))
+			n->noted[kept++] = n->noted[i];
+		else
+			n->cleared[n->cleareds++] = n->noted[i];
+	}
+	n->noteds = kept;
 }
 
 /* That it was cleared was not on the disk yet. */

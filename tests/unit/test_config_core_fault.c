@@ -1,6 +1,6 @@
 /*
- * tests/unit/test_config_core_fault.c - what configsync/core.h says of nodes that were killed, lost what they had, could not read what they have, or are told of
- * something while they are at work on it.
+ * tests/unit/test_config_core_fault.c - what configsync/core.h says of nodes that lost what they had, could not read what they have, or are told of something
+ * while they are at work on it. Of those that were killed: test_config_core_killed.c.
  */
 #include "tests/unit/config_core_case.h"
 
@@ -171,81 +171,6 @@ START_TEST(what_the_other_node_has_is_common_also_where_mine_is_the_same_again)
 	core_free(a);
 	core_free(b);
 	manifest_free(there);
-}
-END_TEST
-
-/* ---------------------------------------------------------------- killed */
-
-/* As of alpha, which made them. */
-static void
-intended(struct core *c, const char *content, uint64_t stamp)
-{
-	struct manifest *m = letters("c", (const uint64_t[]){ 1 }, content != NULL ? content : "?");
-
-	core_intent(c, &(struct core_store_row){ .path = "c", .entry = content != NULL ? &m->at[0] : NULL, .stamp = stamp }, &somebody);
-	manifest_free(m);
-}
-
-static void
-scan(struct core *c, const char *content)
-{
-	struct manifest *m = content != NULL ? letters("c", (const uint64_t[]){ 1 }, content) : toy_sealed(manifest_new());
-
-	core_scan(c, m, core_moment(c), &somebody, 1);
-	manifest_free(m);
-}
-
-/* Both had x; beta was to get y, then z, was killed and finds something; alpha has gone on to w. */
-static const struct { const char *found; size_t takes, conflicts; } after[] = {
-	{ "x", 1, 0 },		/* none was put in place */
-	{ "y", 1, 0 }, { "z", 1, 0 },
-	{ NULL, 1, 0 },		/* the last of them: it was to go */
-	{ "e", 0, 1 },		/* edited since */
-};
-
-START_TEST(what_a_killed_node_had_put_in_place_is_no_edit)
-{
-	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
-	struct core_status s;
-
-	base(a, "c", "x", 2);
-	base(b, "c", "x", 2);
-	intended(b, "y", 4);
-	intended(b, "z", 6);
-	intended(b, NULL, 8);
-	scan(a, "w");
-	scan(b, after[_i].found);
-	core_link(a, true, 2);
-	core_link(b, true, 2);
-	talk(a, b);
-	core_status(b, &s);
-	ck_assert_uint_eq(s.to_take, after[_i].takes);
-	ck_assert_uint_eq(s.conflicts, after[_i].conflicts);
-	core_status(a, &s);
-	ck_assert_uint_eq(s.conflicts, after[_i].conflicts);
-	ck_assert_uint_eq(b->intendeds, 0);
-	core_free(a);
-	core_free(b);
-}
-END_TEST
-
-START_TEST(what_was_put_in_place_before_the_last_common_version_counts_no_more)
-{
-	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
-	struct core_status s;
-
-	base(a, "c", "x", 6);
-	base(b, "c", "x", 6);
-	intended(b, "y", 4);
-	scan(a, "w");
-	scan(b, "y");		/* somebody has brought it back */
-	core_link(a, true, 2);
-	core_link(b, true, 2);
-	talk(a, b);
-	core_status(b, &s);
-	ck_assert_uint_eq(s.conflicts, 1);
-	core_free(a);
-	core_free(b);
 }
 END_TEST
 
@@ -577,8 +502,6 @@ main(void)
 	tcase_add_test(tcase, one_stamp_of_two_versions_is_a_conflict);
 	tcase_add_test(tcase, what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_with);
 	tcase_add_test(tcase, what_the_other_node_has_is_common_also_where_mine_is_the_same_again);
-	tcase_add_loop_test(tcase, what_a_killed_node_had_put_in_place_is_no_edit, 0, (int)(sizeof after / sizeof after[0]));
-	tcase_add_test(tcase, what_was_put_in_place_before_the_last_common_version_counts_no_more);
 	tcase_add_test(tcase, an_installation_says_what_it_makes_common);
 	tcase_add_loop_test(tcase, what_cannot_be_read_for_a_moment_is_no_edit, 0, 2);
 	tcase_add_test(tcase, what_was_edited_while_it_could_not_be_read_is_an_edit);

@@ -235,6 +235,7 @@ world_free(struct world *w)
 		struct node *n = &w->node[i];
 
 		core_free(n->core);
+		n->core = NULL;
 		w_lose(n);
 		w_forget_late(n);
 		w_clear_noted(n);

@@ -18,7 +18,7 @@ static char dir[] = "/tmp/mailpair-intent.XXXXXX", path[64];
 static struct intent *in;
 static struct manifest *m;
 static struct err err;
-static size_t seen, bad;
+static size_t seen, rows, bad;
 
 static void
 open_anew(void)
@@ -49,7 +49,7 @@ teardown(void)
 	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
 }
 
-/* Record k: the entries from k on, and one that is gone. */
+/* Record k: some of the entries, and one that is gone. */
 static bool
 note(size_t k)
 {
@@ -57,7 +57,7 @@ note(size_t k)
 	struct core_store_row row[64] = { { .path = "gone", .stamp = k } };
 	size_t n = 1;
 
-	for (size_t i = k; i < m->len && n < 64; i++)
+	for (size_t i = k % 3; i < m->len && n < 64; i++)
 		row[n++] = (struct core_store_row){ .path = m->at[i].path, .entry = &m->at[i], .stamp = k + i };
 	return intent_note(in, &from, row, n, true, &err);
 }
@@ -83,6 +83,7 @@ look(void *arg, const struct core_store_row *row, const struct core_origin *from
 	const struct entry *is = manifest_find(m, row->path);
 
 	(void)arg;
+	rows++;
 	if (row->entry == NULL)
 		bad += strcmp(row->path, "gone") != 0 || row->stamp != seen++;
 	else
@@ -94,7 +95,7 @@ look(void *arg, const struct core_store_row *row, const struct core_origin *from
 static size_t
 records(void)
 {
-	seen = bad = 0;
+	seen = rows = bad = 0;
 	ck_assert(intent_each(in, look, NULL, &err));
 	ck_assert_uint_eq(bad, 0);
 	return seen;
@@ -109,11 +110,50 @@ START_TEST(what_was_noted_is_there_until_it_is_cleared)
 	ck_assert_uint_eq(records(), 3);
 	ck_assert(note(3));
 	ck_assert_uint_eq(records(), 4);
-	ck_assert(intent_clear(in, &err));
+	ck_assert(intent_clear(in, NULL, NULL, &err));
 	ck_assert_uint_eq(records(), 0);
 	ck_assert(note(0));
 	open_anew();
 	ck_assert_uint_eq(records(), 1);
+}
+END_TEST
+
+static bool
+is_gone(const void *arg, const char *p)
+{
+	(void)arg;
+	return strcmp(p, "gone") == 0;
+}
+
+/* It is emptied at first, and then whenever that is worth while. */
+START_TEST(what_stays_is_written_down_still_and_all_else_is_not)
+{
+	struct stat st;
+	size_t n = 4;
+
+	for (size_t k = 0; k < 3; k++)
+		ck_assert(note(k));
+	ck_assert(intent_clear(in, is_gone, NULL, &err));
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(records(), 3);
+		ck_assert_uint_eq(rows, 3);
+		open_anew();
+	}
+	ck_assert(intent_clear(in, is_gone, NULL, &err));
+	ck_assert_uint_eq(records(), 3);
+	for (bool emptied = false; !emptied; emptied = rows == n, n++) {
+		ck_assert_uint_lt(n, 1000);
+		ck_assert(note(n - 1));
+		ck_assert_uint_eq(records(), n);
+		ck_assert_uint_gt(rows, n);
+		ck_assert(intent_clear(in, is_gone, NULL, &err));
+		ck_assert_uint_eq(records(), n);
+	}
+	ck_assert_uint_gt(n, 10);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 64 << 10);
+	ck_assert(intent_clear(in, NULL, NULL, &err));
+	ck_assert_uint_eq(records(), 0);
 }
 END_TEST
 
@@ -166,7 +206,7 @@ START_TEST(what_has_no_room_in_the_file_makes_it_longer_until_it_is_cleared)
 	ck_assert_uint_eq(records(), n);
 	ck_assert(note(n));
 	ck_assert_uint_eq(records(), n + 1);
-	ck_assert(intent_clear(in, &err));
+	ck_assert(intent_clear(in, NULL, NULL, &err));
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_size, before.st_size);
 	ck_assert(note(0));
@@ -207,7 +247,7 @@ START_TEST(what_was_noted_is_on_the_disk_when_the_new_name_is)
 	intent_close(in);
 	ck_assert_ptr_nonnull(in = intent_open(DISK_POINT, &err));
 	put_in_place(DISK_POINT "/staged", DISK_POINT "/one", 0);
-	ck_assert(intent_clear(in, &err));
+	ck_assert(intent_clear(in, NULL, NULL, &err));
 	put_in_place(DISK_POINT "/staged", DISK_POINT "/two", 0);
 	put_in_place(DISK_POINT "/staged", DISK_POINT "/three", 1);
 	for (; more < most[_i % 2]; more++)
@@ -283,6 +323,7 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_was_noted_is_there_until_it_is_cleared);
+	tcase_add_test(tcase, what_stays_is_written_down_still_and_all_else_is_not);
 	tcase_add_test(tcase, a_record_that_is_cut_short_or_spoilt_counts_for_nothing);
 	tcase_add_test(tcase, what_has_no_room_leaves_the_others_as_they_are);
 	tcase_add_test(tcase, what_has_no_room_in_the_file_makes_it_longer_until_it_is_cleared);
