@@ -379,6 +379,87 @@ def versions_that_follow_quickly_are_all_kept_on_both_nodes(p):
             raise Broken('%s keeps %r' % (node.name, sorted(kept)))
 
 
+NEWS, SOON = 20, 28        # enum wire_type
+
+
+class Relay:
+    """Between the two nodes: their messages go through it."""
+
+    def __init__(self, p):
+        self.process = subprocess.Popen(p.cable.enter(1) + [p.build + '/tools/net_relay', p.dir + '/authkeys', p.cable.at[0], '127.0.0.1', str(p.port)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.lines = []
+        self.read = threading.Thread(target=self.listen)
+        self.read.start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def said(self, since=0):
+        """Types of what mx1 has said."""
+        return [int(line.split()[1]) for line in self.lines[since:] if line.startswith(b'1 ')]
+
+    def tell(self, word):
+        self.process.stdin.write(word + b'\n')
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        self.read.join()
+
+
+def by_way_of_a_relay(p):
+    with open(p.b.conf, encoding='utf-8') as f:
+        conf = f.read()
+    with open(p.b.conf, 'w', encoding='utf-8') as f:
+        f.write(conf.replace('mx1 = "%s"' % p.cable.at[0], 'mx1 = "127.0.0.1"'))
+    p.cable.ip(1, 'link set lo up')
+    p.relay = Relay(p)
+    p.undo.append(p.relay.end)
+
+
+def ran(pid):
+    """Seconds on a processor."""
+    with open('/proc/%d/schedstat' % pid, encoding='ascii') as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+AWAKE = 0.0004
+
+
+@scenario('e19', before=by_way_of_a_relay)
+def the_other_node_is_awake_when_news_come_and_sleeps_again_when_none_do(p):
+    """Told before them. It does not sleep until they are here, 0.4 ms at most, and so no oftener than each 5 ms, whatever it is told."""
+    p.a.write('x', b'old')
+    p.in_step()
+    b, longest = p.b.part('main'), 0
+    for i in range(20):
+        pause(0.02)
+        p.relay.tell(b'hold')
+        said, before = len(p.relay.lines), ran(b)
+        p.a.write('x', b'%d' % i)
+        p.until('said', lambda s=said: NEWS in p.relay.said(s))
+        if [t for t in p.relay.said(said) if t in (NEWS, SOON)][0] != SOON:
+            raise Broken('mx1 said %s' % p.relay.said(said))
+        pause(0.01)
+        longest = max(longest, ran(b) - before)
+        p.relay.tell(b'pass')
+        p.until('there', lambda d=b'%d' % i: p.b.read('x') == d)
+    if longest < 0.8 * AWAKE:
+        raise Broken('it was awake for %.2f ms' % (1000 * longest))
+    p.in_step()
+    before, began = ran(b), time.monotonic()
+    while time.monotonic() < began + 1:
+        p.relay.tell(b'soon')
+        pause(0.0004)
+    share = (ran(b) - before) / (time.monotonic() - began)
+    p.said = 'awake for %.2f ms, %.0f %% of a processor at most' % (1000 * longest, 100 * share)
+    if share > 0.4:
+        raise Broken(p.said)
+
+
 def package(dir, version, files):
     """A real .deb, its files in etc are conffiles."""
     at = os.path.join(dir, 'package-%s' % version)
