@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +235,7 @@ down(void *arg, enum channel_why why, const char *sentence)
 
 /*
  * The loop turns without waiting until the news are there, or their time is over: to wake this process up once more costs an edit 0.09 ms. At most
- * AWAKE_US in SOON_MS, whatever the other node sends.
+ * AWAKE_US in SOON_MS, whatever the other node sends; and whoever has something to do goes first, as it may be the network process with the news.
  */
 static void
 turn(void *arg)
@@ -242,8 +243,10 @@ turn(void *arg)
 	struct desk *d = arg;
 	uint64_t now = clock_mono_us();
 
-	if (now < d->awake_us)
+	if (now < d->awake_us) {
 		loop_timer_at_us(d->awake_timer, now);
+		sched_yield();
+	}
 }
 
 static void
