@@ -170,7 +170,7 @@ struct manifest *core_mine(const struct core *);	/* all; sealed */
 
 void	core_link(struct core *, bool up, uint64_t now_ms);
 /*
- * Parsed by wire_parse(); freed by the caller afterwards. WANT, CONTENT, SMALL and ABSENT are between the spools, TABLES between the checks, and are ignored here. Contents that
+ * Parsed by wire_parse(); freed by the caller afterwards. WANT, CONTENT, SMALL and ABSENT are between the spools, TABLES between the checks, SOON and READ between the desks, and are ignored here. Contents that
  * came with WIRE_NEWS are to be in the spool before this call.
  */
 void	core_wire(struct core *, const struct wire *, uint64_t now_ms, uint64_t wall_ms);

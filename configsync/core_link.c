@@ -392,6 +392,7 @@ dispatch(struct core *c, const struct wire *w)
 	case WIRE_SMALL:
 	case WIRE_TABLES:
 	case WIRE_SOON:
+	case WIRE_READ:
 	case WIRE_TYPE_END:
 		break;
 	}

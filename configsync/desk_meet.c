@@ -3,7 +3,7 @@
  *
  * That takes a reading of everything. Where the watch has told of all that it can see since the last one, its result can be little else than what is
  * known: the link begins with that, and the reading comes when what it brings is on its way, so that nobody waits for it. What it finds is news like any
- * other; until then nobody is told that the nodes are in step.
+ * other; until then nobody is told that the nodes are in step. What only the other node has yet to find is known to neither, so each says when it has read (WIRE_READ).
  */
 #include "configsync/desk_priv.h"
 
@@ -67,15 +67,27 @@ desk_meet(struct desk *d)
 }
 
 void
+desk_meet_say(struct desk *d)
+{
+	const struct wire w = { .type = WIRE_READ };
+
+	if (d->said_read || d->meet_by_ms != 0 || !core_linked(d->core))
+		return;
+	d->said_read = true;
+	desk_send(d, &w);
+}
+
+void
 desk_meet_forget(struct desk *d)
 {
 	d->meet_by_ms = 0;
+	d->said_read = d->heard_read = false;
 }
 
 void
 desk_status(struct desk *d, struct core_status *ret)
 {
 	core_status(d->core, ret);
-	ret->scanned = ret->scanned && d->meet_by_ms == 0;
+	ret->scanned = ret->scanned && d->meet_by_ms == 0 && (d->heard_read || !ret->in_step);
 	ret->in_step = ret->in_step && ret->scanned;
 }

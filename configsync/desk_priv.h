@@ -115,6 +115,7 @@ struct desk {
 	struct loop_timer	*meet_timer;
 	uint64_t		 meet_by_ms;	/* everything is to be read until then, as the nodes have met; 0: it was */
 	uint64_t		 heard_ms;	/* of the peer, while that waits */
+	bool			 said_read, heard_read;	/* WIRE_READ, on this link */
 
 	/* desk_busy.c */
 	struct busy		*busy;		/* files that somebody was writing to when they were looked at */
@@ -203,8 +204,10 @@ void	desk_changed_on(struct desk *);		/* what waited for the end of an installat
 
 /* desk_meet.c */
 void	desk_meet(struct desk *);	/* before the core hears of the link: everything is read, now or soon */
+void	desk_meet_say(struct desk *);	/* that everything was read, once it was */
 void	desk_meet_forget(struct desk *);	/* the link is down: when the next one begins */
-void	desk_status(struct desk *, struct core_status *);	/* the core's; what was not read since the nodes met is not known to be in step */
+/* The core's; what was not read since the nodes met, on both, is not known to be in step. scanned: it is known. */
+void	desk_status(struct desk *, struct core_status *);
 
 /* desk_busy.c */
 /*

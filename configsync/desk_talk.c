@@ -295,6 +295,9 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	case WIRE_SOON:
 		stay_awake(d);
 		break;
+	case WIRE_READ:
+		d->heard_read = true;
+		break;
 	case WIRE_NEWS:
 		d->awake_us = 0;
 		take_along(d, &w.news);

@@ -99,6 +99,7 @@ desk_work(struct desk *d)
 		act(d, a);
 	}
 	desk_need_end(d);
+	desk_meet_say(d);
 	desk_want_ask(d);
 	desk_forget_read(d);
 	if (d->placing == NULL && !desk_wants(d))

@@ -30,7 +30,7 @@
 const char *
 wire_type_word(uint8_t type)
 {
-	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small", "tables", "soon" };
+	static const char *const word[] = { "hello", "ask", "tree", "index", "news", "want", "content", "absent", "report", "order", "small", "tables", "soon", "read" };
 
 	_Static_assert(sizeof word / sizeof *word == WIRE_TYPE_END - WIRE_HELLO, "a word for each type");
 	return type >= WIRE_HELLO && type < WIRE_TYPE_END ? word[type - WIRE_HELLO] : "message of unknown type";
@@ -225,6 +225,7 @@ put_message(struct bytes_out *o, const struct wire *w)
 			put_table_row(o, &w->tables.row[i], w->tables.ask);
 		break;
 	case WIRE_SOON:
+	case WIRE_READ:
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -19,7 +19,7 @@
 #include "common/err.h"
 #include "configsync/manifest.h"
 
-#define WIRE_VERSION 2		/* 2: hello tells which stamps were made since the start; WIRE_SOON */
+#define WIRE_VERSION 3		/* 2: hello tells which stamps were made since the start; WIRE_SOON. 3: WIRE_READ */
 #define WIRE_MAX (1u << 20)		/* channel's message_max */
 #define WIRE_CHUNK (256u << 10)		/* bytes of a content or a list in one message, before compression */
 #define WIRE_INLINE_MAX (32u << 10)	/* a file so small travels with its news */
@@ -43,6 +43,7 @@ enum wire_type {
 	WIRE_SMALL,		/* small contents, many in one message, each whole */
 	WIRE_TABLES,		/* what do the tables say that you make of these sources? or (not ask) what they say */
 	WIRE_SOON,		/* news are on their way: it says nothing, but who gets it is awake when they come */
+	WIRE_READ,		/* I have read everything since we met, and said what it brought: once, when both trees were compared */
 	WIRE_TYPE_END
 };
 

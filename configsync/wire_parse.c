@@ -416,6 +416,7 @@ get_message(struct parse *p)
 		get_tables(p, &p->w->tables);
 		break;
 	case WIRE_SOON:
+	case WIRE_READ:
 		break;
 	case WIRE_TYPE_END:
 	default:

@@ -287,7 +287,7 @@ START_TEST(of_another_version_of_the_program_it_is_said_which)
 	core_status(a, &s);
 	ck_assert_int_eq(s.link, CORE_REFUSED);
 	ck_assert_uint_eq(s.problems, 1);
-	ck_assert_ptr_nonnull(strstr(s.problem[0].text, "beta speaks version 1 of the protocol, this node 2: install the same mailpair on both"));
+	ck_assert_ptr_nonnull(strstr(s.problem[0].text, "beta speaks version 1 of the protocol, this node 3: install the same mailpair on both"));
 	core_free(a);
 }
 END_TEST

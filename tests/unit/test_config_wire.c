@@ -480,8 +480,8 @@ END_TEST
 START_TEST(no_type_but_the_known_ones_is_taken)
 {
 	refused((const uint8_t *)"", 0, WIRE_HELLO - 1, "type 15");
-	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 29");
-	refused((const uint8_t *)"", 0, 255, "knows 16 to 28");
+	refused((const uint8_t *)"", 0, WIRE_TYPE_END, "type 30");
+	refused((const uint8_t *)"", 0, 255, "knows 16 to 29");
 }
 END_TEST
 

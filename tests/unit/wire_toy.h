@@ -89,6 +89,7 @@ toy_wire(enum wire_type type, const struct toy_message *m, struct toy *t)
 		w.tables = (struct wire_tables){ .ask = toy_below(t, 2) > 0, .row = m->table, .rows = rows };
 		break;
 	case WIRE_SOON:
+	case WIRE_READ:
 		break;
 	case WIRE_TYPE_END:
 	default:

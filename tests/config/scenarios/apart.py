@@ -224,6 +224,30 @@ def when_the_nodes_meet_again_what_no_event_has_told_is_seen(p):
     os.unlink(outside)
 
 
+def takes_long_to_read(p):
+    for i in range(5000):
+        p.a.write('many/%d/%d' % (i % 50, i), b'')
+
+
+@scenario('a15', before=takes_long_to_read)
+def who_has_read_everything_does_not_say_that_they_are_in_step_before_the_other_one_has_too(p):
+    """As in a11; the node that is told of nothing has just been started, and so has read everything when they meet."""
+    outside = p.a.root + '/outside'
+    p.a.write('n', b'common')
+    os.link(p.a.path('n'), outside)
+    p.in_step()
+    p.b.stop()
+    pause(2)                # two readings of everything are that long apart
+    with open(outside, 'r+b') as f:
+        f.write(b'edited')
+    p.b.start()
+    p.until('met', lambda: p.b.status().get('in_step') is True)
+    if p.b.read('n') != b'edited':
+        raise Broken('%r' % p.b.read('n'))
+    p.in_step('met')
+    os.unlink(outside)
+
+
 @scenario('a12')
 def a_large_content_goes_on_where_it_was_when_the_link_was_lost(p):
     size, near = 32 << 20, 2 << 20
