@@ -27,7 +27,11 @@
 #define AGAIN_MS 1000		/* after an error, doubled ... */
 #define AGAIN_MAX_MS 60000u	/* ... up to this */
 #define ROWS_AT_ONCE 256
-#define BYTES_AT_ONCE (4u << 20)	/* contents that wait in memory */
+#define PIECE_US 100000u	/* one commit, which nothing can interrupt */
+#define ROW_UNITS 4		/* of the work of a commit; a page of content is one */
+#define UNIT_BYTES 4096u
+#define UNITS_FIRST 64u
+#define UNITS_MOST (ROWS_AT_ONCE * ROW_UNITS + 1024u)	/* contents wait in memory for it */
 #define FRESH_ROWS 16		/* of an edit; of a whole tree the bytes are read one after the other when they are written */
 #define FRESH_BYTES (2u << 20)
 #define ROWS_MAX 200000		/* that wait while the store cannot be written */
@@ -104,13 +108,18 @@ add_content(struct desk *d, const char *path, const uint8_t digest[DIGEST_LEN], 
 	return (mine && (add_fresh(d, digest) || add_from_disk(d, path, digest, &err))) || add_from_peer(d, digest, &err) || (!mine && add_from_disk(d, path, digest, &err));
 }
 
-/* An editor may be quick: the bytes of a few small files are taken before they are written. */
+/* An editor may be quick: the bytes of a few small files are taken before they are written. Of many it goes on a moment later. */
 static void
 take(void *arg)
 {
 	struct desk *d = arg;
+	uint64_t until = clock_mono_us() + PIECE_US;
 
 	for (struct keeping *k = d->keeping; k != NULL; k = k->next) {
+		if (clock_mono_us() >= until) {
+			loop_timer_in(d->take_timer, 0);
+			return;
+		}
 		for (size_t i = k->done; !k->taken && k->rows <= FRESH_ROWS && i < k->rows; i++)
 			if (k->row[i].file && k->row[i].size <= WIRE_INLINE_MAX && !k->row[i].added)
 				k->row[i].added = add_content(d, k->row[i].path, k->row[i].digest, k->row[i].mine);
@@ -238,23 +247,23 @@ put_disputes(struct desk *d, struct keeping *k, struct err *err)
 	return ok;
 }
 
-/* As many rows as are good for one commit. */
+/* As many rows as are good for one commit: who tells us to end does not wait long for it. */
 static bool
 put_rows(struct desk *d, struct keeping *k, struct err *err)
 {
 	struct store_change *change = desk_alloc((ROWS_AT_ONCE + 1) * sizeof *change);
 	struct store_set set;
 	size_t n = 0;
-	uint64_t bytes = 0;
+	uint64_t units = 0, most = pace_units(&d->keep_pace), began = clock_mono_us();
 	bool ok;
 
 	for (size_t i = k->done; d->strange && i < k->rows; i++)
 		d->strange = !k->row[i].common;
-	for (; k->done + n < k->rows && n < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE; n++) {
+	for (; k->done + n < k->rows && n < ROWS_AT_ONCE && units < most; n++) {
 		struct kept *row = &k->row[k->done + n];
 
 		row->added = row->added || (row->file && add_content(d, row->path, row->digest, row->mine));
-		bytes += row->file ? row->size : 0;
+		units += ROW_UNITS + (row->file ? row->size / UNIT_BYTES : 0);
 		change[n] = (struct store_change){ .path = row->path, .entry = row->entry, .entry_len = row->entry_len,
 			.digest = row->added ? row->digest : NULL, .common = row->common, .settles = row->settles };
 	}
@@ -262,6 +271,7 @@ put_rows(struct desk *d, struct keeping *k, struct err *err)
 	ok = store_put(d->store, &set, change, n, err);
 	if (ok)
 		k->done += n;
+	pace_took(&d->keep_pace, units, clock_mono_us() - began);
 	free(change);
 	return ok;
 }
@@ -280,9 +290,11 @@ keep_some(struct desk *d)
 		if (k->done == k->rows) {
 			d->keeping_rows -= k->rows;
 			d->keeping = k->next;
-			if (d->keeping == NULL)
-				d->keeping_end = &d->keeping;
 			keeping_free(k);
+		}
+		if (d->keeping == NULL) {
+			d->keeping_end = &d->keeping;
+			pace_rest(&d->keep_pace);
 		}
 		return true;
 	}
@@ -575,6 +587,7 @@ desk_open_store(struct desk *d)
 	}
 	d->keeping_end = &d->keeping;
 	d->keep_after_ms = AGAIN_MS;
+	d->keep_pace = (struct pace){ .first = UNITS_FIRST, .most = UNITS_MOST, .us = PIECE_US };
 	d->keep_timer = loop_timer_new(d->loop, keep, d);
 	d->take_timer = loop_timer_new(d->loop, take, d);
 	d->rest_timer = loop_timer_new(d->loop, rest, d);

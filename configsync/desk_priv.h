@@ -40,6 +40,7 @@
 #include "configsync/intent.h"
 #include "configsync/names.h"
 #include "configsync/net.h"
+#include "configsync/pace.h"
 #include "configsync/report.h"
 #include "configsync/scan_paths.h"
 #include "configsync/scope.h"
@@ -149,6 +150,7 @@ struct desk {
 	size_t			 fresh_bytes;
 	struct loop_timer	*take_timer, *keep_timer, *rest_timer, *prune_timer;
 	uint32_t		 keep_after_ms;
+	struct pace		 keep_pace;
 	uint64_t		 keep_by_ms;	/* what waits is put in the store then, whatever else comes; 0: not decided */
 	uint64_t		 busy_by_ms;	/* it is not put off any longer; 0: it is not */
 	uint64_t		 rest_by_ms;	/* what is in the store is on the disk then; 0: it is */

@@ -116,7 +116,7 @@ int	store_read_fd(struct store *, const uint8_t digest[DIGEST_LEN], struct err *
 /* ---------------------------------------------------------------- writing */
 
 /*
- * One commit, with the contents that wait. To a set that is there already, by its name, only what it has not yet is added: where the newest
+ * One commit, with those of its contents that wait. To a set that is there already, by its name, only what it has not yet is added: where the newest
  * version at a path is this very one, it only becomes common, or settles.
  */
 bool	store_put(struct store *, const struct store_set *, const struct store_change *, size_t n, struct err *);

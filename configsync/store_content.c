@@ -40,8 +40,10 @@ bucket(struct store *s, const uint8_t name[DIGEST_LEN])
 static void
 forget(struct store *s, const uint8_t *name)
 {
-	for (size_t b = 0; b < BUCKETS; b++) {
-		struct piece **at = &s->waiting.bucket[b], *p;
+	struct piece **end = s->waiting.bucket + BUCKETS;
+
+	for (struct piece **b = name != NULL ? bucket(s, name) : s->waiting.bucket; b < end; b = name != NULL ? end : b + 1) {
+		struct piece **at = b, *p;
 
 		while ((p = *at) != NULL) {
 			if (name != NULL && memcmp(p->name, name, DIGEST_LEN) != 0) {
@@ -59,6 +61,15 @@ void
 store_forget(struct store *s)
 {
 	forget(s, NULL);
+}
+
+void
+store_forget_one(struct store *s, const uint8_t digest[DIGEST_LEN])
+{
+	uint8_t name[DIGEST_LEN];
+
+	store_content_name(s, digest, name);
+	forget(s, name);
 }
 
 struct piece *
@@ -128,6 +139,19 @@ flush_last(struct store *s, const struct piece *p, uint64_t now, struct err *err
 	return whole || db_run(q, err);
 }
 
+/* What waits in a bucket (name NULL), or that one content of it. */
+static bool
+flush_bucket(struct store *s, const struct piece *b, const uint8_t *name, bool last, uint64_t now, struct err *err)
+{
+	for (const struct piece *p = b; p != NULL; p = p->next) {
+		if (name != NULL && memcmp(p->name, name, DIGEST_LEN) != 0)
+			continue;
+		if (last ? p->last && !flush_last(s, p, now, err) : !flush_piece(s, p, now, err))
+			return false;
+	}
+	return true;
+}
+
 bool
 store_flush(struct store *s, struct err *err)
 {
@@ -135,13 +159,21 @@ store_flush(struct store *s, struct err *err)
 
 	for (int last = 0; last <= 1; last++) {
 		for (size_t b = 0; b < BUCKETS; b++) {
-			for (struct piece *p = s->waiting.bucket[b]; p != NULL; p = p->next) {
-				if (last ? p->last && !flush_last(s, p, now, err) : !flush_piece(s, p, now, err))
-					return false;
-			}
+			if (!flush_bucket(s, s->waiting.bucket[b], NULL, last, now, err))
+				return false;
 		}
 	}
 	return true;
+}
+
+bool
+store_flush_one(struct store *s, const uint8_t digest[DIGEST_LEN], struct err *err)
+{
+	uint64_t now = clock_wall_ms();
+	uint8_t name[DIGEST_LEN];
+
+	store_content_name(s, digest, name);
+	return flush_bucket(s, *bucket(s, name), name, false, now, err) && flush_bucket(s, *bucket(s, name), name, true, now, err);
 }
 
 static bool
@@ -262,7 +294,7 @@ add_pieces(struct store *s, const uint8_t name[DIGEST_LEN], const struct source 
 		else if (got > 0 || n == 0) {
 			digest_stream_add(digest, buf, (size_t)got);
 			ok = n < 1u << PIECES_BITS || err_set(err, EFBIG, "a file of more than 1 TiB has no place in the store");
-			ok = ok && (s->waiting.bytes < BATCH || flush_now(s, err));
+			ok = ok && (s->waiting.bytes < WAITING_MOST || flush_now(s, err));
 			if (ok)
 				last = store_wait(s, name, n++, buf, (size_t)got, false, 0);
 			size += (uint64_t)got;

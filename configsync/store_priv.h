@@ -13,6 +13,7 @@
 #define PIECE (1u << 20)		/* contents are sealed in pieces of so many bytes ... */
 #define PIECES_BITS 20			/* ... whose row is content << PIECES_BITS | n */
 #define BATCH (8u << 20)		/* so many bytes in one commit, that others do not wait for long */
+#define WAITING_MOST (1u << 20)		/* bytes of contents that wait for theirs: they are one commit, which a program that is told to end cannot leave */
 #define BUCKETS 1024u
 #define FOUND 256u
 
@@ -89,6 +90,8 @@ struct piece *store_wait(struct store *, const uint8_t name[DIGEST_LEN], uint64_
 /* What waits is written, within a transaction; it waits on until store_forget(). */
 bool	store_flush(struct store *, struct err *);
 void	store_forget(struct store *);
+bool	store_flush_one(struct store *, const uint8_t digest[DIGEST_LEN], struct err *);	/* the same of one content */
+void	store_forget_one(struct store *, const uint8_t digest[DIGEST_LEN]);
 /* Row of a whole content and (NULL: not asked) its size; 0: there is none. */
 void	store_lost(struct store *);	/* what was found may not be there any more */
 bool	store_content_find(struct store *, const uint8_t name[DIGEST_LEN], uint64_t *ret, uint64_t *ret_size, struct err *);

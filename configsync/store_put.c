@@ -212,7 +212,34 @@ put_disputes(struct store *s, const struct store_set *set, uint64_t row, const s
 	return true;
 }
 
-/* Changes or disputes; what waits goes with them. */
+/* Their contents, where they wait. Those of others wait on: this commit is no longer than it has to be. */
+static bool
+flush_contents(struct store *s, const struct store_change *c, const struct store_dispute *d, size_t n, struct err *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < n; i++) {
+		const uint8_t *mine = d != NULL ? d[i].mine.digest : c[i].digest, *theirs = d != NULL ? d[i].theirs.digest : NULL;
+
+		ok = (mine == NULL || store_flush_one(s, mine, err)) && (theirs == NULL || store_flush_one(s, theirs, err));
+	}
+	return ok;
+}
+
+static void
+forget_contents(struct store *s, const struct store_change *c, const struct store_dispute *d, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *mine = d != NULL ? d[i].mine.digest : c[i].digest, *theirs = d != NULL ? d[i].theirs.digest : NULL;
+
+		if (mine != NULL)
+			store_forget_one(s, mine);
+		if (theirs != NULL)
+			store_forget_one(s, theirs);
+	}
+}
+
+/* Changes or disputes; their contents that wait go with them. */
 static bool
 put(struct store *s, const struct store_set *set, const struct store_change *c, const struct store_dispute *d, size_t n, struct err *err)
 {
@@ -232,13 +259,13 @@ put(struct store *s, const struct store_set *set, const struct store_change *c, 
 	s->bounds.gone_ms = set->wall_ms < s->bounds.gone_ms ? set->wall_ms : s->bounds.gone_ms;
 	for (size_t i = 0; c != NULL && i < n; i++)
 		s->bounds.known = s->bounds.known && !c[i].settles;	/* sides of a conflict may go now, and they are older */
-	if (!store_flush(s, err) || (!again && !store_set_row(s, set, &row, err)))
+	if (!flush_contents(s, c, d, n, err) || (!again && !store_set_row(s, set, &row, err)))
 		return store_undo(s);
 	if (d != NULL ? !again && !put_disputes(s, set, row, d, n, err) : !put_changes(s, set, row, again, c, n, err))
 		return store_undo(s);
 	if (!store_commit(s, err))
 		return false;
-	store_forget(s);
+	forget_contents(s, c, d, n);
 	return true;
 }
 

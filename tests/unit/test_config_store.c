@@ -158,6 +158,35 @@ START_TEST(what_a_set_has_already_is_not_added_again_and_what_waits_is_kept)
 }
 END_TEST
 
+/* What another process finds is what was written. */
+START_TEST(a_commit_has_its_own_contents_and_those_of_others_wait_on)
+{
+	struct store_set set = set_of("two", STORE_EDIT, 2);
+	uint8_t mine[DIGEST_LEN], theirs[DIGEST_LEN], other[DIGEST_LEN];
+	struct store *s, *reader;
+	struct store_change c[3];
+	bool has;
+
+	clean_store();
+	s = store_of(true);
+	ck_assert(change_to(s, &c[0], mine, "etc/a", "mine") && change_to(s, &c[1], theirs, "etc/a", "theirs") && change_to(s, &c[2], other, "etc/b", "other"));
+	if (_i == 0)
+		ck_assert(store_put(s, &set, c, 2, &err));
+	else
+		ck_assert(store_dispute(s, &set, &(struct store_dispute){ c[0], c[1], 0 }, 1, &err));
+	reader = store_of(false);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(store_has(s, c[i].digest, &has, &err) && has);
+		ck_assert(store_has(reader, c[i].digest, &has, &err));
+		ck_assert_int_eq(has, i < 2);
+	}
+	ck_assert(store_put(s, &(struct store_set){ .name = "three", .node = "mx1", .cause = STORE_EDIT, .wall_ms = 3 }, &c[2], 1, &err));
+	ck_assert(store_has(reader, other, &has, &err) && has);
+	store_close(reader);
+	store_close(s);
+}
+END_TEST
+
 START_TEST(many_who_open_the_first_store_at_once_share_one_key)
 {
 	int status, go[2];
@@ -540,6 +569,7 @@ main(void)
 	tcase_add_test(t, equal_contents_are_kept_once_and_large_and_empty_ones_come_back_byte_by_byte);
 	tcase_add_test(t, a_set_is_there_whole_or_not_at_all_whenever_its_writer_is_killed);
 	tcase_add_test(t, what_a_set_has_already_is_not_added_again_and_what_waits_is_kept);
+	tcase_add_loop_test(t, a_commit_has_its_own_contents_and_those_of_others_wait_on, 0, 2);
 	tcase_add_test(t, many_who_open_the_first_store_at_once_share_one_key);
 	tcase_add_test(t, two_processes_at_once_lose_nothing_of_each_other);
 	tcase_add_test(t, the_last_common_version_stays_while_the_nodes_go_apart);

@@ -171,6 +171,35 @@ def an_end_does_not_wait_for_a_slow_store_longer_than_two_seconds(p):
         p.until('%s kept' % rel, lambda rel=rel: kept(p.b, rel) == new[rel])
 
 
+@scenario('l15', before=slow_journal)
+def an_end_does_not_wait_for_the_versions_that_are_being_written_just_then(p):
+    """On a disk on which 256 of them would take half a minute."""
+    new = {'k/%d' % i: os.urandom(16000) for i in range(300)}
+    p.a.write('k/one', b'old')
+    p.in_step()
+    p.b.stop()
+    for rel, data in new.items():
+        p.a.write(rel, data)        # one set of versions
+    with open(p.b.env['SLOW_JOURNAL'], 'w', encoding='ascii') as f:
+        f.write('9')
+    p.b.start()
+    p.until('there', lambda: all(p.b.read(rel) == data for rel, data in new.items()))
+    before = os.stat(p.b.state + '/journal.db-wal').st_size
+    p.until('it writes', lambda: os.stat(p.b.state + '/journal.db-wal').st_size != before)
+    ending = time.monotonic()
+    p.b.stop()
+    ending = time.monotonic() - ending
+    some = [kept(p.b, rel) == new[rel] for rel in new]
+    p.said = 'ended in %.1f s, %d of %d were kept by then' % (ending, sum(some), len(some))
+    if ending > PROMPT or all(some):
+        raise Broken(p.said)
+    os.unlink(p.b.env['SLOW_JOURNAL'])
+    p.b.start()
+    p.in_step('again')
+    for rel, data in new.items():
+        p.until('%s kept' % rel, lambda rel=rel, data=data: kept(p.b, rel) == data)
+
+
 def kept(n, rel):
     """The content of the newest version, out of the store alone."""
     return subprocess.run([n.pair.build + '/mailpair-config', 'show', '/etc/' + rel, '--conf', n.conf, '--node', n.name],
