@@ -167,6 +167,8 @@ void	core_slice(struct core *, const struct core_looked *, size_t n, const struc
 /* For scan_options.known: these paths as they were last read, what they stand in, what is below them, their hard links. Sealed. */
 struct manifest *core_known(const struct core *, const char *const *path, size_t n);
 struct manifest *core_mine(const struct core *);	/* all; sealed */
+/* This path as it was last read on this node; *ret points into the core, until the next event. False: there was nothing, or it could not be read. */
+bool	core_entry(const struct core *, const char *path, struct entry *ret);
 
 void	core_link(struct core *, bool up, uint64_t now_ms);
 /*

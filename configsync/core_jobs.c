@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sort.h"
 #include "configsync/core_priv.h"
 
 struct job *
@@ -101,16 +102,27 @@ copy_change(struct core *c, struct job *j, const struct change *from, bool singl
 		add_set(c, j, to->path);
 }
 
+static uint64_t
+head_of(const uint8_t digest[DIGEST_LEN])
+{
+	uint64_t head;
+
+	memcpy(&head, digest, sizeof head);
+	return head;
+}
+
 static int
 by_digest(const void *left, const void *right)
 {
-	return memcmp(((const struct content *)left)->digest, ((const struct content *)right)->digest, DIGEST_LEN);
+	const struct content *a = left, *b = right;
+
+	return a->head != b->head ? (a->head < b->head ? -1 : 1) : memcmp(a->digest, b->digest, DIGEST_LEN);
 }
 
 static struct content *
 needed(const struct job *j, const uint8_t digest[DIGEST_LEN])
 {
-	const struct content key = { .digest = digest };
+	const struct content key = { .digest = digest, .head = head_of(digest) };
 
 	return j->needs == 0 ? NULL : bsearch(&key, j->need, j->needs, sizeof key, by_digest);
 }
@@ -137,7 +149,7 @@ find_needs(struct core *c, struct job *j)
 			ch->from_was = NULL;
 		}
 		if (has_to_come(ch))
-			j->need[n++].digest = ch->to->digest;
+			j->need[n++] = (struct content){ .digest = ch->to->digest, .head = head_of(ch->to->digest) };
 	}
 	if (n > 1)
 		qsort(j->need, n, sizeof *j->need, by_digest);
@@ -230,7 +242,7 @@ core_job_new(struct core *c, const struct change *const *list, size_t n, bool si
 	c->jobs++;
 	for (size_t i = 0; i < n; i++)
 		copy_change(c, j, list[i], single);
-	qsort(j->row, j->rows, sizeof *j->row, by_path);
+	sort_rows(j->row, j->rows, sizeof *j->row, by_path);
 	ask_contents(c, j);
 	go_on(c, j);
 	return j->id;

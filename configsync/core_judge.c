@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sort.h"
 #include "configsync/core_priv.h"
 
 struct item { struct row *row; enum row_state state; enum conflict_kind kind; bool hidden; };	/* hidden: a directory of theirs that is not made now */
@@ -178,8 +179,7 @@ slice_of(struct core *c)
 	}
 	for (size_t i = 0; i < l.len; i++)
 		l.at[i]->seen = false;
-	if (l.len > 1)
-		qsort(l.at, l.len, sizeof *l.at, by_path);
+	sort_rows(l.at, l.len, sizeof *l.at, by_path);
 	return l;
 }
 

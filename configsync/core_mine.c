@@ -385,6 +385,18 @@ add_known(struct manifest *m, const struct row *r)
 		manifest_add(m, version_entry(row_m(r), r->path, &e));
 }
 
+bool
+core_entry(const struct core *c, const char *path, struct entry *ret)
+{
+	const struct row *r = tree_find(&c->tree, path, strlen(path));
+	const struct version *v = r == NULL ? NULL : row_m(r);
+
+	if (v == NULL || v->type == ENTRY_OTHER || (r->ext != NULL && r->ext->unread))
+		return false;
+	version_entry(v, r->path, ret);
+	return true;
+}
+
 struct manifest *
 core_mine(const struct core *c)
 {

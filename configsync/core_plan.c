@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sort.h"
 #include "configsync/core_priv.h"
 
 #define PART_LAST UINT32_MAX
@@ -22,6 +23,8 @@ struct plan {
 	struct key		*key;
 	size_t			 keys;
 	bool			*keyed, *blocked;	/* by group: is of a set; by change: has to wait */
+	const char		*beside;	/* the path asked for last by change_above(), and its answer: most of the next ones stand beside it */
+	size_t			 above;
 	struct arena		*arena;
 };
 
@@ -46,7 +49,7 @@ join(struct plan *p, size_t a, size_t b)
 
 /* ---------------------------------------------------------------- by path */
 
-static const struct change *sorting;	/* qsort() has no argument for it */
+static const struct change *sorting;	/* sort_rows() has no argument for it */
 
 static int
 by_path(const void *left, const void *right)
@@ -77,6 +80,22 @@ change_at(const struct plan *p, const char *path)
 	size_t at = place_of(p, path);
 
 	return at < p->n && strcmp(p->change[p->by_path[at]].path, path) == 0 ? p->by_path[at] : p->n;
+}
+
+/* The change at the directory that path stands in, or p->n. */
+static size_t
+change_above(struct plan *p, const char *path)
+{
+	char above[ENTRY_PATH_MAX + 1];
+	size_t len = entry_path_parent(path);
+
+	if (p->beside == NULL || entry_path_parent(p->beside) != len || memcmp(p->beside, path, len) != 0) {
+		memcpy(above, path, len);
+		above[len] = '\0';
+		p->above = change_at(p, above);
+		p->beside = path;
+	}
+	return p->above;
 }
 
 static bool
@@ -164,11 +183,8 @@ static bool
 has_to_wait(struct plan *p, size_t i)
 {
 	const struct change *c = &p->change[i];
-	char above[ENTRY_PATH_MAX + 1];
-	size_t j;
+	size_t j = change_above(p, c->path);
 
-	snprintf(above, sizeof above, "%.*s", (int)entry_path_parent(c->path), c->path);
-	j = change_at(p, above);
 	if (j < p->n && makes_directory(&p->change[j]) && !along(p, i, j))
 		return true;
 	if (c->kind != CHANGE_REMOVE || !ends_directory(c))
@@ -372,7 +388,7 @@ core_plan(struct core *c, const struct diff *d, struct row_list *later)
 	for (size_t i = 0; i < p.n; i++)
 		p.group[i] = p.by_path[i] = i;
 	sorting = p.change;
-	qsort(p.by_path, p.n, sizeof *p.by_path, by_path);
+	sort_rows(p.by_path, p.n, sizeof *p.by_path, by_path);
 	join_sets(&p);
 	join_inseparable(&p);
 	for (size_t i = 0; i < p.keys; i++)

@@ -85,7 +85,7 @@ enum job_state { JOB_CONTENT, JOB_VERIFY, JOB_INSTALL };
 
 /* taken: to is theirs, and not a variant. */
 struct job_row { const char *path; uint64_t st; const struct entry *to; bool taken; };
-struct content { const uint8_t *digest; bool asked, here; };
+struct content { const uint8_t *digest; uint64_t head; bool asked, here; };	/* head: of the digest, so that it is looked for where the list itself is */
 struct job {
 	struct job	*next;
 	uint64_t	 id, after;	/* after: not installed before that job, whose directories it may need; 0: none */

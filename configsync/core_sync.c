@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sort.h"
 #include "configsync/core_priv.h"
 
 #define NEWS_MOST (WIRE_MAX / 4 * 3)	/* bytes of one message, with the contents that go along */
@@ -141,8 +142,7 @@ core_flush_news(struct core *c)
 			l.at[kept++] = l.at[i];
 		row_dirty(c, l.at[i]);
 	}
-	if (kept > 1)
-		qsort(l.at, kept, sizeof *l.at, by_path);
+	sort_rows(l.at, kept, sizeof *l.at, by_path);
 	for (size_t i = 0, n; i < kept; i += n) {
 		size_t bytes = 0;
 

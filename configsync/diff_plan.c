@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sort.h"
 #include "configsync/arena.h"
 #include "configsync/diff_rows.h"
 
@@ -178,6 +179,24 @@ by_step(const void *left, const void *right)
 	return entry_path_order(a->path, b->path);
 }
 
+/* They are made in the order of paths: so are those of each step, then, but where it is the other way round. */
+static void
+sort_by_step(struct diff *d)
+{
+	struct change *sorted = need(calloc(d->changes + 1, sizeof *sorted));
+	size_t n = 0;
+
+	for (unsigned int step = 0; step < STEP_COUNT; step++) {
+		for (size_t i = 0; i < d->changes; i++) {
+			if ((unsigned int)d->change[i].step == step)
+				sorted[n++] = d->change[i];
+		}
+	}
+	sort_rows(sorted, n, sizeof *sorted, by_step);
+	free(d->change);
+	d->change = sorted;
+}
+
 /* The leader of a group is its first path, but it may have to wait for a directory to go: then so do the others. */
 static void
 hard_links_wait(struct diff *d, const struct rows *rows)
@@ -222,8 +241,7 @@ diff_plan(struct diff *d, const struct diff_input *in, const struct rows *rows)
 	for (size_t i = 0; i < d->changes; i++)
 		d->change[i].step = step_of(&d->change[i]);
 	hard_links_wait(d, rows);
-	if (d->changes > 1)
-		qsort(d->change, d->changes, sizeof *d->change, by_step);
+	sort_by_step(d);
 	free(used);
 	free(moved);
 	free(x.at);

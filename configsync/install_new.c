@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/sort.h"
 #include "configsync/arena.h"
 #include "configsync/install_priv.h"
 
@@ -38,8 +39,7 @@ install_find_new(struct install *in)
 		if (in->change[i].kind == CHANGE_DIRECTORY && in->change[i].was == NULL)
 			made[n++] = (struct made){ in->change[i].path, i };
 	}
-	if (n > 1)
-		qsort(made, n, sizeof *made, by_path);
+	sort_rows(made, n, sizeof *made, by_path);
 	for (size_t i = 0; i < in->len && n > 0; i++) {
 		const char *path = in->change[i].path;
 		size_t len = entry_path_parent(path);

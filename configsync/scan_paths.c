@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/sort.h"
 #include "configsync/arena.h"
 #include "configsync/beneath.h"
 #include "configsync/scan_walk.h"
@@ -50,8 +51,7 @@ paths_sort(struct paths *p)
 {
 	size_t len = 0;
 
-	if (p->len > 1)
-		qsort(p->at, p->len, sizeof *p->at, by_path);
+	sort_rows(p->at, p->len, sizeof *p->at, by_path);
 	for (size_t i = 0; i < p->len; i++) {
 		const struct scan_path *last = len == 0 ? NULL : &p->at[len - 1];
 

@@ -51,6 +51,34 @@ START_TEST(an_identity_is_the_same_in_every_release)
 }
 END_TEST
 
+START_TEST(a_path_is_known_as_it_was_read_last_and_not_where_it_could_not_be)
+{
+	struct core *c = core_of("alpha", "beta", 1);
+	struct manifest *m = toy_tree(7), *other = manifest_new();
+	struct core_looked looked;
+	struct entry e;
+
+	core_scan(c, m, core_moment(c), &somebody, 1);
+	for (size_t i = 0; i < m->len; i++) {
+		ck_assert_int_eq(core_entry(c, m->at[i].path, &e), m->at[i].type != ENTRY_OTHER);
+		if (m->at[i].type == ENTRY_OTHER)
+			continue;
+		ck_assert_str_eq(e.path, m->at[i].path);
+		ck_assert_uint_eq(entry_diff(&e, &m->at[i]), 0);
+		ck_assert_mem_eq(&e.local.ctime_s, &m->at[i].local.ctime_s, sizeof e.local.ctime_s);
+	}
+	ck_assert(!core_entry(c, "etc/there-is-no-such-file", &e));
+	looked = (struct core_looked){ m->at[m->len - 1].path, false };
+	manifest_add(other, &(struct entry){ .path = looked.path, .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
+	ck_assert(manifest_seal(other, NULL));
+	core_slice(c, &looked, 1, other, core_moment(c), &somebody, 2);
+	ck_assert(!core_entry(c, looked.path, &e));
+	manifest_free(m);
+	manifest_free(other);
+	core_free(c);
+}
+END_TEST
+
 START_TEST(equal_trees_become_common_without_a_question)
 {
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
@@ -518,6 +546,7 @@ main(void)
 	tcase_add_loop_test(tcase, an_identity_says_what_a_comparison_says, 0, 10);
 	tcase_add_test(tcase, an_identity_is_the_same_in_every_release);
 	tcase_add_test(tcase, trees_that_differ_in_times_only_are_no_first_contact_that_asks);
+	tcase_add_test(tcase, a_path_is_known_as_it_was_read_last_and_not_where_it_could_not_be);
 	tcase_add_test(tcase, equal_trees_become_common_without_a_question);
 	tcase_add_test(tcase, nodes_that_carry_other_paths_do_nothing_and_say_so);
 	tcase_add_test(tcase, another_version_of_the_protocol_ends_the_link);
