@@ -135,6 +135,13 @@ not_yet(struct core *c, struct row *r, const struct job *j, const struct report 
 	}
 }
 
+/* It is alike what was there before, but not that: somebody has made it anew. (Of nothing it cannot be told: what is not carried any more is not there either.) */
+static bool
+is_another(const struct version *before, const struct entry *is)
+{
+	return is != NULL && before != NULL && (is->local.ino != before->ino || is->local.dev != before->dev);
+}
+
 /* What stands at one path of the job now. True: what was to be there. */
 static bool
 look(struct core *c, const struct job *j, struct job_row *jr, const struct entry *is, const struct report *report, const char *not_done)
@@ -165,13 +172,12 @@ look(struct core *c, const struct job *j, struct job_row *jr, const struct entry
 		is_taken = true;
 	} else {
 		bool same = (entry_diff(version_entry(x->m, jr->path, &was), is) & ~ENTRY_DIFF_TIME) == 0;
+		bool edited = jr->taken && not_done == NULL && (!same || is_another(x->m, is));
 
-		if (jr->taken && not_done == NULL && !same) {	/* done, and edited since */
-			x->sm = r->stamp = jr->st;
-			entry_identity(jr->to, x->base_id);
-		}
+		if (edited)	/* done, and edited since, perhaps to what was there before */
+			taken(c, r, jr, jr->to);
 		core_edited(c, r, is);
-		if (same)
+		if (same && !edited)
 			not_yet(c, r, j, report, not_done != NULL ? not_done : "it is not there, though it was put in place");
 	}
 	core_note(c, r->path);

@@ -406,6 +406,52 @@ START_TEST(what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there)
 }
 END_TEST
 
+/* What alpha has made of it ("" nothing), and what stands there when beta has put that in place and reads it: exactly what was there before. */
+static const struct { const char *before, *made; uint64_t ino; bool gives; } back[] = {
+	{ "x", "y", 9, true }, { "x", "", 9, true },
+	{ "x", "y", 1, false },		/* the very file: it was not put in place, whatever was said */
+	{ "", "y", 0, false },		/* perhaps it is not carried any more */
+};
+
+static struct manifest *
+only_c(const char *content, uint64_t ino)
+{
+	return content[0] == '\0' ? toy_sealed(manifest_new()) : letters("c", &ino, content);
+}
+
+START_TEST(what_is_made_undone_in_the_moment_after_an_installation_stays_undone)
+{
+	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
+	struct manifest *before = only_c(back[_i].before, 1), *made = only_c(back[_i].made, 7), *found = only_c(back[_i].before, back[_i].ino);
+	const struct core_looked c = { "c", false };
+	struct core_status s;
+
+	for (int i = 0; i < 2; i++) {
+		core_base(i == 0 ? a : b, "z", NULL, 0);
+		if (before->len > 0)
+			core_base(i == 0 ? a : b, "c", &before->at[0], 2);
+		core_scan(i == 0 ? a : b, before, 1, &somebody, 1);
+		core_link(i == 0 ? a : b, true, 2);
+	}
+	talk(a, b);
+	core_slice(a, &c, 1, made, core_moment(a), &somebody, 6);
+	deliver(a, b);
+	if (made->len > 0)
+		core_content(b, made->at[0].digest, CORE_HAVE, NULL, 6);
+	core_installed(b, installation(b), true, NULL, NULL, found, &somebody, 7, 7);
+	talk(b, a);
+	core_status(b, &s);
+	ck_assert_uint_eq(s.to_give, back[_i].gives);
+	ck_assert_uint_eq(s.to_take, !back[_i].gives);
+	ck_assert_uint_eq(s.conflicts, 0);
+	core_free(a);
+	core_free(b);
+	manifest_free(before);
+	manifest_free(made);
+	manifest_free(found);
+}
+END_TEST
+
 /* What was to be removed was not, and cannot be looked at. */
 START_TEST(what_cannot_be_read_after_an_installation_is_not_gone)
 {
@@ -509,6 +555,7 @@ main(void)
 	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_was_not_set_back);
 	tcase_add_test(tcase, what_cannot_be_read_when_a_link_begins_is_not_gone_on_both);
 	tcase_add_test(tcase, what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there);
+	tcase_add_loop_test(tcase, what_is_made_undone_in_the_moment_after_an_installation_stays_undone, 0, (int)(sizeof back / sizeof back[0]));
 	tcase_add_test(tcase, what_cannot_be_read_after_an_installation_is_not_gone);
 	tcase_add_loop_test(tcase, what_a_reading_did_not_see_that_does_not_count_is_read_afterwards, 0, 2);
 	suite_add_tcase(suite, tcase);
