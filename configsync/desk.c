@@ -62,16 +62,16 @@ is_quiet(void *arg)
 bool
 desk_adopt(struct desk *d, struct conf *conf, struct setup *setup, struct scope *scope)
 {
-	bool placing = d->placing != NULL;
+	struct desk_disks disks = { 0 };
 	struct core_options o;
 	struct err err;
 
 	desk_unwatch(d);
 	desk_disconnect(d);
 	desk_roll_forget(d, "the configuration is read anew");
+	desk_place_disks(d, &disks);
 	desk_cancel_all(d);
-	if (placing)
-		sync();		/* what its worker has put in place will be found, and said to the peer */
+	desk_disks_sync(&disks);	/* what a worker has put in place will be found, and said to the peer */
 	ctl_free(d->ctl);
 	d->ctl = NULL;
 	setup_free(d->setup);

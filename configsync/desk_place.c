@@ -93,25 +93,6 @@ origin_of(struct desk *d, const struct core_job *job)
 	return origin;
 }
 
-/* The nearest directory above it that is there. */
-static bool
-is_on(int root, const char *path, dev_t device)
-{
-	char above[ENTRY_PATH_MAX + 1];
-	size_t len = entry_path_parent(path);
-	struct stat st;
-
-	memcpy(above, path, len);
-	above[len] = '\0';
-	while (fstatat(root, len == 0 ? "." : above, &st, 0) == -1) {
-		if (len == 0)
-			return false;
-		len = entry_path_parent(above);
-		above[len] = '\0';
-	}
-	return st.st_dev == device;
-}
-
 /* What is replaced is kept, and what is to be put there is written down. For a worker a wait for the disk costs next to nothing. */
 static bool
 prepare(struct desk *d, const struct core_job *job, bool here, struct err *err)
@@ -120,7 +101,7 @@ prepare(struct desk *d, const struct core_job *job, bool here, struct err *err)
 
 	here = here && job->changes < MANY;
 	for (size_t i = 0; i < job->changes && here; i++)
-		here = is_on(d->root, job->change[i].path, intent_device(d->intent));
+		here = desk_is_on(d, job->change[i].path, intent_device(d->intent));
 	return desk_keep_old(d, job, err) && intent_note(d->intent, &origin, job->intent, job->intents, here, err);
 }
 
@@ -430,12 +411,15 @@ ended(void *arg, const struct spawn_result *r)
 {
 	struct placing *p = arg;
 	struct desk *d = p->d;
+	struct desk_disks disks = { 0 };
 	struct spent spent = { 0 };
 	bool whole = true;
 
 	desk_along_returned(d);
 	for (p = d->placing; p != NULL && p->running; p = p->next) {
 		whole = whole && p->told->ended;
+		if (!p->told->ended)
+			desk_disks_add(d, &disks, &p->job);
 		p->running = false;
 		p->done = true;
 		p->spawn = NULL;
@@ -443,7 +427,7 @@ ended(void *arg, const struct spawn_result *r)
 	if (whole)
 		go_on(d);
 	else
-		sync();		/* what it has put in place is said to the peer */
+		desk_disks_sync(&disks);		/* what it has put in place is said to the peer */
 	while ((p = d->placing) != NULL && p->done) {
 		d->placing = p->next;
 		answer_told(p, &spent, r->err.text[0] != '\0' ? r->err.text : "the process that did it has ended before it was done");
@@ -553,6 +537,14 @@ desk_place_doubt(struct desk *d)
 {
 	for (struct placing *p = d->placing; p != NULL; p = p->next)
 		p->doubt = true;
+}
+
+void
+desk_place_disks(const struct desk *d, struct desk_disks *disks)
+{
+	for (const struct placing *p = d->placing; p != NULL; p = p->next)
+		if (p->running)
+			desk_disks_add(d, disks, &p->job);
 }
 
 void

@@ -240,12 +240,19 @@ void	desk_tables_forget(struct desk *);	/* what the other node has asked */
 void	desk_tables_begin(struct desk *);
 void	desk_tables_end(struct desk *);
 bool	desk_digest(const char *path, uint8_t ret[DIGEST_LEN]);	/* of a file, through links */
+/* desk_disks.c */
+#define DESK_DISKS 16u
+struct desk_disks { int fd[DESK_DISKS]; dev_t dev[DESK_DISKS]; size_t len; bool others; };	/* { 0 }: none. others: there are more */
+bool	desk_is_on(const struct desk *, const char *path, dev_t device);	/* the nearest directory above it that is there */
+void	desk_disks_add(const struct desk *, struct desk_disks *, const struct core_job *);	/* as the paths of the job are now */
+void	desk_disks_sync(struct desk_disks *);	/* brings them to the disk, where they are few, and no others; closes them. Blocks */
 /* desk_place.c */
 void	desk_install(struct desk *, const struct core_job *);	/* core_installed() is called, now or later */
 bool	desk_placing(const struct desk *, const char *path, bool below);	/* that, or something below it, is being put in place by a worker */
 bool	desk_lately(const struct desk *, const char *path);	/* in a directory that came just now, with more on its way */
 void	desk_lately_over(void *desk);	/* what was told of them is read */
 void	desk_place_doubt(struct desk *);	/* what is being put in place has to be read afterwards */
+void	desk_place_disks(const struct desk *, struct desk_disks *);	/* adds those of what a worker puts in place */
 void	desk_place_forget(struct desk *);	/* what is under way is ended where it stands, as by a crash; core_installed() is not called */
 
 /* desk_rebuild.c */
