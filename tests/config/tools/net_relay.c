@@ -4,7 +4,8 @@
  *	net_relay AUTHKEYS ADDRESS-OF-MX1 ADDRESS PORT
  *
  * It connects to mx1, and listens on ADDRESS for mx2. Says "1 TYPE" and "2 TYPE" for each message of mx1 and mx2 (enum wire_type). On standard
- * input: "hold" keeps WIRE_NEWS of mx1 back, and what comes after it, until "pass"; "soon" says WIRE_SOON to mx2. Ends with its input.
+ * input: "hold" keeps WIRE_NEWS of mx1 back, and what comes after it, until "pass"; "soon" says WIRE_SOON to mx2; from "spoil N" on, until "pass", one in N
+ * messages of mx1, by chance, is another one by a byte, a piece or its type. Ends with its input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct end {
 	struct waiting	*first, **last;
 };
 
+static unsigned long spoils;
 static struct end end[2] = { { .number = '1', .other = &end[1] }, { .number = '2', .other = &end[0] } };
 static struct loop *loop;
 
@@ -41,6 +43,29 @@ pass(struct end *from)
 		if (from->first == NULL)
 			from->last = &from->first;
 		free(w);
+	}
+}
+
+/* What mx2 would hear of a mx1 that somebody else has got. */
+static void
+spoil(struct waiting *w)
+{
+	size_t at = w->len > 0 ? (size_t)random() % w->len : 0;
+
+	switch (random() % 4) {
+	case 0:
+		w->type = (uint8_t)(WIRE_HELLO + random() % (WIRE_TYPE_END - WIRE_HELLO));
+		break;
+	case 1:
+		w->len = at;
+		break;
+	case 2:
+		for (size_t i = at; i < w->len && i < at + 8; i++)
+			w->bytes[i] = (uint8_t)random();
+		break;
+	default:
+		if (w->len > 0)
+			w->bytes[at] ^= (uint8_t)(1 << random() % 8);
 	}
 }
 
@@ -59,6 +84,8 @@ on_received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 	*e->last = w;
 	e->last = &w->next;
 	printf("%c %u\n", e->number, type);
+	if (spoils > 0 && e == &end[0] && (unsigned long)random() % spoils == 0)
+		spoil(w);
 	pass(e);
 }
 
@@ -128,6 +155,7 @@ on_word(int fd, unsigned int ready, void *arg)
 			net_send(end[1].net, WIRE_SOON, "", 0);
 		else
 			end[0].held = strcmp(word, "hold") == 0;
+		spoils = strncmp(word, "spoil ", 6) == 0 ? strtoul(word + 6, NULL, 10) : strcmp(word, "pass") == 0 ? 0 : spoils;
 		pass(&end[0]);
 	}
 }
