@@ -26,6 +26,7 @@ class Cut:
     """The process is held to so many steps from now on."""
 
     def __init__(self, p, pid, step):
+        self.killed = False
         self.process = subprocess.Popen([p.build + '/tools/cut', str(step), '-p', str(pid)], stdout=subprocess.PIPE)
         if self.process.stdout.readline() != b'attached\n':
             raise Broken('%d could not be attached to' % pid)
@@ -38,7 +39,9 @@ class Cut:
         if not self.came():
             self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE)
-        return int(self.process.stdout.readline().split()[1])
+        word, steps = self.process.stdout.readline().split()
+        self.killed = word == b'cut'        # it may have come to that in the moment in which it was let go
+        return int(steps)
 
 
 class Rounds:
@@ -124,9 +127,8 @@ def killed_at_every_step(p, node, part):
         cut = Cut(p, node.part(part), step)
         rounds.round()
         p.until('the step, or the end', lambda: cut.came() or (in_step(p) and rounds.kept(node)))
-        came = cut.came()
         cut.end()
-        came = came or node.process.poll() is not None      # in the moment in which it was let go
+        came = cut.killed
         rounds.whole()
         if came:
             killed += 1
@@ -238,9 +240,8 @@ def what_a_killed_node_had_put_in_place_is_no_edit_of_its_own(p):
         cut = Cut(p, p.b.part('main'), step)
         edit()
         p.until('the step, or the end', lambda: cut.came() or in_step(p))
-        came = cut.came()
         cut.end()
-        came = came or p.b.process.poll() is not None       # in the moment in which it was let go
+        came = cut.killed
         there = p.b.read('k/one') == p.a.read('k/one')
         if came:
             p.b.stop(signal.SIGKILL)
