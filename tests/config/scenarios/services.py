@@ -1,6 +1,7 @@
 """s: what belongs together is taken as one, and only if the program that it is for finds it good: certificates, Postfix, Exim, tables."""
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -380,3 +381,41 @@ def a_reload_that_does_not_end_is_told_after_reload_timeout(p):
     p.a.write('app/one', b'good\n')
     p.refused('too late', kind='not-rebuilt')
     p.in_step('and yet in step')
+
+
+GATE = """tree "/opt" { validate = 'gate=${MAILPAIR_STAGED%%/state-*}/gate; test ! -p $gate || read line <$gate' }"""
+
+
+@scenario('s15', more=GATE)
+def a_content_that_a_set_waits_with_is_not_let_go_when_it_was_put_in_place_elsewhere(p):
+    """The store, which would have it a moment later, is locked meanwhile by somebody else."""
+    gate, data = p.dir + '/gate', os.urandom(20000)
+    there = [n.root + '/opt/there' for n in (p.a, p.b)]
+    lock = sqlite3.connect(p.b.state + '/journal.db', isolation_level=None)
+    for path in there:
+        os.mkdir(os.path.dirname(path))
+    p.in_step()
+    lock.execute('BEGIN IMMEDIATE')
+    os.mkfifo(gate)
+    with open(there[0], 'wb') as f:
+        f.write(data)
+    opened = []
+
+    def is_judged():
+        try:
+            opened.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:         # nobody reads
+            return False
+        return True
+    p.until('it is being judged', is_judged)
+    p.a.write('elsewhere', data)
+    p.until('it is elsewhere', lambda: p.b.read('elsewhere') == data)
+    os.write(opened[0], b'valid\n')
+    os.close(opened[0])
+    os.unlink(gate)
+    p.until('it is there', lambda: os.path.exists(there[1]))
+    with open(there[1], 'rb') as f, open(p.dir + '/log-mx2', 'rb') as log:
+        if f.read() != data or b'could not be put in place' in log.read():
+            raise Broken('it was not there at once')
+    lock.execute('ROLLBACK')
+    lock.close()
