@@ -128,6 +128,7 @@ begin(struct desk *d, struct err *err)
 	if (!desk_open_store(d))
 		return err_set(err, 0, "without the store nothing is begun");
 	desk_rules_begin(d);
+	desk_spare_begin(d);
 	d->core_timer = loop_timer_new(d->loop, core_is_due, d);
 	d->quiet_timer = loop_timer_new(d->loop, is_quiet, d);
 	o = core_options(d);
@@ -159,6 +160,7 @@ end(struct desk *d)
 	ctl_free(d->ctl);
 	if (d->store != NULL)
 		desk_keep_end(d);
+	desk_spare_end(d);
 	store_close(d->store);
 	intent_close(d->intent);
 	spool_close(d->spool);

@@ -154,11 +154,13 @@ at_once(struct desk *d, const struct core_job *job)
 	bool done;
 
 	o.ready = ready;
+	o.spare = d->spare;
 	done = prepare(d, job, true, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
 	if (done)
 		spend(&spent, job);
 	answer(d, job, done, placed, true, &report, err.text);
 	let_go(d, &spent);
+	desk_spare_soon(d);
 }
 
 /* ---------------------------------------------------------------- in the worker */

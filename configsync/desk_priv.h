@@ -9,6 +9,7 @@
  *	desk_work.c	the core's actions, one after the other
  *	desk_take.c	a set is staged and verified
  *	desk_place.c	it is put in place, by a worker where it is large
+ *	desk_spare.c	files stand ready for it
  *	desk_tables.c	what tables say on both nodes
  *	desk_rebuild.c	tables are made anew, services reloaded
  *	desk_keep.c	versions go to the store
@@ -46,6 +47,7 @@
 #include "configsync/scope.h"
 #include "configsync/settle.h"
 #include "configsync/setup.h"
+#include "configsync/spare.h"
 #include "configsync/spool.h"
 #include "configsync/store.h"
 #include "configsync/watch.h"
@@ -132,6 +134,10 @@ struct desk {
 	unsigned int		 row;		/* installations that followed on each other ... */
 	uint64_t		 row_ms;	/* ... until then */
 	struct tables		*tables;	/* desk_tables.c */
+
+	/* desk_spare.c */
+	struct spare		*spare;		/* NULL: none */
+	struct loop_timer	*spare_timer;
 
 	/* desk_rebuild.c */
 	struct rebuild		*rebuild;		/* under way */
@@ -254,6 +260,11 @@ void	desk_lately_over(void *desk);	/* what was told of them is read */
 void	desk_place_doubt(struct desk *);	/* what is being put in place has to be read afterwards */
 void	desk_place_disks(const struct desk *, struct desk_disks *);	/* adds those of what a worker puts in place */
 void	desk_place_forget(struct desk *);	/* what is under way is ended where it stands, as by a crash; core_installed() is not called */
+
+/* desk_spare.c */
+void	desk_spare_begin(struct desk *);
+void	desk_spare_end(struct desk *);
+void	desk_spare_soon(struct desk *);	/* one was used, perhaps */
 
 /* desk_rebuild.c */
 void	desk_dumps(struct desk *, uint64_t job, const struct verify_dump *, size_t n);	/* what is to be made of a set that was found valid */

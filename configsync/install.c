@@ -305,6 +305,8 @@ install_apply(int root, const struct change *change, size_t changes, const struc
 
 	in.item = need(calloc(changes + 1, sizeof *in.item));
 	in.whole = o->whole && install_can_take_back(change, changes);
+	for (size_t i = 0; i < changes; i++)
+		in.item[i].spare = -1;
 	install_find_new(&in);
 	ok = vet(&in, err) && stage_all(&in, err) && (o->ready == NULL || o->ready(o->arg, err)) && commit_all(&in, err);
 	for (size_t i = changes; i-- > 0;)

@@ -17,6 +17,7 @@
 #include "configsync/diff.h"
 #include "configsync/names.h"
 #include "configsync/report.h"
+#include "configsync/spare.h"
 
 /*
  * The bytes of a file that are not here: a descriptor to read them from, at offset 0, which install closes; -1 with *err. They
@@ -37,6 +38,7 @@ struct install_options {
 	install_content_f	*content;	/* NULL: everything has to be here already */
 	install_ready_f		*ready;		/* may be NULL */
 	void			*arg;
+	struct spare		*spare;		/* may be NULL: a few small files are written over one of these, where bytes has them */
 	bool			 setuid;	/* files may be setuid or setgid */
 	bool			 no_mounts;	/* RESOLVE_NO_XDEV: nothing on another file system than root's */
 	/*

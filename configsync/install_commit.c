@@ -93,10 +93,14 @@ place(struct install *in, size_t i, struct err *err)
 		return true;
 	}
 	to = install_parent(in, c->path, &name);
-	install_staging_name(c->path, staging);
+	if (in->item[i].spare != -1)
+		snprintf(staging, sizeof staging, "%s", spare_name(in->item[i].spare));
+	else
+		install_staging_name(c->path, staging);
 	if (to == -1 || (to = fcntl(to, F_DUPFD_CLOEXEC, 3)) == -1)
 		return err_set(err, errno, "%s cannot be put in its place", c->path);
-	if ((from = install_directory(in, c->path, in->item[i].staging_dir)) == -1) {
+	from = in->item[i].spare != -1 ? spare_dir(in->o->spare) : install_directory(in, c->path, in->item[i].staging_dir);
+	if (from == -1) {
 		err_set(err, errno, "%s cannot be put in its place", c->path);
 	} else if (renameat2(from, staging, to, name, c->was == NULL ? RENAME_NOREPLACE : RENAME_EXCHANGE) == -1) {
 		ok = errno == EEXIST || errno == ENOENT ? meanwhile(in, c->path, err) :

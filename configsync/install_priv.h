@@ -25,6 +25,7 @@ struct item {
 	size_t		 in;		/* the change that makes the directory which it is staged in, under its own name; or IN_NONE */
 	struct stat	 st;
 	struct timespec	 left;		/* whole: mtime of what was put in place */
+	int		 spare;		/* staged in that one; -1: it has a staging name */
 	size_t		 staging_dir;	/* IN_NONE: length of the part of its path that is the directory of its staging name */
 };
 

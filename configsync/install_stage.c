@@ -137,14 +137,53 @@ create(int dir, const char *name, mode_t mode)
 	return openat(dir, name, how, mode);
 }
 
+/* Its staging name is looked for. */
+static bool
+has_links(const struct install *in, size_t i)
+{
+	bool has = false;
+
+	for (size_t k = 0; k < in->len && !has; k++)
+		has = in->change[k].kind == CHANGE_HARD && strcmp(in->change[k].from, in->change[i].path) == 0;
+	return has;
+}
+
+/* False: it is to be created. Where a directory stood one stands below the other name for a moment, and that is no place for it. */
+static bool
+stage_spare(struct install *in, size_t i, int dir)
+{
+	const struct change *c = &in->change[i];
+	bool may = in->o->spare != NULL && !in->whole && !in->bulk && in->item[i].in == IN_NONE && (c->was == NULL || c->was->type == ENTRY_FILE) && c->from == NULL && c->to->size > 0 &&
+	    c->to->size <= SPARE_MOST && !c->to->sparse && c->to->xattrs == 0 && !has_links(in, i);
+	const uint8_t *bytes = may && in->o->bytes != NULL ? in->o->bytes(in->o->arg, c->to) : NULL;
+	int which = bytes == NULL ? -1 : spare_take(in->o->spare, dir, c->to->size), fd;
+	struct stat st;
+	struct err err;
+
+	if (which == -1)
+		return false;
+	fd = spare_fd(in->o->spare, which);
+	if (fstat(fd, &st) == -1 || !spare_write(in->o->spare, which, bytes, (size_t)c->to->size) ||
+	    !install_attributes(in, fd, &st, &in->item[i], NULL, c->to, c->path, &err) || !spare_hold(in->o->spare, which)) {
+		spare_gone(in->o->spare, which);
+		return false;
+	}
+	in->item[i].spare = which;
+	in->item[i].staged = true;
+	install_left(in, i, fd);
+	return true;
+}
+
 static bool
 stage_file(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
 	const struct change *c = &in->change[i];
-	int fd = create(dir, name, c->to->mode & 0600);
+	int fd = stage_spare(in, i, dir) ? -1 : create(dir, name, c->to->mode & 0600);
 	struct stat st;
 	bool ok;
 
+	if (in->item[i].spare != -1)
+		return true;
 	if (fd == -1)
 		return err_set(err, errno, "%s cannot be written", c->path);
 	in->item[i].staged = true;
@@ -281,6 +320,11 @@ install_unstage(struct install *in, size_t i)
 	char name[STAGING_MAX];
 	int dir;
 
+	if (in->item[i].spare != -1) {
+		spare_gone(in->o->spare, in->item[i].spare);
+		in->item[i].spare = -1;
+		return;
+	}
 	if (!in->item[i].staged || in->item[i].in != IN_NONE || (dir = install_directory(in, in->change[i].path, in->item[i].staging_dir)) == -1)
 		return;
 	install_staging_name(in->change[i].path, name);

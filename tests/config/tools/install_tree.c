@@ -2,13 +2,14 @@
  * tests/config/tools/install_tree.c - makes the tree t below one directory the same as the tree t below another one, by a scan of
  * both, a comparison and an installation.
  *
- *	install_tree FROM TO [setuid|whole]
+ *	install_tree FROM TO [setuid|whole [SPARE]]
  *
  * Says notes and errors on standard error. Exit 0: done. whole: setuid as well, and all or nothing. Where $FAIL is N, the Nth call that changes a
- * tree fails, once; "called N" says how many there were.
+ * tree fails, once; "called N" says how many there were. SPARE: a directory for files that stand ready, of which the first small ones are made.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,32 @@ content(void *arg, const struct entry *e, struct err *err)
 	return fd;
 }
 
+/* Of files that are small enough for it; there is room for one of each kind of spare file, and one more. */
+static const uint8_t *
+bytes(void *arg, const struct entry *e)
+{
+	static uint8_t buf[SPARE_KINDS + 1][SPARE_MOST + 1];
+	static unsigned int used;
+	int fd = used > SPARE_KINDS ? -1 : beneath_open(*(int *)arg, e->path, O_RDONLY | O_NOFOLLOW, false);
+	ssize_t n = fd == -1 ? -1 : read(fd, buf[used], sizeof buf[used]);
+
+	if (fd != -1)
+		close(fd);
+	return n == (ssize_t)e->size ? buf[used++] : NULL;
+}
+
+/* When all are there: each run is to make the same system calls. */
+static struct spare *
+spare_files(const char *dir)
+{
+	struct spare *s = spare_open(dir);
+
+	spare_fill(s);
+	while (!spare_fill(s))
+		sched_yield();
+	return s;
+}
+
 static bool
 run(int from, int to, struct install_options *o, struct report *report, struct err *err)
 {
@@ -86,16 +113,18 @@ main(int argc, char **argv)
 	struct err err;
 	int from = argc > 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int to = argc > 2 ? open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	struct install_options o = { .content = content, .arg = &from, .setuid = argc > 3, .whole = argc > 3 && strcmp(argv[3], "whole") == 0 };
+	struct install_options o = { .content = content, .arg = &from, .setuid = argc > 3, .whole = argc > 3 && strcmp(argv[3], "whole") == 0,
+		.bytes = argc > 4 ? bytes : NULL };
 	struct scope *scope;
 	bool ok;
 
 	if (from == -1 || to == -1) {
-		fprintf(stderr, "usage: install_tree FROM TO [setuid|whole]\n");
+		fprintf(stderr, "usage: install_tree FROM TO [setuid|whole [SPARE]]\n");
 		return 2;
 	}
 	o.scope = scope = scope_new(&(struct scope_rules){ .tree = trees }, &err);
 	o.names = names_new();
+	o.spare = argc > 4 ? spare_files(argv[4]) : NULL;
 	fails = getenv("FAIL") != NULL ? strtoul(getenv("FAIL"), NULL, 10) : 0;
 	ok = run(from, to, &o, &report, &err);
 	for (size_t i = 0; i < report.len; i++)
@@ -106,6 +135,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "called %lu\n", called);
 	report_free(&report);
 	names_free(o.names);
+	spare_close(o.spare);
 	scope_free(scope);
 	return ok ? 0 : 1;
 }

@@ -1,0 +1,43 @@
+/*
+ * configsync/desk_spare.c - files that stand ready for the next single edits (spare.h): made when nothing has been put in place for a moment, as the
+ * edits that follow wait for the same disk.
+ */
+#include "configsync/desk_priv.h"
+
+#include <stdio.h>
+
+#define QUIET_MS 10u
+
+static void
+make(void *arg)
+{
+	struct desk *d = arg;
+
+	if (!spare_fill(d->spare))
+		loop_timer_in(d->spare_timer, QUIET_MS);
+}
+
+void
+desk_spare_soon(struct desk *d)
+{
+	loop_timer_in(d->spare_timer, QUIET_MS);
+}
+
+void
+desk_spare_begin(struct desk *d)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof dir, "%s/config.spare", d->conf->state_dir);
+	d->spare = spare_open(dir);
+	d->spare_timer = loop_timer_new(d->loop, make, d);
+	desk_spare_soon(d);
+}
+
+void
+desk_spare_end(struct desk *d)
+{
+	spare_close(d->spare);
+	d->spare = NULL;
+	loop_timer_free(d->spare_timer);
+}
