@@ -176,7 +176,7 @@ struct desk {
 	struct along		*just_read;
 	size_t			 just_reads;
 	bool			 linked, full;
-	uint64_t		 soon_ms;		/* the last edit began then */
+	uint64_t		 soon_ms;		/* the last edit began then, or the last installation ended */
 	struct loop_timer	*awake_timer;		/* the loop does not wait between these */
 	uint64_t		 awoke_us, awake_us;
 	uint8_t			 sent[DESK_SENT][DIGEST_LEN];	/* with news, by their first bytes */

@@ -40,9 +40,9 @@ class Relay:
         for line in self.process.stdout:
             self.lines.append(line)
 
-    def said(self, since=0):
-        """Types of what mx1 has said."""
-        return [int(line.split()[1]) for line in self.lines[since:] if line.startswith(b'1 ')]
+    def said(self, since=0, by=1):
+        """Types of what mx1 (by 2: mx2) has said."""
+        return [int(line.split()[1]) for line in self.lines[since:] if line.startswith(b'%d ' % by)]
 
     def tell(self, word):
         self.process.stdin.write(word + b'\n')
