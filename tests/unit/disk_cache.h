@@ -169,11 +169,12 @@ disk_cache_remember(void)
 static inline size_t
 disk_cache_events(void)
 {
+	struct cache_event e;
 	size_t n = 0;
 
 	disk_cache.log->remember = false;
-	for (size_t at = 0; at < disk_cache.log->used; n++)
-		at += sizeof(struct cache_event) + ((const struct cache_event *)(const void *)(disk_cache.log->bytes + at))->len;
+	for (size_t at = 0; at < disk_cache.log->used; n++, at += sizeof e + e.len)
+		memcpy(&e, disk_cache.log->bytes + at, sizeof e);
 	return n;
 }
 
