@@ -125,8 +125,8 @@ PKG_live  = postfix postfix-cdb python3 iproute2 e2fsprogs xfsprogs util-linux p
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/bufferevent_ssl.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/ssl.h \
              /usr/include/zstd.h /usr/include/inotifytools/inotifytools.h /usr/include/liburing.h /usr/include/ext2fs/ext2fs.h /usr/include/check.h
-NEED_check = /usr/bin/openssl /usr/bin/clang /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
-NEED_live  = /usr/sbin/postfix /usr/lib/postfix/postfix-cdb.so /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare \
+NEED_check = /usr/bin/openssl /usr/bin/clang /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a /usr/bin/mandoc /usr/bin/shellcheck /usr/bin/socat
+NEED_live  = /usr/sbin/postfix /usr/lib/postfix/postfix-cdb.so /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare /usr/bin/ps \
              /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim \
              /usr/lib/*/libidn.so.12 /usr/lib/*/libgnutls-dane.so.0 /usr/lib/*/libnsl.so.2 /usr/lib/*/libdb-5.3.so \
              /usr/bin/tcpserver /usr/bin/supervise /usr/bin/runsv
@@ -134,7 +134,7 @@ NEED_live  = /usr/sbin/postfix /usr/lib/postfix/postfix-cdb.so /usr/bin/python3 
 EXIM       = build/exim
 
 deps:           ## install the Debian packages that are missing (root, apt); else print what to install
-	@missing=; for f in $(NEED_build) $(NEED_check) $(NEED_live); do [ -e $$f ] || missing="$$missing $$f"; done; \
+	@missing=; for f in $(NEED_build) $(NEED_check) $(NEED_live); do ls $$f >/dev/null 2>&1 || missing="$$missing $$f"; done; \
 	[ -z "$$missing" ] || tests/install-packages $(PKG_build) $(PKG_check) $(PKG_live)
 	@tests/fetch-exim $(EXIM)
 
