@@ -267,7 +267,7 @@ work(const void *ctx, struct spawn_out *out, struct err *err)
 	int root = open(d->root_path[0] != '\0' ? d->root_path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)out;
-	umask(077);
+	umask(0);	/* what it makes has its mode from the beginning */
 	if (root == -1)
 		return err_set(err, errno, "%s/ cannot be opened", d->root_path);
 	if (!desk_spool_again(d, err) || !intent_again(d->intent, d->conf->state_dir, err))

@@ -46,6 +46,7 @@ open_directory(struct install *in, const char *path, size_t len, bool touched)
 			close(in->dir);
 		memcpy(in->dir_path, path, len);
 		in->dir_path[len] = '\0';
+		in->dir_staged = IN_NONE;
 		in->dir = beneath_open(in->root, len == 0 ? "." : in->dir_path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
 		in->dir_touched = false;
 	}
@@ -63,14 +64,14 @@ install_directory(struct install *in, const char *path, size_t len)
 }
 
 /* One that stands below no other staged one is opened by its name, as its path may be too long for the kernel. */
-int
-install_staged_directory(struct install *in, size_t i)
+static int
+open_staged(struct install *in, size_t i)
 {
 	char path[STAGED_MAX];
 	int dir, fd;
 
 	install_staged_path(in, i, path);
-	if (in->item[i].in != IN_NONE || (in->dir != -1 && strcmp(in->dir_path, path) == 0))
+	if (in->item[i].in != IN_NONE)
 		return open_directory(in, path, strlen(path), false);
 	if ((dir = install_directory(in, path, in->item[i].staging_dir)) == -1)
 		return -1;
@@ -78,6 +79,16 @@ install_staged_directory(struct install *in, size_t i)
 	close(dir);
 	snprintf(in->dir_path, sizeof in->dir_path, "%s", path);
 	return in->dir = fd;
+}
+
+int
+install_staged_directory(struct install *in, size_t i)
+{
+	if (in->dir == -1 || in->dir_staged != i) {
+		open_staged(in, i);
+		in->dir_staged = in->dir == -1 ? IN_NONE : i;
+	}
+	return in->dir;
 }
 
 int
@@ -98,10 +109,25 @@ install_set_mtime(struct install *in, const char *dir, const struct entry *to)
 	}
 }
 
-/* After the last change in each. A directory that has gone needs nothing. */
+/* Closes fd. */
+static bool
+settle(struct install *in, const char *path, int fd, struct err *err)
+{
+	struct stat st;
+	bool ok = (fstat(fd, &st) == 0 && install_sync(in, fd, &st)) || err_set(err, errno, "directory %s cannot be brought to the disk", path);
+
+	close(fd);
+	return ok;
+}
+
+/*
+ * After the last change in each. Of a few all have their times before the first is synced, which most often brings all of them to the disk. A directory that has
+ * gone needs nothing.
+ */
 static bool
 settle_directories(struct install *in, struct err *err)
 {
+	int open[BULK];
 	bool ok = true;
 
 	in->bulk = in->touched_len > BULK;
@@ -109,16 +135,17 @@ settle_directories(struct install *in, struct err *err)
 		const struct touched *t = &in->touched[i];
 		struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, t->mtime };
 		int fd = beneath_open(in->root, t->path[0] == '\0' ? "." : t->path, O_RDONLY | O_DIRECTORY, in->o->no_mounts);
-		struct stat st;
 
-		if (fd == -1)
-			continue;
-		if (scope_place(in->o->scope, t->path) == SCOPE_INSIDE)
+		if (fd != -1 && scope_place(in->o->scope, t->path) == SCOPE_INSIDE)
 			futimens(fd, times);	/* not ours to fail for */
-		if ((fstat(fd, &st) == -1 || !install_sync(in, fd, &st)) && ok)
-			ok = err_set(err, errno, "directory %s cannot be brought to the disk", t->path);
-		close(fd);
+		if (!in->bulk)
+			open[i] = fd;
+		else if (fd != -1)
+			ok = settle(in, t->path, fd, ok ? err : NULL) && ok;
 	}
+	for (size_t i = 0; i < in->touched_len && !in->bulk; i++)
+		if (open[i] != -1)
+			ok = settle(in, in->touched[i].path, open[i], ok ? err : NULL) && ok;
 	return install_sync_staged(in, ok ? err : NULL) && ok;
 }
 
@@ -164,8 +191,10 @@ as_seen(struct install *in, const char *path, const struct entry *was)
 static bool
 path_ok(struct install *in, const char *path)
 {
-	if (entry_path_ok(path) && scope_place(in->o->scope, path) == SCOPE_INSIDE)
+	if (entry_path_ok(path) && scope_holds(in->o->scope, path, in->inside)) {
+		in->inside = path;
 		return true;
+	}
 	report_add(in->report, NOTE_REFUSED, path, "is not in a tree that is carried");
 	return false;
 }
@@ -299,7 +328,7 @@ add_placed(struct install *in, size_t i)
 bool
 install_apply(int root, const struct change *change, size_t changes, const struct install_options *o, struct report *report, struct err *err)
 {
-	struct install in = { .root = root, .o = o, .report = report, .change = change, .len = changes, .dir = -1 };
+	struct install in = { .root = root, .o = o, .report = report, .change = change, .len = changes, .dir = -1, .given.in = IN_NONE };
 	struct err settled;
 	bool ok;
 

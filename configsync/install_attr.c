@@ -101,11 +101,12 @@ set_xattrs(struct install *in, int fd, const struct entry *to)
 	return ok;
 }
 
-static void
-times_of(const struct entry *to, struct timespec times[2])
+bool
+install_set_time(int fd, const char *name, const struct entry *to)
 {
-	times[0] = (struct timespec){ .tv_nsec = UTIME_OMIT };
-	times[1] = (struct timespec){ .tv_sec = to->mtime_s, .tv_nsec = to->mtime_ns };
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = to->mtime_s, .tv_nsec = to->mtime_ns } };
+
+	return (name == NULL ? futimens(fd, times) : utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW)) == 0;
 }
 
 bool
@@ -113,9 +114,7 @@ install_attributes(struct install *in, int fd, const struct stat *st, const stru
     const char *path, struct err *err)
 {
 	unsigned int differs = was == NULL ? ~ENTRY_DIFF_TIME : entry_diff(was, to);
-	struct timespec times[2];
 
-	times_of(to, times);
 	if (was != NULL && (was->mode & to->mode) != was->mode && fchmod(fd, was->mode & to->mode) == -1)
 		return err_set(err, errno, "cannot set the mode of %s", path);
 	if ((differs & ENTRY_DIFF_OWNER) != 0 && (st->st_uid != item->uid || st->st_gid != item->gid) && fchown(fd, item->uid, item->gid) == -1)
@@ -124,7 +123,7 @@ install_attributes(struct install *in, int fd, const struct stat *st, const stru
 		return err_set(err, errno, "cannot set extended attributes of %s", path);
 	if ((differs & (ENTRY_DIFF_XATTR | ENTRY_DIFF_OWNER | ENTRY_DIFF_MODE)) != 0 && fchmod(fd, to->mode) == -1)
 		return err_set(err, errno, "cannot set the mode of %s", path);
-	return futimens(fd, times) == 0 || err_set(err, errno, "cannot set the time of %s", path);
+	return install_set_time(fd, NULL, to) || err_set(err, errno, "cannot set the time of %s", path);
 }
 
 /* A symbolic link cannot be opened: by name, in a directory that is. */
@@ -133,10 +132,8 @@ install_link_attributes(struct install *in, int dir, const char *name, const str
     struct err *err)
 {
 	char proc[64 + ENTRY_NAME_MAX];
-	struct timespec times[2];
 
 	(void)in;
-	times_of(to, times);
 	snprintf(proc, sizeof proc, "/proc/self/fd/%d/%s", dir, name);
 	for (uint32_t i = 0; i < to->xattrs; i++) {
 		if (lsetxattr(proc, to->xattr[i].name, to->xattr[i].value, to->xattr[i].len, 0) == -1)
@@ -144,5 +141,5 @@ install_link_attributes(struct install *in, int dir, const char *name, const str
 	}
 	if (fchownat(dir, name, item->uid, item->gid, AT_SYMLINK_NOFOLLOW) == -1)
 		return err_set(err, errno, "cannot give %s to %s:%s", path, to->user.name, to->group.name);
-	return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0 || err_set(err, errno, "cannot set the time of %s", path);
+	return install_set_time(dir, name, to) || err_set(err, errno, "cannot set the time of %s", path);
 }

@@ -35,6 +35,9 @@ struct touched { char *path; struct timespec mtime; };
 struct syncing { dev_t dev; int fd; };
 #define SYNCING_MAX 8
 
+/* What a new file in a staged directory has from the beginning, where it is without extended attributes: as the first one in it had. */
+struct given { size_t in; uid_t uid; gid_t gid; };		/* in IN_NONE: not known */
+
 struct install {
 	int				 root;
 	const struct install_options	*o;
@@ -52,8 +55,11 @@ struct install {
 	size_t				 early_at;
 	int				 early_sys;	/* errno of one that failed */
 	bool				 bare;		/* what install_attributes() saw last had no extended attributes before */
+	struct given			 given;
+	const char			*inside;	/* the last path that was found to be carried */
 	char				 dir_path[STAGED_MAX];	/* of the directory that is open */
 	int				 dir;				/* -1: none */
+	size_t				 dir_staged;			/* the change that it is the staged directory of, or IN_NONE */
 	bool				 dir_touched;			/* it is among them */
 };
 
@@ -73,6 +79,7 @@ void	install_set_mtime(struct install *, const char *dir, const struct entry *);
 /* install_attr.c: owner, attributes, mode and times, never wider in between. was NULL: of a new file; st: whose it is now. False with *err. */
 bool	install_attributes(struct install *, int fd, const struct stat *st, const struct item *, const struct entry *was, const struct entry *to,
 	    const char *path, struct err *);
+bool	install_set_time(int fd, const char *name, const struct entry *to);	/* name: what stands in the directory fd; NULL: fd itself. False with errno */
 bool	install_link_attributes(struct install *, int dir, const char *name, const struct item *, const struct entry *to, const char *path,
 	    struct err *);
 /* Can the ids in its ACLs be set here? */

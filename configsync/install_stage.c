@@ -174,24 +174,62 @@ stage_spare(struct install *in, size_t i, int dir)
 	return true;
 }
 
+/* Whether what is new in its directory, which is closed to all others, has its owner and no attributes from the beginning. */
+static bool
+is_given(const struct install *in, size_t i)
+{
+	const struct item *item = &in->item[i];
+
+	return item->in != IN_NONE && item->in == in->given.in && item->uid == in->given.uid && item->gid == in->given.gid &&
+	    in->change[i].to->xattrs == 0;
+}
+
+/* So it is, and needs but its time. False: it needs all the rest, too. */
+static bool
+set_given(struct install *in, size_t i, int fd, const char *name)
+{
+	struct item *item = &in->item[i];
+	const struct entry *to = in->change[i].to;
+	bool ok = install_set_time(fd, name, to) && (name == NULL ? fstat(fd, &item->st) : fstatat(fd, name, &item->st, AT_SYMLINK_NOFOLLOW)) == 0 &&
+	    item->st.st_uid == item->uid && item->st.st_gid == item->gid && (name != NULL || (item->st.st_mode & 07777) == to->mode);	/* the mask may take from it */
+
+	item->plain = ok && in->o->placed != NULL;
+	return ok;
+}
+
+static bool
+set_all(struct install *in, size_t i, int fd, struct err *err)
+{
+	const struct change *c = &in->change[i];
+	struct item *item = &in->item[i];
+
+	if (fstat(fd, &item->st) == -1)
+		return err_set(err, errno, "%s cannot be written", c->path);
+	if (!install_attributes(in, fd, &item->st, item, NULL, c->to, c->path, err))
+		return false;
+	if (in->bare && item->in != IN_NONE)
+		in->given = (struct given){ item->in, item->st.st_uid, item->st.st_gid };
+	return true;
+}
+
 static bool
 stage_file(struct install *in, size_t i, int dir, const char *name, struct err *err)
 {
 	const struct change *c = &in->change[i];
-	int fd = stage_spare(in, i, dir) ? -1 : create(dir, name, c->to->mode & 0600);
-	struct stat st;
-	bool ok;
+	bool given = is_given(in, i), ok;
+	int fd = stage_spare(in, i, dir) ? -1 : create(dir, name, c->to->mode & (given ? 0777 : 0600));
 
 	if (in->item[i].spare != -1)
 		return true;
 	if (fd == -1)
 		return err_set(err, errno, "%s cannot be written", c->path);
 	in->item[i].staged = true;
-	ok = (fstat(fd, &st) == 0 || err_set(err, errno, "%s cannot be written", c->path)) && fill(in, c, fd, err) &&
-	    install_attributes(in, fd, &st, &in->item[i], NULL, c->to, c->path, err);
-	if (ok && !install_sync(in, fd, &st))
+	ok = fill(in, c, fd, err);
+	if (ok && !(given = given && set_given(in, i, fd, NULL)))
+		ok = set_all(in, i, fd, err);
+	if (ok && !install_sync(in, fd, &in->item[i].st))
 		ok = err_set(err, errno, "%s cannot be brought to the disk", c->path);
-	if (ok)
+	if (ok && !given)
 		install_left(in, i, fd);
 	close(fd);
 	return ok;
@@ -227,6 +265,8 @@ stage_link(struct install *in, size_t i, int dir, const char *name, struct err *
 	if (symlinkat(c->to->target, dir, name) == -1)
 		return err_set(err, errno, "symbolic link %s cannot be made", c->path);
 	in->item[i].staged = true;
+	if (is_given(in, i) && set_given(in, i, dir, name))
+		return true;
 	if (!install_link_attributes(in, dir, name, &in->item[i], c->to, c->path, err))
 		return false;
 	link_left(in, i, dir, name);
@@ -280,17 +320,18 @@ staging_directory(struct install *in, size_t i)
 	return fd;
 }
 
-/* An open directory and the name in it. -1 with errno. */
+/* An open directory and the name in it, which is in hidden or in the path. -1 with errno. */
 static int
-staging_place(struct install *in, size_t i, char name[ENTRY_NAME_MAX + 1])
+staging_place(struct install *in, size_t i, char hidden[STAGING_MAX], const char **ret_name)
 {
-	const char *path = in->change[i].path, *slash = strrchr(path, '/');
+	const char *path = in->change[i].path;
 
 	if (in->item[i].in != IN_NONE) {
-		snprintf(name, ENTRY_NAME_MAX + 1, "%s", slash + 1);
+		*ret_name = strrchr(path, '/') + 1;
 		return install_staged_directory(in, in->item[i].in);
 	}
-	install_staging_name(path, name);
+	install_staging_name(path, hidden);
+	*ret_name = hidden;
 	return staging_directory(in, i);
 }
 
@@ -298,12 +339,13 @@ bool
 install_stage(struct install *in, size_t i, struct err *err)
 {
 	const struct change *c = &in->change[i];
-	char name[ENTRY_NAME_MAX + 1];
+	char hidden[STAGING_MAX];
+	const char *name;
 	int dir;
 
 	if (c->kind != CHANGE_FILE && c->kind != CHANGE_LINK && c->kind != CHANGE_HARD && c->kind != CHANGE_DIRECTORY)
 		return true;
-	if ((dir = staging_place(in, i, name)) == -1)
+	if ((dir = staging_place(in, i, hidden, &name)) == -1)
 		return err_set(err, errno, "%s cannot be written: its directory cannot be opened", c->path);
 	if (c->kind == CHANGE_FILE)
 		return stage_file(in, i, dir, name, err);

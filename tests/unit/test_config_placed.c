@@ -4,6 +4,8 @@
  */
 #include "tests/unit/harness.h"
 
+#include <sys/xattr.h>
+
 #include "configsync/install.h"
 #include "tests/unit/config_box.h"
 #include "tests/unit/config_toy.h"
@@ -118,6 +120,78 @@ START_TEST(what_is_told_of_it_is_what_a_reading_finds)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- in a new directory */
+
+/* Each among others, before and behind it, that nobody has to make as they are. */
+static const struct { const char *path; enum entry_type type; uint16_t mode; uint32_t uid, gid; } among[] = {
+	{ "t/n", ENTRY_DIRECTORY, 0755, 0, 0 }, { "t/n/a", ENTRY_FILE, 0644, 0, 0 }, { "t/n/b", ENTRY_FILE, 0644, 1, 0 },
+	{ "t/n/c", ENTRY_FILE, 0666, 0, 0 }, { "t/n/d", ENTRY_FILE, 0640, 0, 1 }, { "t/n/e", ENTRY_FILE, 0755, 0, 0 },
+	{ "t/n/f", ENTRY_FILE, 06755, 0, 0 }, { "t/n/g", ENTRY_FILE, 0, 0, 0 }, { "t/n/h", ENTRY_FILE, 01600, 0, 1 },
+	{ "t/n/i", ENTRY_LINK, 0777, 0, 0 }, { "t/n/j", ENTRY_LINK, 0777, 1, 0 }, { "t/n/k", ENTRY_FILE, 0600, 0, 0 },
+	{ "t/n/l", ENTRY_DIRECTORY, 02755, 0, 1 }, { "t/n/l/a", ENTRY_FILE, 0644, 0, 1 }, { "t/n/l/b", ENTRY_FILE, 0644, 0, 0 },
+	{ "t/p/n", ENTRY_DIRECTORY, 0755, 0, 0 }, { "t/p/n/a", ENTRY_FILE, 0644, 0, 0 },
+};
+#define AMONG (sizeof among / sizeof *among)
+
+/* What comes in it is its group's, or gets an ACL. */
+static void
+gives(struct config_box *b, const char *path, bool group, bool acl)
+{
+	static const uint8_t value[] = { 2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 1, 0, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255,
+		16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 5, 0, 255, 255, 255, 255 };
+	int fd = openat(b->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (group)
+		ck_assert(fchown(fd, 0, 1) == 0 && fchmod(fd, 02755) == 0);
+	if (acl)
+		ck_assert(fsetxattr(fd, "system.posix_acl_default", value, sizeof value, 0) == 0);
+	close(fd);
+}
+
+START_TEST(what_comes_in_a_new_directory_is_as_it_shall_be_whatever_that_gives_it)
+{
+	mode_t mask = umask((_i & 1) != 0 ? 077 : 0);
+	struct entry to[AMONG];
+	struct change change[AMONG];
+	struct manifest *is;
+	struct config_box b;
+	struct install_options o;
+	struct report report = { 0 };
+	struct err err;
+
+	box_open(&b, NULL);
+	ck_assert_int_eq(mkdirat(b.root, "t/p", 0755), 0);
+	gives(&b, "t", (_i & 2) != 0, (_i & 4) != 0);
+	gives(&b, "t/p", false, true);
+	o = (struct install_options){ .scope = b.scope, .names = b.names, .bytes = bytes, .arg = text, .placed = manifest_new(), .setuid = true };
+	for (size_t i = 0; i < AMONG; i++) {
+		to[i] = (struct entry){ .path = among[i].path, .type = among[i].type, .mode = among[i].mode, .mtime_s = 1000 + (int64_t)i,
+			.user = { names_of(b.names, false, among[i].uid), among[i].uid }, .group = { names_of(b.names, true, among[i].gid), among[i].gid },
+			.target = among[i].type == ENTRY_LINK ? "there" : NULL };
+		if (to[i].type == ENTRY_FILE) {
+			to[i].size = strlen(text);
+			digest_sha256(text, strlen(text), to[i].digest);
+		}
+		change[i] = (struct change){ .path = to[i].path, .to = &to[i],
+			.kind = to[i].type == ENTRY_FILE ? CHANGE_FILE : to[i].type == ENTRY_LINK ? CHANGE_LINK : CHANGE_DIRECTORY };
+	}
+	ck_assert_msg(install_apply(b.root, change, AMONG, &o, &report, &err), "%s", err.text);
+	is = box_scan(&b);
+	ck_assert_uint_eq(o.placed->len, AMONG);
+	for (size_t i = 0; i < AMONG; i++) {
+		const struct entry *e = manifest_find(is, to[i].path), *told = &o.placed->at[i];
+
+		ck_assert_msg(e != NULL && (entry_diff(e, &to[i]) & ~(to[i].type == ENTRY_DIRECTORY ? ENTRY_DIFF_TIME : 0)) == 0, "%s", to[i].path);
+		ck_assert_msg(entry_diff(e, told) == 0 && e->local.ino == told->local.ino && e->local.ctime_ns == told->local.ctime_ns, "%s", to[i].path);
+	}
+	manifest_free(o.placed);
+	manifest_free(is);
+	report_free(&report);
+	box_close(&b);
+	umask(mask);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -126,6 +200,7 @@ main(void)
 
 	tcase_add_loop_test(tc, what_was_just_put_in_place_is_known_without_being_read, 0, 2);
 	tcase_add_test(tc, what_is_told_of_it_is_what_a_reading_finds);
+	tcase_add_loop_test(tc, what_comes_in_a_new_directory_is_as_it_shall_be_whatever_that_gives_it, 0, 8);
 	suite_add_tcase(suite, tc);
 	return unit_main(suite);
 }
