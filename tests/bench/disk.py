@@ -10,7 +10,7 @@ PIECE = 4 << 20
 class Disk:
     def __init__(self, work, inodes, size, sparse=True):
         """Gone at the end. inodes: a number; size: bytes. Not sparse: it has its blocks, as a real disk does; to find some for an image costs who waits for a
-        sync, and not who leaves the writing to the kernel."""
+        sync, and not who leaves the writing to the kernel. Its journal is that of a disk of some size."""
         self.work, self.loop = tempfile.mkdtemp(prefix='mailpair-disk.', dir=work), None
         os.chmod(self.work, 0o711)      # a mail program's own account reads there
         self.image, self.mount = self.work + '/image', self.work + '/disk'
@@ -20,7 +20,7 @@ class Disk:
                 f.write(bytes(PIECE))
             os.fsync(f.fileno())
         os.mkdir(self.mount)
-        subprocess.run(['mkfs.ext4', '-q', '-N', str(int(inodes)), '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0', self.image],
+        subprocess.run(['mkfs.ext4', '-q', '-N', str(int(inodes)), '-J', 'size=256', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0', self.image],
                        check=True)
         self.loop = self.device('--direct-io=on') or self.device('--direct-io=off')     # where the machine's own root has none
         if not self.loop:
