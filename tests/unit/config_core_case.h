@@ -33,6 +33,19 @@ drain(struct core *c, enum core_action_type type, const struct core_action **ret
 	return n;
 }
 
+/* What has to be put in place now: the number of that job. */
+static inline uint64_t
+installation(struct core *c)
+{
+	const struct core_action *a;
+	uint64_t job = 0;
+
+	while ((a = core_action_next(c)) != NULL)
+		job = a->type == CORE_INSTALL ? a->job.id : job;
+	ck_assert_uint_ne(job, 0);
+	return job;
+}
+
 static struct core_job verifying;	/* the last one that was to be judged; only numbers in it live on */
 
 /* What one says is given to the other, until both are silent. */

@@ -13,7 +13,7 @@ START_TEST(a_name_that_lost_its_mate_to_an_installation_is_read_again)
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
 	struct manifest *old = letters("ac", (const uint64_t[]){ 1, 2 }, "xy"), *there = letters("c", (const uint64_t[]){ 9 }, "z");
 	const struct core_action *act;
-	uint64_t job = 0;
+	uint64_t job;
 	bool asked = false;
 
 	core_scan(a, old, core_moment(a), &somebody, 1);
@@ -24,9 +24,7 @@ START_TEST(a_name_that_lost_its_mate_to_an_installation_is_read_again)
 	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
 	talk(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	while ((act = core_action_next(b)) != NULL)
-		job = act->type == CORE_INSTALL ? act->job.id : job;
-	ck_assert_uint_ne(job, 0);
+	job = installation(b);
 	read_into(b, "ac", (const uint64_t[]){ 2, 2 }, "yy");
 	talk(b, a);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
@@ -94,18 +92,15 @@ START_TEST(what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_wi
 {
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
 	struct manifest *there = letters("c", (const uint64_t[]){ 9 }, "z");
-	const struct core_action *act;
 	struct core_status s;
-	uint64_t job = 0;
+	uint64_t job;
 
 	meet(a, "y", 2, b, "y", 2);
 	talk(a, b);
 	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
 	talk(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	while ((act = core_action_next(b)) != NULL)
-		job = act->type == CORE_INSTALL ? act->job.id : job;
-	ck_assert_uint_ne(job, 0);
+	job = installation(b);
 	read_into(a, "c", (const uint64_t[]){ 8 }, "y");
 	talk(a, b);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
@@ -145,18 +140,15 @@ START_TEST(what_the_other_node_has_is_common_also_where_mine_is_the_same_again)
 {
 	struct core *a = core_of("alpha", "beta", 1), *b = core_of("beta", "alpha", 1);
 	struct manifest *there = letters("c", (const uint64_t[]){ 9 }, "y");
-	const struct core_action *act;
 	struct core_status s;
-	uint64_t job = 0;
+	uint64_t job;
 
 	meet(a, "x", 2, b, "x", 2);
 	talk(a, b);
 	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
 	deliver(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	while ((act = core_action_next(b)) != NULL)
-		job = act->type == CORE_INSTALL ? act->job.id : job;
-	ck_assert_uint_ne(job, 0);
+	job = installation(b);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
 	read_into(a, "c", (const uint64_t[]){ 8 }, "z");
 	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
@@ -369,18 +361,6 @@ START_TEST(what_cannot_be_read_when_a_link_begins_is_not_gone_on_both)
 	manifest_free(unread);
 }
 END_TEST
-
-static uint64_t
-installation(struct core *c)
-{
-	const struct core_action *a;
-	uint64_t job = 0;
-
-	while ((a = core_action_next(c)) != NULL)
-		job = a->type == CORE_INSTALL ? a->job.id : job;
-	ck_assert_uint_ne(job, 0);
-	return job;
-}
 
 /* b has removed c, and forgotten it, when something that it cannot read stands there. a has gone on, and knows of the deletion. */
 START_TEST(what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there)
