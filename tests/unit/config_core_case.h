@@ -35,7 +35,7 @@ drain(struct core *c, enum core_action_type type, const struct core_action **ret
 
 /* What has to be put in place now: the number of that job. */
 static inline uint64_t
-installation(struct core *c)
+job_to_install(struct core *c)
 {
 	const struct core_action *a;
 	uint64_t job = 0;

@@ -24,7 +24,7 @@ START_TEST(a_name_that_lost_its_mate_to_an_installation_is_read_again)
 	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
 	talk(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	job = installation(b);
+	job = job_to_install(b);
 	read_into(b, "ac", (const uint64_t[]){ 2, 2 }, "yy");
 	talk(b, a);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
@@ -100,7 +100,7 @@ START_TEST(what_is_heard_during_an_installation_is_not_taken_for_what_it_ends_wi
 	read_into(a, "c", (const uint64_t[]){ 7 }, "z");
 	talk(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	job = installation(b);
+	job = job_to_install(b);
 	read_into(a, "c", (const uint64_t[]){ 8 }, "y");
 	talk(a, b);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
@@ -148,7 +148,7 @@ START_TEST(what_the_other_node_has_is_common_also_where_mine_is_the_same_again)
 	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
 	deliver(a, b);
 	core_content(b, there->at[0].digest, CORE_HAVE, NULL, 6);
-	job = installation(b);
+	job = job_to_install(b);
 	core_installed(b, job, true, NULL, NULL, there, &somebody, 7, 7);
 	read_into(a, "c", (const uint64_t[]){ 8 }, "z");
 	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
@@ -373,7 +373,7 @@ START_TEST(what_cannot_be_read_has_no_lower_stamp_than_what_was_removed_there)
 	talk(a, b);
 	core_slice(a, &(struct core_looked){ "c", false }, 1, none, core_moment(a), &somebody, 6);
 	deliver(a, b);
-	core_installed(b, installation(b), true, NULL, NULL, none, &somebody, 7, 7);
+	core_installed(b, job_to_install(b), true, NULL, NULL, none, &somebody, 7, 7);
 	read_into(a, "c", (const uint64_t[]){ 7 }, "y");
 	deliver(b, a);
 	cannot_read(b, "c");
@@ -418,7 +418,7 @@ START_TEST(what_is_made_undone_in_the_moment_after_an_installation_stays_undone)
 	deliver(a, b);
 	if (made->len > 0)
 		core_content(b, made->at[0].digest, CORE_HAVE, NULL, 6);
-	core_installed(b, installation(b), true, NULL, NULL, found, &somebody, 7, 7);
+	core_installed(b, job_to_install(b), true, NULL, NULL, found, &somebody, 7, 7);
 	talk(b, a);
 	core_status(b, &s);
 	ck_assert_uint_eq(s.to_give, back[_i].gives);
@@ -452,7 +452,7 @@ START_TEST(what_cannot_be_read_after_an_installation_is_not_gone)
 	core_slice(a, &below, 1, gone, core_moment(a), &somebody, 6);
 	deliver(a, b);
 	manifest_add(there, &(struct entry){ .path = "d", .type = ENTRY_OTHER, .user.name = "", .group.name = "" });
-	core_installed(b, installation(b), false, NULL, "d cannot be opened", toy_sealed(there), &somebody, 7, 7);
+	core_installed(b, job_to_install(b), false, NULL, "d cannot be opened", toy_sealed(there), &somebody, 7, 7);
 	talk(b, a);
 	core_slice(b, &below, 1, x, core_moment(b), &somebody, 8);
 	talk(b, a);
@@ -501,7 +501,7 @@ START_TEST(what_a_reading_did_not_see_that_does_not_count_is_read_afterwards)
 	if (_i == 0) {			/* d is being installed */
 		core_slice(a, &(struct core_looked){ "d", true }, 1, x, core_moment(a), &somebody, 6);
 		deliver(a, b);
-		job = installation(b);
+		job = job_to_install(b);
 		cannot_read(b, "d");
 		core_installed(b, job, true, NULL, NULL, x, &somebody, 7, 7);
 	} else {			/* d was read after that reading had begun */
