@@ -156,6 +156,7 @@ at_once(struct desk *d, const struct core_job *job)
 	o.ready = ready;
 	o.spare = d->spare;
 	done = prepare(d, job, true, &err) && install_apply(d->root, job->change, job->changes, &o, &report, &err);
+	intent_rest(d->intent);
 	if (done)
 		spend(&spent, job);
 	answer(d, job, done, placed, true, &report, err.text);

@@ -35,6 +35,7 @@
 
 #include "common/conf.h"
 #include "common/loop.h"
+#include "configsync/awake.h"
 #include "configsync/core.h"
 #include "configsync/ctl.h"
 #include "configsync/desk.h"
@@ -176,9 +177,8 @@ struct desk {
 	struct along		*just_read;
 	size_t			 just_reads;
 	bool			 linked, full;
-	uint64_t		 soon_ms;		/* the last edit began then, or the last installation ended */
+	struct awake		 awake;			/* desk_awake.c */
 	struct loop_timer	*awake_timer;		/* the loop does not wait between these */
-	uint64_t		 awoke_us, awake_us;
 	uint8_t			 sent[DESK_SENT][DIGEST_LEN];	/* with news, by their first bytes */
 	uint8_t			 keys[DIGEST_LEN];		/* of authkeys, as they were read last */
 
@@ -265,6 +265,7 @@ void	desk_place_forget(struct desk *);	/* what is under way is ended where it st
 void	desk_spare_begin(struct desk *);
 void	desk_spare_end(struct desk *);
 void	desk_spare_soon(struct desk *);	/* one was used, perhaps */
+void	desk_spare_ahead(struct desk *, const struct entry *);	/* its bytes have come, and most likely it is about to be put in place */
 
 /* desk_rebuild.c */
 void	desk_dumps(struct desk *, uint64_t job, const struct verify_dump *, size_t n);	/* what is to be made of a set that was found valid */
@@ -293,9 +294,13 @@ bool	desk_connect(struct desk *, struct err *);
 void	desk_disconnect(struct desk *);
 void	desk_keys(struct desk *);	/* of the pair, read anew */
 void	desk_send(struct desk *, const struct wire *);
-void	desk_send_soon(struct desk *);	/* something is about to be read that most likely is news */
 void	desk_send_on(struct desk *);	/* there may be room now */
 void	desk_drop(struct desk *, const char *why);
+
+/* desk_awake.c */
+void	desk_send_soon(struct desk *, bool begun);	/* a file begins to be written, or is about to be read and most likely is news */
+void	desk_stay_awake(struct desk *);			/* the other node says so */
+void	desk_yield(struct desk *);			/* who waits for the processor has it first, but for where that takes long */
 
 /* desk_serve.c */
 void	desk_serve(struct desk *, const struct wire_want *);

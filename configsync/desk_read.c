@@ -433,6 +433,12 @@ changed(void *arg, const char *path, bool below)
 	desk_changed(arg, path, below);
 }
 
+static void
+begun(void *arg)
+{
+	desk_send_soon(arg, true);
+}
+
 /* Single files are due at once, without a turn of the loop. */
 static void
 told(void *arg)
@@ -441,7 +447,7 @@ told(void *arg)
 	uint64_t due;
 
 	if (settle_due(d->settle, &due) && due <= clock_mono_ms()) {
-		desk_send_soon(d);
+		desk_send_soon(d, false);
 		look_at_settled(d);
 	}
 }
@@ -535,7 +541,7 @@ full(void *arg)
 void
 desk_watch(struct desk *d)
 {
-	static const struct watch_calls calls = { changed, told, all_changed, watching, watch_ended };
+	static const struct watch_calls calls = { changed, told, begun, all_changed, watching, watch_ended };
 	struct watch_setup setup = { .root = d->root, .scope = d->scope };
 	struct err err;
 

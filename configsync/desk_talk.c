@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,6 @@
 #include "configsync/beneath.h"
 
 #define ALONG_MAX (512u << 10)	/* bytes of contents in one WIRE_NEWS */
-#define SOON_MS 5u		/* between two edits; those that follow sooner find everything awake */
-#define AWAKE_US 400u		/* for what WIRE_SOON has told of; the bytes of a small file are here in half of it */
 #define SPOOL_ONE (4ull << 30)
 #define SPOOL_ALL (8ull << 30)
 #define SPOOL_FILES 100000
@@ -134,21 +131,6 @@ desk_send(struct desk *d, const struct wire *w)
 		queue(d, w);
 }
 
-/*
- * Each of the four processes between an edit and the other node's disk sleeps, and most of the way is their waking up. They do that while the file is
- * read here, where they would do it one after the other.
- */
-void
-desk_send_soon(struct desk *d)
-{
-	const struct wire w = { .type = WIRE_SOON };
-	uint64_t now = clock_mono_ms();
-
-	if (d->linked && !d->full && d->outgoing == NULL && now - d->soon_ms >= SOON_MS)
-		queue(d, &w);
-	d->soon_ms = now;
-}
-
 void
 desk_drop(struct desk *d, const char *why)
 {
@@ -183,8 +165,11 @@ take_along(struct desk *d, const struct wire_news *news)
 	for (size_t i = 0; i < news->rows; i++) {
 		const struct wire_news_row *row = &news->row[i];
 
-		if (row->content_len > 0 && row->entry != NULL && row->entry->size == row->content_len)
-			desk_along_add(d, row->entry->digest, row->content, row->content_len);
+		if (row->content_len == 0 || row->entry == NULL || row->entry->size != row->content_len)
+			continue;
+		desk_along_add(d, row->entry->digest, row->content, row->content_len);
+		if (news->rows == 1)
+			desk_spare_ahead(d, row->entry);
 	}
 }
 
@@ -233,36 +218,6 @@ down(void *arg, enum channel_why why, const char *sentence)
 	desk_work(d);
 }
 
-/*
- * The loop turns without waiting until the news are there, or their time is over: to wake this process up once more costs an edit 0.09 ms. At most
- * AWAKE_US in SOON_MS, whatever the other node sends; and whoever has something to do goes first, as it may be the network process with the news.
- */
-static void
-turn(void *arg)
-{
-	struct desk *d = arg;
-	uint64_t now = clock_mono_us();
-
-	if (now < d->awake_us) {
-		loop_timer_at_us(d->awake_timer, now);
-		sched_yield();
-	}
-}
-
-static void
-stay_awake(struct desk *d)
-{
-	uint64_t now = clock_mono_us();
-
-	if (now - d->awoke_us < SOON_MS * 1000)
-		return;
-	if (d->awake_timer == NULL)
-		d->awake_timer = loop_timer_new(d->loop, turn, d);
-	d->awoke_us = now;
-	d->awake_us = now + AWAKE_US;
-	turn(d);
-}
-
 static void
 received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 {
@@ -293,13 +248,13 @@ received(void *arg, uint8_t type, const uint8_t *bytes, size_t len)
 		desk_content_absent(d, w.absent.digest);
 		break;
 	case WIRE_SOON:
-		stay_awake(d);
+		desk_stay_awake(d);
 		break;
 	case WIRE_READ:
 		d->heard_read = true;
 		break;
 	case WIRE_NEWS:
-		d->awake_us = 0;
+		awake_over(&d->awake);
 		take_along(d, &w.news);
 		core_wire(d->core, &w, clock_mono_ms(), clock_wall_ms());
 		break;

@@ -71,7 +71,7 @@ act(struct desk *d, const struct core_action *a)
 		break;
 	case CORE_INSTALL:
 		desk_install(d, &a->job);
-		d->soon_ms = clock_mono_ms();	/* what the watch tells now is that, and nobody has to be awake for it */
+		awake_installed(&d->awake, clock_mono_us());
 		break;
 	case CORE_CANCEL:
 		desk_cancel(d, a->job.id);

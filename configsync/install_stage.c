@@ -156,14 +156,14 @@ stage_spare(struct install *in, size_t i, int dir)
 	bool may = in->o->spare != NULL && !in->whole && !in->bulk && in->item[i].in == IN_NONE && (c->was == NULL || c->was->type == ENTRY_FILE) && c->from == NULL && c->to->size > 0 &&
 	    c->to->size <= SPARE_MOST && !c->to->sparse && c->to->xattrs == 0 && !has_links(in, i);
 	const uint8_t *bytes = may && in->o->bytes != NULL ? in->o->bytes(in->o->arg, c->to) : NULL;
-	int which = bytes == NULL ? -1 : spare_take(in->o->spare, dir, c->to->size), fd;
+	int which = bytes == NULL ? -1 : spare_take(in->o->spare, dir, c->to->size, c->to->digest), fd;
 	struct stat st;
 	struct err err;
 
 	if (which == -1)
 		return false;
 	fd = spare_fd(in->o->spare, which);
-	if (fstat(fd, &st) == -1 || !spare_write(in->o->spare, which, bytes, (size_t)c->to->size) ||
+	if (fstat(fd, &st) == -1 || !spare_write(in->o->spare, which, bytes, (size_t)c->to->size, c->to->digest) ||
 	    !install_attributes(in, fd, &st, &in->item[i], NULL, c->to, c->path, &err) || !spare_hold(in->o->spare, which)) {
 		spare_gone(in->o->spare, which);
 		return false;

@@ -2,8 +2,9 @@
  * configsync/intent.c - records of what is about to be put in place: each MAGIC, the length of what follows, that, and its SHA-256. Zeros stand behind
  * them: the file keeps its blocks, so that to write a record changes nothing but their bytes.
  *
- * Such a write is begun when the record is noted, and has reached the disk's own memory when the new files stand ready. A journal writes the names that change then
- * with a flush of that memory before (ext4: the commit's, XFS: the log's), so the record is there whenever one of those names is: nobody waits for the disk.
+ * Where a journal orders what reaches the disk (ordered.h), the newest record stands in an attribute of the file as well: it is in the journal before the names that
+ * change afterwards, so nobody waits for the disk. What is before it in the file has reached the disk's own memory by then, as its write was begun when the names
+ * had changed. A record that is too long for an attribute is begun to be written when it is noted, and has reached that memory when the new files stand ready.
  */
 #include "configsync/intent.h"
 
@@ -16,20 +17,25 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "configsync/arena.h"
 #include "configsync/bytes.h"
+#include "configsync/ordered.h"
 
 #define MAGIC 0x4d504931u	/* MPI1 */
 #define ROOM (64u << 10)	/* records of some hundred changes, until they are in the store */
+#define NEWEST "user.mailpair.intent"
+#define NEWEST_MAX 1024u	/* bytes that ext4 and XFS keep in the journal as they are; where there is less room for attributes, the file does */
 #define FILE_MAX (256u << 20)	/* more than 8,192 changes, with all attributes they may have, is not noted at once */
 
 /*
  * Up to room all blocks are on the disk already, and overwritten in place; what is before fresh may still have to be written. wait: for the disk, as the
- * names that change are of another one, or the bytes are not all of it.
+ * names that change are of another one, or the bytes are not all of it. kept: of len, after the last intent_clear(). newest: the last record is in the attribute, and
+ * all that is noted and not on the disk.
  */
-struct intent { int fd; off_t len, room, fresh, kept; dev_t dev; bool in_place, wait; };	/* kept: of len, after the last intent_clear() */
+struct intent { int fd; off_t len, room, fresh, kept; dev_t dev; bool in_place, ordered, wait, newest; };
 
 /* ---------------------------------------------------------------- the file */
 
@@ -42,6 +48,25 @@ put(struct intent *in, const uint8_t *bytes, size_t len, off_t at)
 	if (done >= 0 && (size_t)done < len)
 		errno = ENOSPC;
 	return done >= 0 && (size_t)done == len;
+}
+
+/* All that was put has left this machine: that is enough within the room of a file system that writes in place. */
+static bool
+is_brought(struct intent *in)
+{
+	const unsigned int all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if (in->fresh > 0 && sync_file_range(in->fd, 0, in->fresh, all) == -1)
+		return false;
+	in->fresh = 0;
+	return true;
+}
+
+static void
+send_off(const struct intent *in)
+{
+	if (in->in_place && in->fresh > 0)
+		sync_file_range(in->fd, 0, in->fresh, SYNC_FILE_RANGE_WRITE);
 }
 
 /* From there to the end, and nothing behind the room. */
@@ -88,23 +113,50 @@ next_record(struct bytes_in *in, struct bytes_in *ret)
 	return digest_equal(digest, said, DIGEST_LEN);
 }
 
+/* The record of the attribute, where it can be trusted and the file has it not; NULL. Before its end, which is in->len, the file has all that is older. */
+static uint8_t *
+get_newest(const struct intent *in, struct bytes_in all, size_t *ret)
+{
+	uint8_t *bytes = need(malloc(NEWEST_MAX));
+	ssize_t n = fgetxattr(in->fd, NEWEST, bytes, NEWEST_MAX);
+	struct bytes_in own = { .at = bytes, .left = n > 0 ? (size_t)n : 0 }, one, is;
+	bool missing = next_record(&own, &one) && own.left == 0;
+
+	while (missing && next_record(&all, &is))
+		missing = is.left != one.left || memcmp(is.at, one.at, one.left) != 0;
+	*ret = n > 0 ? (size_t)n : 0;
+	if (missing)
+		return bytes;
+	free(bytes);
+	return NULL;
+}
+
 /* What can be trusted stays, and the rest is room. With no room on the disk each record is waited for. */
 static bool
 make_room(struct intent *in, off_t size, struct err *err)
 {
 	struct bytes_in all, one;
-	uint8_t *bytes;
-	size_t have;
+	uint8_t *bytes, *newest;
+	size_t have, len;
 
 	if ((bytes = get_all(in, size, &have, err)) == NULL)
 		return false;
 	all = (struct bytes_in){ .at = bytes, .left = have };
+	newest = get_newest(in, all, &len);
 	while (next_record(&all, &one))
 		in->len = (off_t)(have - all.left);
 	free(bytes);
+	if (newest != NULL && !put(in, newest, len, in->len)) {
+		free(newest);
+		return err_set(err, errno, "config.intent cannot be written");
+	}
+	in->len += newest != NULL ? (off_t)len : 0;
+	free(newest);
 	in->room = in->len < (off_t)ROOM ? (off_t)ROOM : in->len;
 	if (!put_zeros(in, in->len, in->room) || ftruncate(in->fd, in->room) == -1 || fdatasync(in->fd) == -1)
 		in->room = 0;
+	else
+		fremovexattr(in->fd, NEWEST);
 	in->fresh = 0;
 	return true;
 }
@@ -127,7 +179,8 @@ intent_open(const char *dir, struct err *err)
 	    err_set(err, errno, "%s cannot be looked at", path);
 	in = need(calloc(1, sizeof *in));
 	*in = (struct intent){ .fd = fd, .dev = ok ? st.st_dev : 0,
-		.in_place = ok && fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC) };
+		.in_place = ok && fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC),
+		.ordered = ok && ordered_by_journal(fd) };
 	if (ok && make_room(in, st.st_size, err))
 		return in;
 	intent_close(in);
@@ -195,34 +248,41 @@ put_record(struct bytes_out *o, const struct core_origin *from, const struct cor
 	bytes_put_block(o, digest, DIGEST_LEN, 0);
 }
 
+/* What is before it in the file is on the disk, then. */
+static bool
+keep_newest(struct intent *in, const uint8_t *record, size_t len)
+{
+	return in->ordered && !in->wait && len <= NEWEST_MAX && fsetxattr(in->fd, NEWEST, record, len, 0) == 0;
+}
+
 bool
 intent_note(struct intent *in, const struct core_origin *from, const struct core_store_row *row, size_t rows, bool here, struct err *err)
 {
 	struct bytes_out o = { 0 };
-	bool done;
 
 	if (rows == 0)
 		return true;
 	put_record(&o, from, row, rows);
-	done = put(in, o.at, o.len, in->len);
-	free(o.at);
-	if (!done)	/* the next one takes its place */
-		return err_set(err, errno, "what is about to be put in place cannot be written down in config.intent");
-	if (in->in_place)
-		sync_file_range(in->fd, in->len, (off_t)o.len, SYNC_FILE_RANGE_WRITE);
+	in->wait = in->wait || !here || !in->in_place || (in->ordered && !is_brought(in)) || in->len + (off_t)o.len > in->room;
+	if (!put(in, o.at, o.len, in->len)) {	/* the next one takes its place */
+		err_set(err, errno, "what is about to be put in place cannot be written down in config.intent");
+		free(o.at);
+		return false;
+	}
+	in->newest = keep_newest(in, o.at, o.len);
+	if (!in->newest)
+		send_off(in);
 	in->len += (off_t)o.len;
-	in->wait = in->wait || !here || !in->in_place || in->len > in->room;
+	free(o.at);
 	return true;
 }
 
 bool
 intent_hold(struct intent *in, struct err *err)
 {
-	const unsigned int all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-
-	if (in->fresh == 0)
+	if (in->fresh == 0 || in->newest)
 		return true;
-	if (in->wait || sync_file_range(in->fd, 0, in->fresh, all) == -1) {
+	if (in->wait || !is_brought(in)) {
 		if (fdatasync(in->fd) == -1)
 			return err_set(err, errno, "what is about to be put in place cannot be brought to the disk in config.intent");
 		in->room = in->len > in->room ? in->len : in->room;
@@ -230,6 +290,13 @@ intent_hold(struct intent *in, struct err *err)
 	in->fresh = 0;
 	in->wait = false;
 	return true;
+}
+
+void
+intent_rest(struct intent *in)
+{
+	if (in->newest)
+		send_off(in);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -324,6 +391,17 @@ put_instead(struct intent *in, const uint8_t *bytes, size_t len, off_t end)
 	return ok;
 }
 
+/* What stays is on the disk before. */
+static bool
+forget_newest(struct intent *in)
+{
+	if (in->kept > 0 && !is_brought(in) && fdatasync(in->fd) == -1)
+		return false;
+	in->newest = false;
+	send_off(in);
+	return fremovexattr(in->fd, NEWEST) == 0 || errno == ENODATA;
+}
+
 bool
 intent_clear(struct intent *in, bool (*stays)(const void *, const char *path), const void *arg, struct err *err)
 {
@@ -340,7 +418,7 @@ intent_clear(struct intent *in, bool (*stays)(const void *, const char *path), c
 	in->len = in->kept = (off_t)e.out.len;
 	in->wait = false;	/* what a worker has waited for, the other process does not know */
 	in->room = in->room > (off_t)ROOM ? (off_t)ROOM : in->room;
-	ok = put_instead(in, e.out.at, e.out.len, end) && (end <= in->room || ftruncate(in->fd, in->room > in->len ? in->room : in->len) == 0);
+	ok = put_instead(in, e.out.at, e.out.len, end) && (!in->ordered || forget_newest(in)) && (end <= in->room || ftruncate(in->fd, in->room > in->len ? in->room : in->len) == 0);
 	free(e.out.at);
 	return ok || err_set(err, errno, "config.intent cannot be emptied");
 }

@@ -4,7 +4,7 @@
  * made. So it is after a power cut, where the disk flushes its memory when it is told to.
  *
  * The file keeps 64 KiB of zeros behind its records; blocks for as long as a few pages take to the disk's memory, most often not at all. On file systems but
- * ext4 and XFS, and for more than the room holds, it is waited for the disk once for each installation.
+ * ext4 and XFS, and for more than the room holds, it is waited for the disk once for each installation. The newest record may also be an attribute of the file.
  *
  * Entries have digests and attributes of private files, so the file is root's alone (0600). A record that is cut short or spoilt, and all
  * that follows it, counts for nothing.
@@ -31,6 +31,8 @@ dev_t	intent_device(const struct intent *);
 bool	intent_note(struct intent *, const struct core_origin *, const struct core_store_row *row, size_t rows, bool here, struct err *);
 /* To be called when the new files stand ready, before the first of them gets its name: what was noted is on the disk when that name is. */
 bool	intent_hold(struct intent *, struct err *);
+/* To be called when they all have their names: the next record will find the disk ready. */
+void	intent_rest(struct intent *);
 /*
  * All that was noted is in the store, or was not done, but for the paths of which stays() says otherwise (NULL: none). Costs nothing where nothing was
  * noted; where something stays, next to nothing but once for each 64 KiB.

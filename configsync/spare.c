@@ -6,77 +6,40 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/need.h"
+#include "configsync/ordered.h"
 
 #define STACK_BYTES (128u << 10)
 
 static const struct { const char *name; size_t size; } kinds[SPARE_KINDS] = { { "1", SPARE_MOST / 4 }, { "2", SPARE_MOST / 2 }, { "4", SPARE_MOST } };
 
-enum state { MISSING, READY, TAKEN };
+enum state { MISSING, READY, AHEAD, TAKEN };
 
-/* ordered: by a journal. */
+/* ordered: by a journal. ahead: what the one that is AHEAD, or TAKEN since, has been given already; len 0: none is. */
 struct spare {
 	int		 dir, fd[SPARE_KINDS];
 	atomic_int	 is[SPARE_KINDS];	/* enum state */
 	atomic_bool	 ended, strange;	/* strange: what is created here has attributes */
 	bool		 ordered, making;
+	struct { int which; size_t len; uint8_t digest[DIGEST_LEN]; } ahead;
 	struct statx	 at;
 	pthread_t	 thread;
 };
 
 /* ---------------------------------------------------------------- where */
-
-/* What the kernel calls the device, as in the names below /proc/fs. */
-static bool
-device_name(dev_t dev, char name[NAME_MAX + 1])
-{
-	char link[64], to[PATH_MAX];
-	ssize_t len;
-
-	snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	len = readlink(link, to, sizeof to - 1);
-	if (len <= 0)
-		return false;
-	to[len] = '\0';
-	return snprintf(name, NAME_MAX + 1, "%s", strrchr(to, '/') == NULL ? to : strrchr(to, '/') + 1) <= NAME_MAX;
-}
-
-/* Its own journal, on its own device: that is inode 8. With asynchronous commits nothing is flushed before the end of one is written. */
-static bool
-ext4_is_ordered(dev_t dev)
-{
-	char name[NAME_MAX + 1], path[NAME_MAX + 64], line[256];
-	bool ordered;
-	FILE *f;
-
-	if (!device_name(dev, name))
-		return false;
-	snprintf(path, sizeof path, "/proc/fs/jbd2/%s-8", name);
-	ordered = access(path, F_OK) == 0;
-	snprintf(path, sizeof path, "/proc/fs/ext4/%s/options", name);
-	if (!ordered || (f = fopen(path, "re")) == NULL)
-		return false;
-	while (fgets(line, sizeof line, f) != NULL)
-		ordered = ordered && strcmp(line, "journal_async_commit\n") != 0;
-	fclose(f);
-	return ordered;
-}
 
 /* False: a file system of which it is not known what it does with blocks that are written over. */
 static bool
@@ -86,10 +49,7 @@ know_place(struct spare *s)
 
 	if (fstatfs(s->dir, &fs) == -1 || statx(s->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &s->at) == -1 || (s->at.stx_mask & STATX_MNT_ID) == 0)
 		return false;
-	if (fs.f_type == EXT4_SUPER_MAGIC)
-		s->ordered = ext4_is_ordered(makedev(s->at.stx_dev_major, s->at.stx_dev_minor));
-	else
-		s->ordered = fs.f_type == XFS_SUPER_MAGIC;
+	s->ordered = ordered_by_journal(s->dir);
 	return s->ordered || fs.f_type == EXT4_SUPER_MAGIC;
 }
 
@@ -201,6 +161,8 @@ spare_fill(struct spare *s)
 	if (s->making)
 		pthread_join(s->thread, NULL);
 	s->making = false;
+	if (s->ahead.len > 0 && atomic_load(&s->is[s->ahead.which]) == AHEAD)
+		spare_gone(s, s->ahead.which);
 	if (s->strange || !is_missing(s) || pthread_attr_init(&attr) != 0)
 		return true;
 	atomic_store(&s->ended, false);
@@ -226,18 +188,33 @@ is_like_here(const struct spare *s, int directory)
 	    (at.stx_attributes & STATX_ATTR_ENCRYPTED) == 0 && ioctl(directory, FS_IOC_FSGETXATTR, &x) == 0 && (x.fsx_xflags & ~FS_XFLAG_HASATTR) == 0;
 }
 
-int
-spare_take(struct spare *s, int directory, uint64_t size)
+/* The smallest that stands ready and has room; -1. */
+static int
+find(const struct spare *s, uint64_t size)
 {
 	for (int i = 0; s != NULL && i < (int)SPARE_KINDS; i++) {
-		if (size > kinds[i].size || atomic_load(&s->is[i]) != READY)
-			continue;
-		if (!is_like_here(s, directory))
-			return -1;
-		atomic_store(&s->is[i], TAKEN);
-		return i;
+		if (size <= kinds[i].size && atomic_load(&s->is[i]) == READY)
+			return i;
 	}
 	return -1;
+}
+
+static bool
+has_these(const struct spare *s, int is, uint64_t size, const uint8_t digest[DIGEST_LEN])
+{
+	return s != NULL && s->ahead.len > 0 && s->ahead.len == size && memcmp(s->ahead.digest, digest, DIGEST_LEN) == 0 &&
+	    atomic_load(&s->is[s->ahead.which]) == is;
+}
+
+int
+spare_take(struct spare *s, int directory, uint64_t size, const uint8_t digest[DIGEST_LEN])
+{
+	int which = has_these(s, AHEAD, size, digest) ? s->ahead.which : find(s, size);
+
+	if (which == -1 || !is_like_here(s, directory))
+		return -1;
+	atomic_store(&s->is[which], TAKEN);
+	return which;
 }
 
 int
@@ -259,8 +236,8 @@ spare_name(int which)
 }
 
 /* Cut to its length before the bytes are sent to the disk: else they are written twice, as the end of the last block is cleared. */
-bool
-spare_write(struct spare *s, int which, const uint8_t *bytes, size_t len)
+static bool
+put(const struct spare *s, int which, const uint8_t *bytes, size_t len)
 {
 	ssize_t done = pwrite(s->fd[which], bytes, len, 0);
 
@@ -268,6 +245,30 @@ spare_write(struct spare *s, int which, const uint8_t *bytes, size_t len)
 		errno = ENOSPC;
 	return done >= 0 && (size_t)done == len && ftruncate(s->fd[which], (off_t)len) == 0 &&
 	    sync_file_range(s->fd[which], 0, (off_t)len, SYNC_FILE_RANGE_WRITE) == 0;
+}
+
+bool
+spare_write(struct spare *s, int which, const uint8_t *bytes, size_t len, const uint8_t digest[DIGEST_LEN])
+{
+	return (s->ahead.which == which && has_these(s, TAKEN, len, digest)) || put(s, which, bytes, len);
+}
+
+bool
+spare_ahead(struct spare *s, const uint8_t *bytes, size_t len, const uint8_t digest[DIGEST_LEN])
+{
+	int which = s == NULL || s->ahead.len > 0 || len == 0 ? -1 : find(s, len);
+
+	if (which == -1)
+		return false;
+	if (!put(s, which, bytes, len)) {
+		spare_gone(s, which);
+		return false;
+	}
+	s->ahead.which = which;
+	s->ahead.len = len;
+	memcpy(s->ahead.digest, digest, DIGEST_LEN);
+	atomic_store(&s->is[which], AHEAD);
+	return true;
 }
 
 bool
@@ -284,5 +285,7 @@ spare_gone(struct spare *s, int which)
 	close(s->fd[which]);
 	unlinkat(s->dir, kinds[which].name, 0);
 	s->fd[which] = -1;
+	if (s->ahead.which == which)
+		s->ahead.len = 0;
 	atomic_store(&s->is[which], MISSING);
 }

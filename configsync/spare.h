@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/digest.h"
+
 #define SPARE_KINDS 3u
 #define SPARE_MOST 16384u	/* bytes of the largest */
 
@@ -32,15 +34,21 @@ void	spare_close(struct spare *);
 bool	spare_fill(struct spare *);
 
 /*
- * One that has room for size bytes, for a file beside others in the open directory; it is empty of rights: of mode 0600, its owner who runs this, without
+ * These bytes, of this digest, may be asked for in a moment: they are written over one of them, and on their way to the disk, and are its until it is asked for, or
+ * spare_fill() lets go of it. One at a time. False: there is none, or one has others still.
+ */
+bool	spare_ahead(struct spare *, const uint8_t *bytes, size_t len, const uint8_t digest[DIGEST_LEN]);
+
+/*
+ * One that has room for size bytes of this digest, for a file beside others in the open directory; it is empty of rights: of mode 0600, its owner who runs this, without
  * attributes. It is the caller's until spare_gone(). -1: there is none, or they are on another mount, or what is made there takes over flags, a project or a key.
  */
-int	spare_take(struct spare *, int directory, uint64_t size);
+int	spare_take(struct spare *, int directory, uint64_t size, const uint8_t digest[DIGEST_LEN]);
 int	spare_fd(const struct spare *, int which);		/* stays the spare's */
 int	spare_dir(const struct spare *);			/* its name stands there */
 const char *spare_name(int which);
-/* It has these bytes then, which are on their way to the disk. Before its attributes are changed. False with errno. */
-bool	spare_write(struct spare *, int which, const uint8_t *bytes, size_t len);
+/* It has these bytes then, which are on their way to the disk, if it had them not already. Before its attributes are changed. False with errno. */
+bool	spare_write(struct spare *, int which, const uint8_t *bytes, size_t len, const uint8_t digest[DIGEST_LEN]);
 /* Waits until its name may change. Blocks on the disk. False with errno. */
 bool	spare_hold(struct spare *, int which);
 /* It has become a file, or is of no use: closed, and what stands under its name removed. */

@@ -99,6 +99,10 @@ say(struct watch *w, enum watch_said what, char *text)
 		n = (size_t)strtoull(text, &blind, 10);
 		w->calls.watching(w->arg, n, blind + (*blind == ' '));
 		break;
+	case WATCH_SAID_BEGUN:
+		if (w->calls.begun != NULL)
+			w->calls.begun(w->arg);
+		break;
 	case WATCH_SAID_END:
 		snprintf(w->why, sizeof w->why, "%.*s", (int)WATCH_TEXT_MAX - 1, text);
 		break;

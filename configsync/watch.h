@@ -45,6 +45,7 @@ struct watch_setup {
 struct watch_calls {
 	void (*changed)(void *arg, const char *path, bool below);	/* below: and all below it */
 	void (*told)(void *arg);	/* after one changed() or many: that is all for now. May be NULL */
+	void (*begun)(void *arg);	/* a file begins to be written, which is told when it is closed or takes long. May be NULL */
 	/*
 	 * Anything may have changed. At the first time all directories are watched: what is there then has to be read as a whole. Later
 	 * after a loss (why: a sentence for status).

@@ -41,6 +41,7 @@ struct child {
 	char			 end[WATCH_TEXT_MAX];
 	struct lingering	 lingering[LINGERING];
 	size_t			 lingers;
+	bool			 begun;			/* one of them, and its parent is to be told */
 	uint64_t		 retry_ms;		/* 0: nothing is blind */
 	uint64_t		 quiet_ms;		/* 0: it was quiet, and is */
 	uint64_t		 own_ms;		/* events wait until then; 0: they do not */
@@ -78,6 +79,9 @@ fill(struct child *c)
 
 	pack_text(c, WATCH_SAID_ALL, c->all);
 	pack_text(c, WATCH_SAID_STATE, c->state);
+	if (c->begun && watch_pending_len(c->pending) == 0)	/* else that says it */
+		pack(c, WATCH_SAID_BEGUN, "");
+	c->begun = false;
 	while (c->packed + 3 + sizeof path + WATCH_TEXT_MAX + 3 < sizeof c->packet && watch_pending_take(c->pending, path, &below))
 		pack(c, below ? WATCH_SAID_BELOW : WATCH_SAID_PATH, path);
 	if (watch_pending_len(c->pending) == 0)
@@ -170,10 +174,12 @@ linger(struct child *c, const char *path, bool written)
 		c->lingering[i].written = written;
 		return;
 	}
-	if (c->lingers == LINGERING)
+	if (c->lingers == LINGERING) {
 		tell(c, path, false);
-	else
-		c->lingering[c->lingers++] = (struct lingering){ need(strdup(path)), due, written };
+		return;
+	}
+	c->lingering[c->lingers++] = (struct lingering){ need(strdup(path)), due, written };
+	c->begun = true;
 }
 
 /* It is told now. */

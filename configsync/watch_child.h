@@ -14,6 +14,7 @@ enum watch_said {
 	WATCH_SAID_BELOW,	/* path, and all below it */
 	WATCH_SAID_ALL,		/* why */
 	WATCH_SAID_STATE,	/* count of directories in decimal, a blank, what is blind */
+	WATCH_SAID_BEGUN,	/* nothing: a file begins to be written */
 	WATCH_SAID_END,		/* why: the last of all */
 	WATCH_SAID_COUNT
 };

@@ -19,6 +19,7 @@
 static struct config_box box;
 static struct spare *spare;
 static char bytes[10][SPARE_MOST + 1];
+static const uint8_t none[DIGEST_LEN];	/* nobody has them */
 
 /* All of them are there then, or cannot be made, and nobody makes any. */
 static void
@@ -103,6 +104,18 @@ inode_of(const char *path)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
+/* Its length, if that is all n; else 0. */
+static size_t
+bytes_of(const char *path)
+{
+	static char is[SPARE_MOST + 2];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, is, sizeof is);
+
+	close(fd);
+	return n > 0 && is[0] == 'n' && memcmp(is, is + 1, (size_t)n - 1) == 0 ? (size_t)n : 0;
+}
+
 /* ---------------------------------------------------------------- which files are made of one */
 
 static void
@@ -162,17 +175,17 @@ START_TEST(nothing_is_taken_along_and_nothing_inherited_is_missed)
 	world("ext4", false);
 	ck_assert(mkdir(TREE "/like", 0755) == 0 && mkdir(TREE "/flags", 0755) == 0 && mkdir(TREE "/mount", 0755) == 0);
 	fd = open(TREE "/like", O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(spare_take(spare, fd, 10), 0);
+	ck_assert_int_eq(spare_take(spare, fd, 10, none), 0);
 	spare_gone(spare, 0);
 	fill();
 	close(fd);
 	fd = open(TREE "/flags", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(ioctl(fd, FS_IOC_SETFLAGS, &unlike), 0);
-	ck_assert_int_eq(spare_take(spare, fd, 10), -1);
+	ck_assert_int_eq(spare_take(spare, fd, 10, none), -1);
 	close(fd);
 	ck_assert_int_eq(mount(TREE "/like", TREE "/mount", NULL, MS_BIND, NULL), 0);	/* the same device, and no rename leads there */
 	fd = open(TREE "/mount", O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(spare_take(spare, fd, 10), -1);
+	ck_assert_int_eq(spare_take(spare, fd, 10, none), -1);
 	close(fd);
 	spare_close(spare);
 	ck_assert_int_eq(setxattr(READY, "system.posix_acl_default",
@@ -181,7 +194,7 @@ START_TEST(nothing_is_taken_along_and_nothing_inherited_is_missed)
 	spare = spare_open(READY);
 	fill();
 	fd = open(TREE "/like", O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(spare_take(spare, fd, 10), -1);	/* each of them would have an ACL */
+	ck_assert_int_eq(spare_take(spare, fd, 10, none), -1);	/* each of them would have an ACL */
 	close(fd);
 }
 END_TEST
@@ -205,7 +218,7 @@ START_TEST(where_they_stand_nobody_else_looks_and_nothing_is_left)
 	ck_assert(stat(READY, &st) == 0 && (st.st_mode & 07777) == 0700);
 	ck_assert(stat(READY "/1", &st) == 0 && st.st_size == 4096);
 	ck_assert_int_eq(access(READY "/2/mine", F_OK), 0);
-	ck_assert_int_eq(spare_take(spare, box.root, 5000), 2);
+	ck_assert_int_eq(spare_take(spare, box.root, 5000, none), 2);
 	spare_close(spare);
 	disk_world();
 	ck_assert_ptr_null(spare_open(DISK_ROOT "/ready"));	/* tmpfs */
@@ -223,7 +236,7 @@ START_TEST(each_file_has_its_own_bytes)
 
 	world("ext4", false);
 	for (int i = 0; i <= (int)SPARE_KINDS; i++)
-		taken[i] = spare_take(spare, box.root, 10);
+		taken[i] = spare_take(spare, box.root, 10, none);
 	for (int i = 0; i <= (int)SPARE_KINDS; i++)
 		ck_assert_int_eq(taken[i], i < (int)SPARE_KINDS ? i : -1);
 	for (int i = 0; i < (int)SPARE_KINDS; i++)
@@ -238,6 +251,49 @@ START_TEST(each_file_has_its_own_bytes)
 		}
 		ck_assert_int_eq(access(READY "/1", F_OK) & access(READY "/2", F_OK) & access(READY "/4", F_OK), -1);
 	}
+}
+END_TEST
+
+/* What was given before it was asked for is the file's if it has that digest, and else nobody's. */
+START_TEST(bytes_that_were_written_ahead_are_those_of_their_digest_alone)
+{
+	static const size_t sizes[] = { 100, 200 };
+	uint8_t digest[DIGEST_LEN];
+	size_t len = 100;
+	struct err err;
+	ino_t ahead;
+
+	world(_i == 0 ? "ext4" : NULL, false);
+	memset(bytes[9], 'n', len);
+	digest_sha256(bytes[9], len, digest);
+	ck_assert(spare_ahead(spare, (const uint8_t *)bytes[9], len, digest));
+	ck_assert(!spare_ahead(spare, (const uint8_t *)bytes[9], len, none));		/* one at a time */
+	ahead = inode_of(READY "/1");
+	ck_assert_int_eq(install(len, &err), true);
+	is_new(TREE "/a", len);
+	ck_assert_uint_eq(inode_of(TREE "/a"), ahead);
+	fill();
+	ck_assert(spare_ahead(spare, (const uint8_t *)bytes[9], len, digest));
+	ahead = inode_of(READY "/1");
+	ck_assert_int_eq(spare_take(spare, box.root, len, none), 1);			/* others do not get it, however they ask */
+	spare_gone(spare, 1);
+	ck_assert_int_eq(spare_take(spare, box.root, len + 1, digest), 2);
+	spare_gone(spare, 2);
+	ck_assert(install_all(sizes, 2, 'f', &err));
+	is_made_of(TREE "/0", 100, 'f');
+	is_made_of(TREE "/1", 200, 'g');
+	fill();							/* nobody has asked for it */
+	ck_assert_uint_ne(inode_of(READY "/1"), ahead);
+	ck_assert(spare_ahead(spare, (const uint8_t *)bytes[9], len, digest));
+	ck_assert_int_eq(spare_take(spare, box.root, len, digest), 0);
+	ck_assert_int_eq(spare_take(spare, box.root, len, digest), 1);			/* which has not got them */
+	ck_assert(spare_write(spare, 1, (const uint8_t *)bytes[9], len, digest));
+	ck_assert_uint_eq(bytes_of(READY "/2"), len);
+	spare_gone(spare, 0);
+	fill();
+	ck_assert_int_eq(spare_take(spare, box.root, len, digest), 0);			/* nor has a new one */
+	ck_assert(spare_write(spare, 0, (const uint8_t *)bytes[9], len, digest));
+	ck_assert_uint_eq(bytes_of(READY "/1"), len);
 }
 END_TEST
 
@@ -276,8 +332,9 @@ static const size_t cuts[] = { 1, 900, 4096, 8192, 12000 };
 START_TEST(whenever_the_power_fails_the_file_is_the_old_one_or_the_new_one)
 {
 	const char *fs = _i < 10 ? "ext4" : "xfs";	/* whose image is large: twice is enough */
-	const bool replaces = _i % 2 == 1;
+	const bool replaces = _i % 2 == 1, ahead = _i / 2 % 2 == 0;
 	const size_t len = _i < 10 ? cuts[_i / 2] : 4096;
+	uint8_t digest[DIGEST_LEN];
 	size_t done, events;
 	struct err err;
 
@@ -286,6 +343,9 @@ START_TEST(whenever_the_power_fails_the_file_is_the_old_one_or_the_new_one)
 		disk_file(TREE "/a", "old file", true);
 	sync();
 	disk_cache_remember();
+	memset(bytes[9], 'n', len);
+	digest_sha256(bytes[9], len, digest);
+	ck_assert(!ahead || spare_ahead(spare, (const uint8_t *)bytes[9], len, digest));
 	ck_assert_msg(install(len, &err), "%s", err.text);
 	ck_assert_int_eq(access(len <= 4096 ? READY "/1" : len <= 8192 ? READY "/2" : READY "/4", F_OK), -1);
 	done = disk_cache_events();
@@ -310,6 +370,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, a_file_is_made_of_the_smallest_that_has_room, 0, 2 * (int)(sizeof lens / sizeof lens[0]));
 	tcase_add_test(tcase, each_file_has_its_own_bytes);
+	tcase_add_loop_test(tcase, bytes_that_were_written_ahead_are_those_of_their_digest_alone, 0, 2);
 	tcase_add_test(tcase, nothing_is_taken_along_and_nothing_inherited_is_missed);
 	tcase_add_test(tcase, where_they_stand_nobody_else_looks_and_nothing_is_left);
 	if (access("/dev/fuse", R_OK | W_OK) == 0)

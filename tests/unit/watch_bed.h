@@ -22,7 +22,7 @@ struct bed {
 	struct watch		*watch;
 	struct scan_path	*told;		/* texts are malloc'd */
 	size_t			 len, room;
-	unsigned int		 alls, states, ends, tolds, turns;	/* turns: ends of what is told at once */
+	unsigned int		 alls, states, ends, tolds, turns, begins;	/* turns: ends of what is told at once; begins: of a file's writing */
 	size_t			 said;		/* len at the last of them */
 	size_t			 directories;
 	char			 why[WATCH_TEXT_MAX], blind[WATCH_TEXT_MAX], end[WATCH_TEXT_MAX];
@@ -63,6 +63,15 @@ bed_turn(void *arg)
 
 	b->turns++;
 	b->said = b->len;
+}
+
+static inline void
+bed_begun(void *arg)
+{
+	struct bed *b = arg;
+
+	b->begins++;
+	bed_check(b);
 }
 
 static inline void
@@ -181,7 +190,7 @@ bed_told(const struct bed *b, const char *path, bool below)
 static inline void
 bed_watch(struct bed *b, struct watch_setup setup)
 {
-	static const struct watch_calls calls = { bed_changed, bed_turn, bed_all, bed_watching, bed_ended };
+	static const struct watch_calls calls = { bed_changed, bed_turn, bed_begun, bed_all, bed_watching, bed_ended };
 	struct err err;
 
 	setup.root = b->box.root;
