@@ -32,10 +32,10 @@
 
 /*
  * Up to room all blocks are on the disk already, and overwritten in place; what is before fresh may still have to be written. wait: for the disk, as the
- * names that change are of another one, or the bytes are not all of it. kept: of len, after the last intent_clear(). newest: the last record is in the attribute, and
- * all that is noted and not on the disk.
+ * names that change are of another one, or the bytes are not all of it. kept: of len, after the last intent_clear(). newest: the last record is in the attribute, which has
+ * all that is noted and not on the disk. attribute: there is one.
  */
-struct intent { int fd; off_t len, room, fresh, kept; dev_t dev; bool in_place, ordered, wait, newest; };
+struct intent { int fd; off_t len, room, fresh, kept; dev_t dev; bool in_place, ordered, wait, newest, attribute; };
 
 /* ---------------------------------------------------------------- the file */
 
@@ -155,8 +155,7 @@ make_room(struct intent *in, off_t size, struct err *err)
 	in->room = in->len < (off_t)ROOM ? (off_t)ROOM : in->len;
 	if (!put_zeros(in, in->len, in->room) || ftruncate(in->fd, in->room) == -1 || fdatasync(in->fd) == -1)
 		in->room = 0;
-	else
-		fremovexattr(in->fd, NEWEST);
+	in->attribute = fgetxattr(in->fd, NEWEST, NULL, 0) >= 0 && (in->room == 0 || fremovexattr(in->fd, NEWEST) == -1);
 	in->fresh = 0;
 	return true;
 }
@@ -252,7 +251,10 @@ put_record(struct bytes_out *o, const struct core_origin *from, const struct cor
 static bool
 keep_newest(struct intent *in, const uint8_t *record, size_t len)
 {
-	return in->ordered && !in->wait && len <= NEWEST_MAX && fsetxattr(in->fd, NEWEST, record, len, 0) == 0;
+	bool done = in->ordered && !in->wait && len <= NEWEST_MAX && fsetxattr(in->fd, NEWEST, record, len, 0) == 0;
+
+	in->attribute = in->attribute || done;
+	return done;
 }
 
 bool
@@ -397,9 +399,10 @@ forget_newest(struct intent *in)
 {
 	if (in->kept > 0 && !is_brought(in) && fdatasync(in->fd) == -1)
 		return false;
-	in->newest = false;
 	send_off(in);
-	return fremovexattr(in->fd, NEWEST) == 0 || errno == ENODATA;
+	in->newest = false;
+	in->attribute = in->attribute && fremovexattr(in->fd, NEWEST) == -1;
+	return !in->attribute;
 }
 
 bool

@@ -190,6 +190,9 @@ START_TEST(what_the_attribute_cannot_hold_the_file_does)
 	open_at(DISK_POINT);
 	read_all();
 	ck_assert(seen[0] == LONG_ROWS && seen[1] == 1 && seen[9] == 2);
+	ck_assert_msg(intent_clear(in, NULL, NULL, &err), "%s", err.text);
+	read_all();
+	ck_assert(seen[0] == 0 && seen[1] == 0);
 }
 END_TEST
 
