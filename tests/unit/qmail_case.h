@@ -150,6 +150,7 @@ queued(void)
 static inline void
 close_gate(void)
 {
+	unlink(qbox_path(&q, "waiting"));
 	ck_assert(mkfifo(qbox_path(&q, "gate"), 0666) == 0);
 }
 
@@ -220,6 +221,13 @@ await_supervisors(void)
 	}
 }
 
+static inline bool
+waits_at_gate(void *arg)
+{
+	(void)arg;
+	return access(qbox_path(&q, "waiting"), F_OK) == 0;
+}
+
 /* A message whose delivery has begun and does not end. */
 static inline void
 delivery_in_flight(void)
@@ -229,6 +237,7 @@ delivery_in_flight(void)
 	await_supervisors();
 	box_send_mail();
 	await(is_delivering, NULL, "the delivery begins");
+	await(waits_at_gate, NULL, "it waits");		/* else it would not, where the gate goes at once */
 }
 
 #endif

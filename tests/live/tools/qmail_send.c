@@ -5,7 +5,7 @@
  *
  *	qmail-start ARGUMENT	qmail-send with qmail-rspawn, qmail-lspawn and qmail-clean, as children
  *	qmail-remote RECIPIENT	one delivery: a line "RECIPIENT MESSAGE-ID" in HOME/delivered; waits for a writer where there is a
- *				FIFO HOME/gate; hears no TERM where there is HOME/stubborn; puts every second message off where there
+ *				FIFO HOME/gate, and makes HOME/waiting when it does; hears no TERM where there is HOME/stubborn; puts every second message off where there
  *				is HOME/later
  *
  * Where qmail-send would log "status: exiting", after a TERM, it makes HOME/exiting. ALRM: tries all that waits.
@@ -40,6 +40,20 @@ message_id(char *id, size_t size)
 	snprintf(id, size, "%.*s", at != NULL ? (int)strcspn(at + sizeof label - 1, "\r\n") : 1, at != NULL ? at + sizeof label - 1 : "-");
 }
 
+/* Until somebody opens it for writing. */
+static void
+wait_at_gate(void)
+{
+	struct pollfd gate = { .fd = open("gate", O_RDONLY | O_NONBLOCK) };
+
+	if (gate.fd == -1)
+		return;
+	close(open("waiting", O_WRONLY | O_CREAT, 0644));
+	while (poll(&gate, 1, -1) == -1 && errno == EINTR)
+		;
+	close(gate.fd);
+}
+
 static int
 remote(const char *recipient)
 {
@@ -52,8 +66,7 @@ remote(const char *recipient)
 		return 111;
 	if (access("stubborn", F_OK) == 0)
 		signal(SIGTERM, SIG_IGN);
-	if (access("gate", F_OK) == 0)
-		close(open("gate", O_RDONLY));	/* until somebody opens it for writing */
+	wait_at_gate();
 	message_id(id, sizeof id);
 	fd = open("delivered", O_WRONLY | O_CREAT | O_APPEND, 0644);
 	put(fd, line, (size_t)snprintf(line, sizeof line, "%s %s\n", recipient, id));
