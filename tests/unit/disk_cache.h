@@ -205,4 +205,31 @@ disk_cache_cut(size_t event, unsigned int keep, const char *image)
 	close(fd);
 }
 
+/* A world with a file system of this kind at DISK_POINT; fs NULL: ext4 without a journal. cache: on such a disk. Removed with the test's process. */
+static inline void
+disk_cache_mount(const char *fs, bool cache)
+{
+	static const char *const plain[] = { "mkfs.ext4", "-q", "-F", "-O", "^has_journal", DISK_ROOT "/image", NULL };
+	char device[32];
+
+	disk_cache_world();
+	disk_image(DISK_ROOT "/image", fs == NULL ? "ext4" : fs);
+	if (fs == NULL)
+		ck_assert_int_eq(disk_run(plain), 0);
+	if (cache)
+		disk_cache_begin(DISK_ROOT "/image");
+	ck_assert_int_eq(mount(disk_attach(DISK_ROOT "/image", false, device), DISK_POINT, fs == NULL ? "ext4" : fs, 0, NULL), 0);
+}
+
+/* After the power has failed there (disk_cache_cut()): at DISK_RUN, as it is found then. */
+static inline void
+disk_cache_mount_cut(size_t event, unsigned int keep, const char *fs)
+{
+	char device[32];
+
+	disk_cache_cut(event, keep, DISK_ROOT "/cut");
+	ck_assert_msg(mount(disk_attach(DISK_ROOT "/cut", false, device), DISK_RUN, fs, 0, strcmp(fs, "xfs") == 0 ? "nouuid" : NULL) == 0, "cut %zu: %s", event,
+	    strerror(errno));
+}
+
 #endif

@@ -25,20 +25,10 @@ open_at(const char *dir)
 	ck_assert_msg(in != NULL, "%s", err.text);
 }
 
-/* fs NULL: ext4 without a journal. Removed with the test's process. */
 static void
 world(const char *fs, bool cache)
 {
-	static const char *const plain[] = { "mkfs.ext4", "-q", "-F", "-O", "^has_journal", DISK_ROOT "/image", NULL };
-	char device[32];
-
-	disk_cache_world();
-	disk_image(DISK_ROOT "/image", fs == NULL ? "ext4" : fs);
-	if (fs == NULL)
-		ck_assert_int_eq(disk_run(plain), 0);
-	if (cache)
-		disk_cache_begin(DISK_ROOT "/image");
-	ck_assert_int_eq(mount(disk_attach(DISK_ROOT "/image", false, device), DISK_POINT, fs == NULL ? "ext4" : fs, 0, NULL), 0);
+	disk_cache_mount(fs, cache);
 	open_at(DISK_POINT);
 }
 
@@ -226,12 +216,10 @@ put_in_place(size_t k, bool is_long)
 static unsigned int
 is_known(size_t event, unsigned int keep, const char *fs)
 {
-	char device[32], name[64];
+	char name[64];
 	unsigned int there = 0;
 
-	disk_cache_cut(event, keep, DISK_ROOT "/cut");
-	ck_assert_msg(mount(disk_attach(DISK_ROOT "/cut", false, device), DISK_RUN, fs, 0, strcmp(fs, "xfs") == 0 ? "nouuid" : NULL) == 0, "cut %zu: %s", event,
-	    strerror(errno));
+	disk_cache_mount_cut(event, keep, fs);
 	open_at(DISK_RUN);
 	read_all();
 	for (size_t k = 1; k <= FILES; k++) {

@@ -30,22 +30,14 @@ fill(void)
 		sched_yield();
 }
 
-/* fs NULL: ext4 without a journal. Removed with the test's process. */
+/* fs NULL: ext4 without a journal. */
 static void
 world(const char *fs, bool cache)
 {
-	static const char *const plain[] = { "mkfs.ext4", "-q", "-F", "-O", "^has_journal", DISK_ROOT "/image", NULL };
 	static const char *const trees[] = { "/t", NULL };
-	char device[32];
 	struct err err;
 
-	disk_cache_world();
-	disk_image(DISK_ROOT "/image", fs == NULL ? "ext4" : fs);
-	if (fs == NULL)
-		ck_assert_int_eq(disk_run(plain), 0);
-	if (cache)
-		disk_cache_begin(DISK_ROOT "/image");
-	ck_assert_int_eq(mount(disk_attach(DISK_ROOT "/image", false, device), DISK_POINT, fs == NULL ? "ext4" : fs, 0, NULL), 0);
+	disk_cache_mount(fs, cache);
 	ck_assert_int_eq(mkdir(TREE, 0755), 0);
 	box = (struct config_box){ .root = open(DISK_POINT, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .names = names_new() };
 	box.scope = scope_new(&(struct scope_rules){ .tree = trees }, &err);
@@ -304,15 +296,12 @@ is_whole(size_t event, unsigned int keep, size_t len, bool replaces, bool must_b
 {
 	static const char *const how[] = { "nothing", "all", "some" };
 	static char is[SPARE_MOST + 2];
-	char device[32];
 	struct stat st;
 	ssize_t n;
 	bool old;
 	int fd;
 
-	disk_cache_cut(event, keep, DISK_ROOT "/cut");
-	ck_assert_msg(mount(disk_attach(DISK_ROOT "/cut", false, device), DISK_RUN, fs, 0, strcmp(fs, "xfs") == 0 ? "nouuid" : NULL) == 0, "cut %zu: %s", event,
-	    strerror(errno));
+	disk_cache_mount_cut(event, keep, fs);
 	fd = open(DISK_RUN "/t/a", O_RDONLY | O_CLOEXEC);
 	n = fd == -1 ? -1 : read(fd, is, sizeof is);
 	old = replaces ? n == 8 && memcmp(is, "old file", 8) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0644 && st.st_gid == 0 : fd == -1;
