@@ -121,7 +121,7 @@ $(O)/bench/%: tests/bench/%.c
 PKG_build = build-essential pkg-config libevent-dev libsqlite3-dev libconfuse-dev libssl-dev libzstd-dev libinotifytools0-dev liburing-dev libext2fs-dev check
 PKG_check = openssl clang libclang-rt-dev mandoc shellcheck socat
 PKG_live  = postfix postfix-cdb python3 iproute2 e2fsprogs xfsprogs util-linux procps nftables fence-agents ipmitool openipmi \
-            libidn12 libgnutls-dane0 libnsl2 libdb5.3 ucspi-tcp daemontools runit
+            libidn12 libgnutls-dane0 libnsl2 libdb5.3 ucspi-tcp daemontools runit vim-tiny
 # what stands for "is it there": a file or a program of each package
 NEED_build = /usr/include/event2/bufferevent_ssl.h /usr/include/sqlite3.h /usr/include/confuse.h /usr/include/openssl/ssl.h \
              /usr/include/zstd.h /usr/include/inotifytools/inotifytools.h /usr/include/liburing.h /usr/include/ext2fs/ext2fs.h /usr/include/check.h
@@ -129,7 +129,7 @@ NEED_check = /usr/bin/openssl /usr/bin/clang /usr/lib/llvm-*/lib/clang/*/lib/lin
 NEED_live  = /usr/sbin/postfix /usr/lib/postfix/postfix-cdb.so /usr/bin/python3 /usr/sbin/ip /usr/sbin/mkfs.ext4 /usr/sbin/mkfs.xfs /usr/sbin/nft /usr/bin/unshare /usr/bin/ps \
              /usr/sbin/fence_ipmilan /usr/bin/ipmitool /usr/bin/ipmi_sim \
              /usr/lib/*/libidn.so.12 /usr/lib/*/libgnutls-dane.so.0 /usr/lib/*/libnsl.so.2 /usr/lib/*/libdb-5.3.so \
-             /usr/bin/tcpserver /usr/bin/supervise /usr/bin/runsv
+             /usr/bin/tcpserver /usr/bin/supervise /usr/bin/runsv /usr/bin/vim.tiny
 # Exim's package and Postfix's exclude each other: it is only unpacked
 EXIM       = build/exim
 

@@ -26,15 +26,22 @@ def temp_and_rename(n, rel, data):
     os.rename(n.path(rel + '.tmp'), n.path(rel))
 
 
+def with_vim(n, rel, data, settings):
+    """Its swap file stands beside the file meanwhile; in Debian's small build there are no expressions."""
+    if not os.path.exists(n.path(rel)):
+        n.write(rel, b'old\n')
+    subprocess.run(['vim.tiny', '-u', 'NONE', '-i', 'NONE', '-e', '-s', '-c', 'set backupskip= ' + settings, '-c', '%%s/.*/%s/' % data.decode().strip(), '-c', 'wq', n.path(rel)],
+                   check=True, stdin=subprocess.DEVNULL, env={**os.environ, 'TERM': 'dumb'})
+
+
 def vim(n, rel, data):
     """A probe, the old file away as a backup, the new one written, the backup gone."""
-    n.write('4913', b'')
-    os.unlink(n.path('4913'))
-    if os.path.exists(n.path(rel)):
-        os.rename(n.path(rel), n.path(rel + '~'))
-    n.write(rel, data)
-    if os.path.exists(n.path(rel + '~')):
-        os.unlink(n.path(rel + '~'))
+    with_vim(n, rel, data, 'writebackup nobackup backupcopy=auto')
+
+
+def vim_copy(n, rel, data):
+    """A copy is the backup, and the file is written in place."""
+    with_vim(n, rel, data, 'writebackup nobackup backupcopy=yes')
 
 
 def sed(n, rel, data):
@@ -45,12 +52,13 @@ def sed(n, rel, data):
 
 @scenario('e01')
 def every_way_of_editing_arrives(p):
-    for how in (in_place, temp_and_rename, vim, sed):
+    for how in (in_place, temp_and_rename, vim, vim_copy, sed):
         for i in range(3):
-            how(p.a, 'app/' + how.__name__, b'%s %d\n' % (how.__name__.encode(), i))
+            data = b'%s %d\n' % (how.__name__.encode(), i)
+            how(p.a, 'app/' + how.__name__, data)
             p.in_step(how.__name__)
-    if not p.b.read('app/sed').startswith(b'sed 2'):
-        raise Broken('sed: %r' % p.b.read('app/sed'))
+            if p.b.read('app/' + how.__name__) != data:
+                raise Broken('%s: %r' % (how.__name__, p.b.read('app/' + how.__name__)))
 
 
 @scenario('e02')
