@@ -397,7 +397,7 @@ put_instead(struct intent *in, const uint8_t *bytes, size_t len, off_t end)
 static bool
 forget_newest(struct intent *in)
 {
-	if (in->kept > 0 && !is_brought(in) && fdatasync(in->fd) == -1)
+	if (in->kept > 0 && (in->len > in->room || !is_brought(in)) && fdatasync(in->fd) == -1)	/* beyond the room the bytes are not all of it */
 		return false;
 	send_off(in);
 	in->newest = false;
